@@ -1,0 +1,35 @@
+"""The family of errors a user can meet; none of them reaches a user as a traceback."""
+
+from model.errors import ModelError, nearest
+
+__all__ = [
+    "EvolveError",
+    "ReportError",
+    "SpaceError",
+    "StoreError",
+    "TrialError",
+    "nearest",
+]
+
+
+class EvolveError(ModelError):
+    """Base of all errors raised in `evolve` and `reports`: what, where, mend."""
+
+
+class SpaceError(EvolveError):
+    """A search space file that cannot be used."""
+
+
+class StoreError(EvolveError):
+    """A run folder or study that cannot be opened, or belongs to something else."""
+
+
+class ReportError(EvolveError):
+    """A report that cannot be made."""
+
+
+class TrialError(EvolveError):
+    """A trial that failed.
+
+    `what` is the reason, `where` the run and trial, `mend` what to do; raised `from` its cause.
+    """

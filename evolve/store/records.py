@@ -1,0 +1,53 @@
+"""What a stored run looks like to everyone who reads it: plain frames, no engine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class ParameterRecord:
+    """One searched parameter, as written in the manifest.
+
+    `kind` is float, int or categorical; `scale` linear or log; bounds are None for categoricals,
+    whose `choices` are given instead. `default` is the value of trial 0, `why` one line.
+    """
+
+    path: str
+    kind: str
+    scale: str
+    low: float | None
+    high: float | None
+    choices: tuple[Any, ...] | None
+    default: Any
+    why: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run read from its folder.
+
+    Attributes
+    ----------
+    folder : Path
+    manifest : dict
+        The run's manifest.json: name, objective, seed, data, config, versions, hardware, ...
+    parameters : tuple of ParameterRecord
+    trials : DataFrame, one row a trial, ordered by `number`
+        number (int), state (COMPLETE, PRUNED, FAIL, RUNNING), reason (text, empty if none),
+        value (objective in [0, 1], NaN if none), epochs_done (int), epochs (int), seed (int),
+        wall_time_s (float), started, finished (UTC timestamps, NaT if none),
+        origin (default, random, crossover, mutation, ... as the sampler said; empty if it did
+        not), parents (tuple of trial numbers), the metrics AP AP50 AP75 APs APm APl in [0, 1]
+        or NaN, and one column ``params.<key path>`` for each parameter.
+    epochs : DataFrame, one row an epoch of a trial
+        number, epoch (from 1), AP, AP50, loss, loss_box, loss_obj, loss_cls, lr, wall_time_s.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    parameters: tuple[ParameterRecord, ...]
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
