@@ -1,0 +1,112 @@
+"""Size of an image from its first bytes, before anything is decoded.
+
+Sources: PNG 1.2 sec. 4.1.1; JPEG ITU-T T.81 annex B; BMP (BITMAPINFOHEADER); GIF89a sec. 18;
+WebP RFC 9649; TIFF 6.0 sec. 2.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+
+_JPEG_SIZE = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers
+_JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+
+
+def header_size_wh(data: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels as the file's header claims; None for an unknown format."""
+    for magic, read in _READERS.items():
+        if data.startswith(magic):
+            try:
+                return read(data)
+            except (struct.error, IndexError):
+                return None
+    return None
+
+
+def is_complete(data: bytes) -> bool:
+    """Whether a PNG or JPEG has its end mark; other formats are taken at their word.
+
+    Decoders fill what is missing of a cut-off file with grey and report nothing.
+    """
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" in data[-64:] or b"IEND" in data
+    if data.startswith(b"\xff\xd8"):
+        return data.rfind(b"\xff\xd9") > max((at for at, _ in _jpeg_segments(data)), default=0)
+    return True
+
+
+def _png(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", data, 16)
+    return width, height
+
+
+def _gif(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from("<HH", data, 6)
+    return width, height
+
+
+def _bmp(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from("<ii", data, 18)
+    return abs(width), abs(height)
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Offset and marker of every segment up to and including the first scan."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF or marker in _JPEG_BARE:
+            at += 1 if marker == 0xFF else 2
+            continue
+        yield at, marker
+        if marker == 0xDA:
+            return
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+
+
+def _jpeg(data: bytes) -> tuple[int, int] | None:
+    for at, marker in _jpeg_segments(data):
+        if marker in _JPEG_SIZE:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+    return None
+
+
+def _webp(data: bytes) -> tuple[int, int] | None:
+    kind = data[12:16]
+    if data[8:12] != b"WEBP":
+        return None
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        bits = struct.unpack_from("<I", data, 21)[0]
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _tiff(data: bytes) -> tuple[int, int] | None:
+    order = "<" if data.startswith(b"II") else ">"
+    at = struct.unpack_from(f"{order}I", data, 4)[0]
+    found: dict[int, int] = {}
+    for index in range(struct.unpack_from(f"{order}H", data, at)[0]):
+        entry = at + 2 + 12 * index
+        tag, kind = struct.unpack_from(f"{order}HH", data, entry)
+        if tag in (_TIFF_WIDTH, _TIFF_HEIGHT):
+            found[tag] = struct.unpack_from(
+                f"{order}{'H' if kind == 3 else 'I'}", data, entry + 8
+            )[0]
+    if len(found) < 2:
+        return None
+    return found[_TIFF_WIDTH], found[_TIFF_HEIGHT]
+
+
+_READERS: dict[bytes, Callable[[bytes], tuple[int, int] | None]] = {
+    b"\x89PNG\r\n\x1a\n": _png,
+    b"\xff\xd8\xff": _jpeg,
+    b"RIFF": _webp,
+    b"BM": _bmp,
+    b"GIF8": _gif,
+    b"II*\0": _tiff,
+    b"MM\0*": _tiff,
+}
