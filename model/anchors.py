@@ -1,0 +1,70 @@
+"""Anchors: darknet's, or k-means on the boxes of a data set (paper's OA)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Sizes = NDArray[np.float64]
+
+# yolov4.cfg, in pixels of the network input, three each for strides 8, 16, 32.
+YOLOV4_ANCHORS_WH_PX: tuple[tuple[float, float], ...] = (
+    (12, 16), (19, 36), (40, 28),
+    (36, 75), (76, 55), (72, 146),
+    (142, 110), (192, 243), (459, 401),
+)  # fmt: skip
+
+RESTARTS = 10
+MAX_ROUNDS = 1000
+
+
+def _iou(sizes: Sizes, centres: Sizes) -> Sizes:
+    overlap = np.minimum(sizes[:, None], centres[None]).prod(axis=2)
+    return overlap / (sizes.prod(1)[:, None] + centres.prod(1)[None] - overlap)
+
+
+def mean_best_iou(sizes: Sizes, anchors: Sizes) -> float:
+    """Mean over boxes (N, 2) of the wh-IoU with the best of the anchors (K, 2)."""
+    return float(_iou(sizes, anchors).max(axis=1).mean())
+
+
+def _lloyd(sizes: Sizes, centres: Sizes) -> Sizes:
+    owner = np.full(len(sizes), -1)
+    for _ in range(MAX_ROUNDS):
+        nearest = _iou(sizes, centres).argmax(axis=1)
+        if (nearest == owner).all():
+            break
+        owner = nearest
+        for k in range(len(centres)):
+            if (mine := owner == k).any():
+                centres[k] = sizes[mine].mean(axis=0)
+    return centres
+
+
+def kmeans_anchors(sizes_wh_px: Sizes, count: int = 9, seed: int = 0) -> Sizes:
+    """Anchors by k-means with the distance 1 - IoU (arXiv:1612.08242 sec. 2; darknet).
+
+    Parameters
+    ----------
+    sizes_wh_px : array, shape (N, 2)
+        Box sizes in pixels of the network input, all positive.
+    count : int
+        Number of anchors.
+    seed : int
+        Seed of the ten random starts, of which the best by mean IoU is taken.
+
+    Returns
+    -------
+    array, shape (count, 2), float64
+        Sorted by area. With fewer distinct sizes than `count`, the largest are repeated
+        at growing size, so that anchors stay distinct.
+    """
+    sizes = np.asarray(sizes_wh_px, dtype=np.float64)
+    distinct = np.unique(sizes, axis=0)
+    if len(distinct) < count:
+        grown = [distinct[-1] * 1.25**k for k in range(1, count - len(distinct) + 1)]
+        found = np.concatenate([distinct, grown])
+    else:
+        rng = np.random.default_rng(seed)
+        starts = [distinct[rng.choice(len(distinct), count, False)] for _ in range(RESTARTS)]
+        runs = [_lloyd(sizes, start.copy()) for start in starts]
+        found = max(runs, key=lambda centres: mean_best_iou(sizes, centres))
+    return found[np.argsort(found.prod(axis=1), kind="stable")]

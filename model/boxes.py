@@ -1,0 +1,92 @@
+"""Boxes and the overlaps between them."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Overlap = Literal["iou", "giou", "diou", "ciou"]
+
+EPS = 1e-9
+
+
+def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
+    """Centre and size (..., 4) to corners (..., 4), same unit."""
+    centre, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat((centre - half, centre + half), dim=-1)
+
+
+def wh_iou(a_wh: Tensor, b_wh: Tensor) -> Tensor:
+    """IoU of sizes alone, as if both boxes had the same centre.
+
+    Parameters
+    ----------
+    a_wh : Tensor, shape (N, 2)
+    b_wh : Tensor, shape (M, 2)
+
+    Returns
+    -------
+    Tensor, shape (N, M), in [0, 1]
+    """
+    overlap = torch.minimum(a_wh[:, None], b_wh[None]).prod(dim=2)
+    return overlap / (a_wh.prod(1)[:, None] + b_wh.prod(1)[None] - overlap + EPS)
+
+
+def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """IoU of every box of one set with every box of another.
+
+    Parameters
+    ----------
+    a_xyxy : Tensor, shape (..., N, 4)
+    b_xyxy : Tensor, shape (..., M, 4)
+
+    Returns
+    -------
+    Tensor, shape (..., N, M), in [0, 1]
+    """
+    low = torch.maximum(a_xyxy[..., :, None, :2], b_xyxy[..., None, :, :2])
+    high = torch.minimum(a_xyxy[..., :, None, 2:], b_xyxy[..., None, :, 2:])
+    overlap = (high - low).clamp_(min=0).prod(dim=-1)
+    area_a = (a_xyxy[..., 2:] - a_xyxy[..., :2]).prod(dim=-1)
+    area_b = (b_xyxy[..., 2:] - b_xyxy[..., :2]).prod(dim=-1)
+    return overlap / (area_a[..., :, None] + area_b[..., None, :] - overlap + EPS)
+
+
+def paired_overlap(pred: Tensor, target: Tensor, kind: Overlap = "ciou") -> Tensor:
+    """IoU, or one of its extensions, of matching boxes of two lists.
+
+    Parameters
+    ----------
+    pred, target : Tensor, shape (N, 4)
+        Centre x, y, width, height, in one unit.
+    kind : str
+        iou; giou (arXiv:1902.09630) = IoU - (C - U) / C; diou (arXiv:1911.08287 eq. 7)
+        = IoU - d^2/c^2; ciou (ibid. eq. 10-11) = DIoU - alpha v, where
+        v = 4/pi^2 (atan(w*/h*) - atan(w/h))^2 and alpha = v / (1 - IoU + v) is held constant.
+
+    Returns
+    -------
+    Tensor, shape (N,)
+        At most 1; iou is at least 0, giou and diou at least -1, ciou above -2.
+    """
+    a, b = cxcywh_to_xyxy(pred), cxcywh_to_xyxy(target)
+    overlap = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0)
+    intersection = overlap.prod(dim=1)
+    union = pred[:, 2:].prod(dim=1) + target[:, 2:].prod(dim=1) - intersection
+    iou = intersection / (union + EPS)
+    if kind == "iou":
+        return iou
+    hull = torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])
+    if kind == "giou":
+        hull_area = hull.prod(dim=1)
+        return iou - (hull_area - union) / (hull_area + EPS)
+    distance = (pred[:, :2] - target[:, :2]).square().sum(dim=1)
+    diou = iou - distance / (hull.square().sum(dim=1) + EPS)
+    if kind == "diou":
+        return diou
+    angle = torch.atan2(target[:, 2], target[:, 3]) - torch.atan2(pred[:, 2], pred[:, 3])
+    v = (4 / math.pi**2) * angle.square()
+    with torch.no_grad():
+        alpha = v / (1 - iou + v + 1e-6)
+    return diou - alpha * v
