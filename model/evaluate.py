@@ -1,0 +1,162 @@
+"""COCO's twelve numbers, by pycocotools, from detections of a split."""
+
+import contextlib
+import gzip
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from model.data.coco import ImageRecord
+from model.files import write_atomically
+
+METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl",
+           "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ImageDetections:
+    """Detections of one image in its own pixels.
+
+    Attributes
+    ----------
+    image_id : int
+    boxes_xyxy_px : array, shape (D, 4), float32
+    scores : array, shape (D,), float32
+    labels : array, shape (D,), int64, contiguous class indices
+    """
+
+    image_id: int
+    boxes_xyxy_px: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics in [0, 1]; NaN where a metric has no truth to be measured on.
+
+    Attributes
+    ----------
+    metrics : dict of str -> float
+        The keys of `METRICS`.
+    class_ap : dict of str -> float
+        AP of every class by name.
+    """
+
+    metrics: dict[str, float]
+    class_ap: dict[str, float]
+
+
+def _truth(records: Sequence[ImageRecord], classes: Sequence[str]) -> COCO:
+    """Ground truth with fresh ids from 1: pycocotools mistakes 0 and doubles for no match."""
+    annotations: list[dict[str, Any]] = []
+    for record in records:
+        for box, label, crowd, area in zip(
+            record.boxes_xyxy_px, record.labels, record.crowd, record.areas, strict=True
+        ):
+            x0, y0, x1, y1 = (float(v) for v in box)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": record.image_id,
+                    "category_id": int(label) + 1,
+                    "bbox": [x0, y0, x1 - x0, y1 - y0],
+                    "area": float(area),
+                    "iscrowd": int(crowd),
+                }
+            )
+    coco = COCO()
+    coco.dataset = {
+        "info": {},
+        "images": [{"id": r.image_id, "width": r.width, "height": r.height} for r in records],
+        "annotations": annotations,
+        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(classes)],
+    }
+    coco.createIndex()
+    return coco
+
+
+def _result_rows(detections: Sequence[ImageDetections]) -> NDArray[np.float64]:
+    """Rows image id, x, y, w, h, score, category, as `COCO.loadRes` takes them."""
+    rows = [
+        np.column_stack(
+            (
+                np.full(len(d.scores), d.image_id, dtype=np.float64),
+                d.boxes_xyxy_px[:, :2],
+                d.boxes_xyxy_px[:, 2:] - d.boxes_xyxy_px[:, :2],
+                d.scores,
+                d.labels + 1,
+            )
+        )
+        for d in detections
+    ]
+    return np.concatenate(rows) if rows else np.zeros((0, 7))
+
+
+def _or_nan(values: NDArray[np.float64]) -> float:
+    measured = values[values > -1]
+    return float(measured.mean()) if measured.size else float("nan")
+
+
+def evaluate(
+    detections: Sequence[ImageDetections],
+    records: Sequence[ImageRecord],
+    classes: Sequence[str],
+) -> Evaluation:
+    """Score detections against the truths of a split with pycocotools.
+
+    Parameters
+    ----------
+    detections : sequence of ImageDetections
+        Images without detections may be left out.
+    records : sequence of ImageRecord
+        The whole split; an image without truth counts, its detections are false.
+    classes : sequence of str
+    """
+    rows = _result_rows(detections)
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
+        truth = _truth(records, classes)
+        if len(rows) == 0:  # loadRes cannot take an empty list
+            has = {c: any((r.labels == i).any() for r in records) for i, c in enumerate(classes)}
+            nothing = {name: 0.0 for name in METRICS}
+            return Evaluation(nothing, {c: 0.0 if has[c] else float("nan") for c in classes})
+        judge = COCOeval(truth, truth.loadRes(rows), "bbox")
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    metrics = {
+        name: float(value) if value > -1 else float("nan")
+        for name, value in zip(METRICS, judge.stats, strict=True)
+    }
+    precision = judge.eval["precision"]  # IoU, recall, class, area, max detections
+    per_class = {name: _or_nan(precision[:, :, k, 0, -1]) for k, name in enumerate(classes)}
+    return Evaluation(metrics, per_class)
+
+
+def save_detections(
+    path: Path, detections: Sequence[ImageDetections], protocol: dict[str, Any]
+) -> None:
+    """Write detections as gzipped JSON, with the protocol they were made under.
+
+    Boxes are kept to 0.01 px and scores to 1e-5; equal detections give equal bytes.
+    """
+    images = [
+        {
+            "image_id": d.image_id,
+            "boxes_xyxy_px": np.round(d.boxes_xyxy_px.astype(np.float64), 2).tolist(),
+            "scores": np.round(d.scores.astype(np.float64), 5).tolist(),
+            "labels": d.labels.tolist(),
+        }
+        for d in detections
+    ]
+    text = json.dumps({"protocol": protocol, "images": images}, separators=(",", ":"))
+    packed = gzip.compress(text.encode(), compresslevel=6, mtime=0)
+    write_atomically(path, lambda file: file.write(packed))

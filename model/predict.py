@@ -1,0 +1,53 @@
+"""From images to detections, with any network of the zoo."""
+
+
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.config import NmsConfig
+from model.decode import SCALE_XY, decode
+from model.nms import Detections, suppress
+
+
+def as_input(images: np.ndarray, device: torch.device) -> Tensor:
+    """Uint8 RGB images (B, 3, H, W) as floats in [0, 1] on `device`."""
+    tensor = torch.from_numpy(images)
+    if device.type == "cuda":
+        tensor = tensor.pin_memory().to(device, non_blocking=True)
+        return tensor.to(memory_format=torch.channels_last).float().div_(255)
+    return tensor.float().div_(255)
+
+
+@torch.inference_mode()
+def predict(
+    network: nn.Module,
+    images: Tensor,
+    anchors_wh: Tensor,
+    nms: NmsConfig,
+    *,
+    scale_xy: bool = True,
+    autocast: bool = False,
+) -> list[Detections]:
+    """Detections of a batch, in units of the network input (0..1).
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode.
+    images : Tensor, shape (B, 3, H, W), in [0, 1]
+    anchors_wh : Tensor, shape (9, 2), relative to the input
+    """
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=autocast):
+        maps = network(images)
+    scales = SCALE_XY if scale_xy else (1.0,) * len(SCALE_XY)
+    boxes, scores = decode(maps, anchors_wh, scales)
+    return suppress(
+        boxes,
+        scores,
+        iou_threshold=nms.iou_threshold,
+        score_threshold=nms.score_threshold,
+        max_detections=nms.max_detections,
+        kind=nms.kind,
+    )
