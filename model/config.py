@@ -48,7 +48,7 @@ class ScheduleConfig(Section):
 class LossConfig(Section):
     """Loss and assignment of a YOLOv4 detector (darknet's `[yolo]` keys)."""
 
-    box: Literal["mse", "iou", "giou", "diou", "ciou"] = Field("ciou", description="box loss")
+    box: Literal["iou", "giou", "diou", "ciou"] = Field("ciou", description="box loss")
     iou_threshold: Fraction = Field(
         0.213, description="further anchors with a wh-IoU above this are positive; 1 = best only"
     )
@@ -81,9 +81,8 @@ class AugmentConfig(Section):
 class EmaConfig(Section):
     """Exponential moving average of the weights, used for evaluation and checkpoints."""
 
-    decay: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.998, description="0 turns it off")
-    warmup: Positive = Field(
-        100.0, description="updates over which the decay grows: decay(1 - exp(-n / warmup))"
+    decay: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.998, description="upper bound of the decay (1 + n)/(10 + n) after n updates; 0: no EMA"
     )
 
 

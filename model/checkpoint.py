@@ -1,0 +1,54 @@
+"""Checkpoints: whole or not there, read without running code from the file."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.errors import CheckpointError
+from model.files import write_atomically
+
+FORMAT = 1
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` (tensors and plain Python values) in one step.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; an older file is left as it was.
+    """
+    write_atomically(path, lambda file: torch.save({"format": FORMAT, **state}, file))
+
+
+def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read a checkpoint; nothing in it is executed (``weights_only``).
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, torn, not a checkpoint of ours, or of a newer format.
+    """
+    if not path.is_file():
+        raise CheckpointError("no such checkpoint", str(path), "give the path of a .pt file")
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as e:
+        first_line = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise CheckpointError(
+            f"this is not a readable checkpoint ({first_line})",
+            str(path),
+            "take another one; a run keeps last.pt and best.pt of every trial",
+        ) from e
+    if not isinstance(state, dict) or "format" not in state:
+        raise CheckpointError("this file was not written by evolve", str(path))
+    if state["format"] > FORMAT:
+        raise CheckpointError(
+            f"written by a newer version (format {state['format']}, known {FORMAT})",
+            str(path),
+            "update evolve",
+        )
+    return state
