@@ -1,0 +1,20 @@
+"""Search spaces: which settings are searched, between which bounds, and why."""
+
+from evolve.space.load import (
+    apply_overrides,
+    bundled_folder,
+    bundled_spaces,
+    find_space_file,
+    load_space,
+)
+from evolve.space.space import Parameter, Space
+
+__all__ = [
+    "Parameter",
+    "Space",
+    "apply_overrides",
+    "bundled_folder",
+    "bundled_spaces",
+    "find_space_file",
+    "load_space",
+]

@@ -1,0 +1,160 @@
+"""What may stand in a space file; unknown keys, wrong types and empty ranges are refused here."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from evolve.errors import nearest
+from model.config import key_paths
+
+Scalar = bool | int | float | str
+Objective = Literal["AP", "AP50", "AP75"]
+Sampler = Literal["genetic", "tpe", "cmaes", "nsga2", "random"]
+Scheduler = Literal["asha", "hyperband", "pbt", "median", "none"]
+
+
+def refusal(what: str, mend: str) -> PydanticCustomError:
+    """Error to raise in a validator; `mend` reaches the user beside `what`."""
+    return PydanticCustomError("refused", "{what}", {"what": what, "mend": mend})
+
+
+def _known_path(path: str) -> str:
+    known = key_paths()
+    if path not in known:
+        what = f"'{path}' is no setting of the training configuration"
+        raise refusal(what, nearest(path, known))
+    return path
+
+
+KnownPath = Annotated[str, AfterValidator(_known_path)]
+
+
+class _Spec(BaseModel):
+    """What all kinds of parameters share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    why: str = Field("", description="one line: what the setting does, and why this range")
+
+
+class _RangeSpec(_Spec):
+    """A numeric range; checks of one value against another are made at the later one."""
+
+    scale: Literal["linear", "log"] = "linear"
+
+    @field_validator("low", check_fields=False)
+    @classmethod
+    def _log_needs_positive(cls, low: float, info: ValidationInfo) -> float:
+        if info.data.get("scale") == "log" and low <= 0:
+            raise refusal(f"a log scale needs low > 0 (low={low})", "raise low, or scale: linear")
+        return low
+
+    @field_validator("high", check_fields=False)
+    @classmethod
+    def _high_is_above(cls, high: float, info: ValidationInfo) -> float:
+        low = info.data.get("low")
+        if low is not None and low > high:
+            raise refusal(f"low is above high (low={low}, high={high})", "swap the two")
+        if low == high:
+            mend = "widen the range, or move the setting to 'train'"
+            raise refusal(f"low equals high ({low}): nothing to search", mend)
+        return high
+
+    @field_validator("default", check_fields=False)
+    @classmethod
+    def _default_is_inside(cls, default: float, info: ValidationInfo) -> float:
+        low, high = info.data.get("low"), info.data.get("high")
+        if low is not None and high is not None and not low <= default <= high:
+            what = f"default {default} is outside [{low}, {high}]"
+            raise refusal(what, "move the default inside, or widen the range")
+        return default
+
+
+class FloatSpec(_RangeSpec):
+    """A real number between `low` and `high`, both included."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    default: float
+
+
+class IntSpec(_RangeSpec):
+    """A whole number `low`, `low + step`, ... up to `high`."""
+
+    type: Literal["int"]
+    step: Annotated[int, Field(ge=1)] = 1
+    low: int
+    high: int
+    default: int
+
+    @field_validator("step")
+    @classmethod
+    def _log_has_no_step(cls, step: int, info: ValidationInfo) -> int:
+        if step != 1 and info.data.get("scale") == "log":
+            raise refusal("a log scale takes no step", "drop step, or scale: linear")
+        return step
+
+    @field_validator("high", "default")
+    @classmethod
+    def _on_the_grid(cls, value: int, info: ValidationInfo) -> int:
+        low, step = info.data.get("low"), info.data.get("step")
+        if low is not None and step is not None and (value - low) % step:
+            below = value - (value - low) % step
+            what = f"{info.field_name} {value} is not reached from low={low} by steps of {step}"
+            raise refusal(what, f"take {below} or {below + step}")
+        return value
+
+
+class CategoricalSpec(_Spec):
+    """One of a few values without order."""
+
+    type: Literal["categorical"]
+    choices: tuple[Scalar, ...]
+    default: Scalar
+
+    @field_validator("choices")
+    @classmethod
+    def _choices_differ(cls, choices: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+        twice = [choice for i, choice in enumerate(choices) if choice in choices[:i]]
+        if twice:
+            raise refusal(f"choice {twice[0]!r} is given twice", "remove one of the two")
+        if len(choices) < 2:
+            mend = "add a choice, or move the setting to 'train'"
+            raise refusal(f"{len(choices)} choice: nothing to search", mend)
+        return choices
+
+    @field_validator("default")
+    @classmethod
+    def _default_is_a_choice(cls, default: Scalar, info: ValidationInfo) -> Scalar:
+        choices = info.data.get("choices")
+        if choices is not None and default not in choices:
+            what = f"default {default!r} is none of the choices"
+            raise refusal(what, f"take one of {', '.join(map(repr, choices))}")
+        return default
+
+
+Spec = Annotated[FloatSpec | IntSpec | CategoricalSpec, Field(discriminator="type")]
+
+
+class SpaceFile(BaseModel):
+    """A search space file, as written by a person."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = ""
+    description: str = ""
+    objective: Objective = "AP"
+    trials: Annotated[int, Field(ge=1)] = 12
+    sampler: Sampler = "genetic"
+    scheduler: Scheduler = "asha"
+    train: dict[str, Any] = {}
+    parameters: dict[KnownPath, Spec]
+
+    @field_validator("parameters")
+    @classmethod
+    def _something_to_search(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        if not parameters:
+            raise refusal("no parameters: nothing to search", "add one, such as optimizer.lr")
+        return parameters
