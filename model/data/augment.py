@@ -7,12 +7,13 @@ seed, epoch, position and settings, and switching one ingredient moves no draw o
 
 Rules are those of darknet's detector training (AlexeyAB/darknet, the code of arXiv:2004.10934
 sec. 3.4 "Mosaic" and its base augmentation). Two of its accidents are not kept: hue wraps around
-the circle where darknet stops at red, and a tile never shows what lies beside its picture.
+the circle where darknet stops at red, and a tile never reads beyond its padded picture.
 Crops and tiles are cut at whole pixels of the source, as there; boxes follow the rounded cut.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from model.config import AugmentConfig
 
 Picture = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
+Number = TypeVar("Number", bound=np.generic)
 
 CUT_RANGE = (0.2, 0.8)
 """Where a mosaic may be cut, as a fraction of the network's width and height."""
@@ -140,9 +142,9 @@ def sample_params(
     config : AugmentConfig
         Strengths; 0 (or a factor of 1) turns an ingredient off exactly.
     """
-    tiles = _sample_tiles(draws, position, config)
     if not draws.at("mosaic", position)[0][0] < config.mosaic:
-        return ImageParams((own,), tiles[:1])
+        return ImageParams((own,), _sample_tiles(draws, position, 1, config))
+    tiles = _sample_tiles(draws, position, 4, config)
     low, high = CUT_RANGE
     cut_x, cut_y = (low + (high - low) * u for u in draws.at("cut", position)[0])
     members = [own, *(int(u * count) for (u,) in draws.at("partner", position))]
@@ -155,10 +157,10 @@ def sample_params(
 
 
 def _sample_tiles(
-    draws: EpochDraws, position: int, config: AugmentConfig
+    draws: EpochDraws, position: int, count: int, config: AugmentConfig
 ) -> tuple[TileParams, ...]:
     columns = (
-        draws.at(name, position)
+        draws.at(name, position)[:count]
         for name in ("crop", "flip", "snap", "hue", "saturation", "exposure")
     )
     return tuple(
@@ -215,46 +217,45 @@ def apply(
     """
     width, height = size_wh
     canvas = np.empty((height, width, 3), np.uint8)
-    kept = [
-        _paint(canvas, place, index, picture, own_boxes, tile, letter_box)
-        for index, (place, picture, own_boxes, tile) in enumerate(
-            zip(_places(params.cut, size_wh), pictures, boxes, params.tiles, strict=True)
-        )
+    parts = zip(_places(params.cut, size_wh), pictures, boxes, params.tiles, strict=True)
+    painted = [
+        _paint(canvas, place, picture, own_boxes, tile, letter_box)
+        for place, picture, own_boxes, tile in parts
     ]
-    found = [_keep_visible(*pair, size_wh) for pair in zip(kept, labels, strict=True)]
-    if len(found) == 1:
-        return canvas, *found[0]
-    return canvas, np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
+    return canvas, *_keep_visible(_joined(painted), _joined(labels), size_wh)
+
+
+def _joined(parts: Sequence[NDArray[Number]]) -> NDArray[Number]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a picture goes on the canvas, in pixels, and which of its sides touch the rim."""
+    """Where a picture goes on the canvas, in pixels, and which corner of a mosaic that is."""
 
     x0: int
     y0: int
     x1: int
     y1: int
-    mosaic: bool
+    corner: int | None = None
 
 
 def _places(cut: tuple[float, float] | None, size_wh: tuple[int, int]) -> list[_Place]:
     width, height = size_wh
     if cut is None:
-        return [_Place(0, 0, width, height, mosaic=False)]
+        return [_Place(0, 0, width, height)]
     x, y = int(cut[0] * width), int(cut[1] * height)
     return [
-        _Place(0, 0, x, y, mosaic=True),
-        _Place(x, 0, width, y, mosaic=True),
-        _Place(0, y, x, height, mosaic=True),
-        _Place(x, y, width, height, mosaic=True),
+        _Place(0, 0, x, y, 0),
+        _Place(x, 0, width, y, 1),
+        _Place(0, y, x, height, 2),
+        _Place(x, y, width, height, 3),
     ]
 
 
 def _paint(
     canvas: Picture,
     place: _Place,
-    corner: int,
     picture: Picture,
     boxes: Boxes,
     tile: TileParams,
@@ -264,8 +265,8 @@ def _paint(
     target = canvas[place.y0 : place.y1, place.x0 : place.x1]
     size_wh = (canvas.shape[1], canvas.shape[0])
     borders = _borders(tile, picture, size_wh, letter_box)
-    if place.mosaic and tile.snap:
-        borders = _snapped(borders, at_left=corner % 2 == 0, at_top=corner < 2)
+    if tile.snap and place.corner is not None:
+        borders = _snapped(borders, at_left=place.corner % 2 == 0, at_top=place.corner < 2)
     x = _source_span(borders[0], borders[2], place.x0, place.x1, size_wh[0], picture.shape[1])
     y = _source_span(borders[1], borders[3], place.y0, place.y1, size_wh[1], picture.shape[0])
     mirrored = (picture.shape[1] - x[1], picture.shape[1] - x[0])
@@ -371,21 +372,14 @@ def _shift_colour(target: Picture, tile: TileParams) -> None:
     """Hue, saturation and exposure of `target`, in place."""
     if tile.hue == 0.0 and tile.saturation == 1.0 and tile.exposure == 1.0:
         return
-    hsv = cv2.cvtColor(target, cv2.COLOR_RGB2HSV)
-    cv2.LUT(hsv, _colour_table(tile), dst=hsv)
-    cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=target)
-
-
-_RAMP = np.arange(256)
-
-
-def _colour_table(tile: TileParams) -> NDArray[np.uint8]:
-    """Tabulate new H (steps of 2 degrees), S, V by the old: shape (1, 256, 3)."""
-    table = np.empty((1, 256, 3), np.uint8)
-    table[0, :, 0] = (_RAMP + round(179.0 * tile.hue)) % 180
-    table[0, :, 1] = np.minimum(_RAMP * tile.saturation + 0.5, 255.0)
-    table[0, :, 2] = np.minimum(_RAMP * tile.exposure + 0.5, 255.0)
-    return table
+    hsv = cv2.cvtColor(target, cv2.COLOR_RGB2HSV_FULL)  # 256 steps of hue: uint8 wraps as it does
+    factors = np.diag((1.0, tile.saturation, tile.exposure)).astype(np.float32)
+    cv2.transform(hsv, factors, dst=hsv)
+    rows = hsv.reshape(len(hsv), -1)
+    shift = np.zeros(rows.shape[1], np.uint8)
+    shift[::3] = round(256.0 * tile.hue) % 256
+    np.add(rows, shift, out=rows)
+    cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL, dst=target)
 
 
 def _moved(
@@ -397,21 +391,38 @@ def _moved(
     *,
     flip: bool,
 ) -> Boxes:
-    """Boxes in canvas pixels, clipped to their place; x is the seen (flipped) source's span."""
-    height, width = picture.shape[:2]
+    """Boxes in canvas pixels, clipped to their place.
+
+    Parameters
+    ----------
+    boxes : ndarray, shape (N, 4), float32
+        Corners relative to the picture.
+    x, y : tuple of int
+        Span of the picture, in its pixels and after the flip, that fills the place.
+    """
     scale_x = (place.x1 - place.x0) / (x[1] - x[0])
     scale_y = (place.y1 - place.y0) / (y[1] - y[0])
+    gain_x, gain_y = picture.shape[1] * scale_x, picture.shape[0] * scale_y
+    at_x, at_y = place.x0 - x[0] * scale_x, place.y0 - y[0] * scale_y
     if flip:
-        boxes = np.array((1, 0, 1, 0), np.float32) + boxes[:, [2, 1, 0, 3]] * _FLIP_SIGN
-    gain = np.array((width * scale_x, height * scale_y) * 2, np.float32)
-    offset = np.array((place.x0 - x[0] * scale_x, place.y0 - y[0] * scale_y) * 2, np.float32)
-    low = np.array((place.x0, place.y0) * 2, np.float32)
-    high = np.array((place.x1, place.y1) * 2, np.float32)
-    moved: Boxes = np.clip(boxes * gain + offset, low, high)
+        boxes = boxes[:, _MIRRORED]
+        gain_x, at_x = -gain_x, at_x + gain_x
+    gain, offset, low, high = np.array(
+        (
+            (gain_x, gain_y, gain_x, gain_y),
+            (at_x, at_y, at_x, at_y),
+            (place.x0, place.y0, place.x0, place.y0),
+            (place.x1, place.y1, place.x1, place.y1),
+        ),
+        np.float32,
+    )
+    moved: Boxes = boxes * gain + offset
+    np.maximum(moved, low, out=moved)
+    np.minimum(moved, high, out=moved)
     return moved
 
 
-_FLIP_SIGN = np.array((-1, 1, -1, 1), np.float32)
+_MIRRORED = [2, 1, 0, 3]
 
 
 def _keep_visible(
@@ -419,6 +430,6 @@ def _keep_visible(
 ) -> tuple[Boxes, NDArray[np.int64]]:
     """Relative boxes of at least a pixel each way, and their labels."""
     sides = boxes_px[:, 2:] - boxes_px[:, :2]
-    keep = (sides >= 1.0).all(axis=1)
+    keep = sides.min(axis=1) >= 1.0 if len(sides) else slice(0)
     size: Boxes = np.array(size_wh * 2, np.float32)
     return boxes_px[keep] / size, labels[keep]

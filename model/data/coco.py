@@ -228,7 +228,10 @@ class _Reader:
 
     @classmethod
     def open(cls, file: Path, roots: Iterable[Path]) -> "_Reader":
-        content = file.read_bytes()
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot read it: {error.strerror}", str(file)) from None
         tree = _parse_json(content, file)
         if not isinstance(tree, dict):
             raise DataError("not COCO: the file is not an object", str(file), _COCO)
@@ -337,7 +340,7 @@ class _Reader:
             self._check_annotation_id(entry.get("id"), ids, index)
             box = self._box(entry, images[number][0], where)
             if box is not None:
-                crowd = bool(entry.get("iscrowd", 0))
+                crowd = _crowd(entry, where)
                 area = self._area(entry, box)
                 truths.setdefault(number, []).append((box, labels[category], crowd, area))
                 if crowd:
@@ -362,7 +365,7 @@ class _Reader:
         if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
             raise DataError(f"bbox {box!r} is not four numbers", where, "COCO: [x, y, w, h]")
         x, y, w, h = box
-        if not all(math.isfinite(value) for value in box) or w <= 0 or h <= 0:
+        if not all(map(_is_finite, box)) or w <= 0 or h <= 0:
             self._mend("bad", _name(entry, where))
             return None
         wide, high = image["width"], image["height"]
@@ -376,7 +379,7 @@ class _Reader:
 
     def _area(self, entry: dict[str, Any], box: Sequence[float]) -> float:
         area = entry.get("area")
-        if isinstance(area, int | float) and math.isfinite(area) and area > 0:
+        if isinstance(area, int | float) and _is_finite(area) and area > 0:
             return float(area)
         self._mend("area", _name(entry, "?"))
         return (box[2] - box[0]) * (box[3] - box[1])
@@ -403,6 +406,7 @@ class _Reader:
 
 
 _TINY_PX = 1e-3
+_LARGEST = 1e30
 _COCO = "COCO files hold the lists images, annotations and categories"
 _UNIQUE = "give every image one entry with an id and a file_name of its own"
 _NOTES = {
@@ -462,6 +466,18 @@ def _get(entry: Any, key: str, kind: type, where: str) -> Any:
     return value
 
 
+def _crowd(entry: Mapping[str, Any], where: str) -> bool:
+    value = entry.get("iscrowd", 0)
+    if value not in (0, 1):
+        raise DataError(f"iscrowd {value!r} is neither 0 nor 1", where)
+    return bool(value)
+
+
+def _is_finite(value: float) -> bool:
+    """Whether float32 can hold it: neither NaN nor infinite, nor a whole number beyond that."""
+    return abs(value) < _LARGEST
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -480,5 +496,8 @@ def _neighbours(path: Path) -> str:
     folder = path.parent
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
-    names = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
+    try:
+        names = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
+    except OSError:
+        return f"{folder} cannot be listed"
     return f"in {folder}: {nearest(path.name, names[:50])}"
