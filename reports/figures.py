@@ -1,0 +1,455 @@
+"""Figures of a run; the only place that imports matplotlib.
+
+The data behind a figure and its drawing are apart: `history_data`, `parameter_data` and
+`curve_data` are tested by value, the `draw_` functions turn them into a `Figure`. Drawing is
+deterministic: nothing in a file depends on time, process or machine.
+"""
+
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from evolve.store.records import ParameterRecord, RunRecord
+from reports.summary import STATE_WORDS, STATES, Summary
+from reports.tables import parameter_values
+from reports.text import clean, number
+
+INK, MUTED, GRID, PAPER = "#1d2228", "#5d6670", "#dfe3e7", "#fefefe"
+COMPLETE, PRUNED, FAIL, RUNNING, BEST = "#0072b2", "#7b848d", "#d55e00", "#008f68", "#e69f00"
+VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "rule",
+    PAPER: "paper",
+    COMPLETE: "complete",
+    PRUNED: "pruned",
+    FAIL: "failed",
+    RUNNING: "running",
+    BEST: "best",
+}
+
+RASTER_FROM = 400
+COLUMNS = 3
+_STEPS = [1, 2, 2.5, 5, 10]
+WIDE, NARROW, PANEL = (9.6, 3.9), (3.7, 3.5), (3.1, 2.35)
+
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "evolve",
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": INK,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.width": 0.7,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 2,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "legend.handletextpad": 0.4,
+    "legend.columnspacing": 1.4,
+    "legend.borderpad": 0.2,
+}
+
+_MARKERS: dict[str, dict[str, Any]] = {
+    "PRUNED": {"marker": "v", "s": 26, "facecolor": PAPER, "edgecolor": PRUNED, "linewidth": 1.1},
+    "COMPLETE": {
+        "marker": "o",
+        "s": 27,
+        "facecolor": COMPLETE,
+        "edgecolor": PAPER,
+        "linewidth": 0.6,
+    },
+    "RUNNING": {
+        "marker": "D",
+        "s": 22,
+        "facecolor": PAPER,
+        "edgecolor": RUNNING,
+        "linewidth": 1.3,
+    },
+    "FAIL": {"marker": "x", "s": 26, "color": FAIL, "linewidth": 1.5},
+    "default": {"marker": "s", "s": 82, "facecolor": "none", "edgecolor": INK, "linewidth": 1.4},
+    "best": {"marker": "*", "s": 150, "facecolor": BEST, "edgecolor": INK, "linewidth": 0.7},
+}
+_LINES: dict[str, dict[str, Any]] = {
+    "PRUNED": {"color": PRUNED, "linewidth": 0.8, "alpha": 0.5},
+    "FAIL": {"color": FAIL, "linewidth": 0.9, "alpha": 0.7},
+    "RUNNING": {"color": RUNNING, "linewidth": 1.0, "alpha": 0.8},
+    "COMPLETE": {"color": COMPLETE, "linewidth": 0.9, "alpha": 0.5},
+}
+_SPECIAL_LINES: dict[str, dict[str, Any]] = {
+    "best": {"color": COMPLETE, "linewidth": 2.4, "linestyle": "-"},
+    "default": {"color": INK, "linewidth": 1.7, "linestyle": (0, (3.5, 1.5))},
+}
+_ROLE_WORDS = {"best": "best", "default": "defaults"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """AP in percent per epoch of one trial."""
+
+    number: int
+    state: str
+    epochs: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+def history_data(run: RunRecord) -> pd.DataFrame:
+    """Frame of number, state, value and best so far over complete trials, both in percent."""
+    frame = run.trials[["number", "state"]].copy()
+    frame["value"] = 100 * run.trials["value"].astype(float)
+    frame["best_so_far"] = frame["value"].where(frame["state"] == "COMPLETE").cummax().ffill()
+    return frame.reset_index(drop=True)
+
+
+def parameter_data(run: RunRecord, parameter: ParameterRecord) -> pd.DataFrame:
+    """Frame of number, state, value in percent and place on the axis of `parameter`.
+
+    The place of a categorical is the index of its choice. Trials that have none (no value
+    stored, an unknown choice, a number a log axis cannot hold) are left out.
+    """
+    frame = history_data(run)[["number", "state", "value"]]
+    frame["place"] = [_place(parameter, v) for v in parameter_values(run, parameter)]
+    return frame.dropna(subset=["place"]).reset_index(drop=True)
+
+
+def _place(parameter: ParameterRecord, value: Any) -> float:
+    if value is None:
+        return math.nan
+    if parameter.choices is not None:
+        names = [str(choice) for choice in parameter.choices]
+        return float(names.index(str(value))) if str(value) in names else math.nan
+    return math.nan if parameter.scale == "log" and value <= 0 else float(value)
+
+
+def curve_data(run: RunRecord) -> list[Curve]:
+    """One curve for each trial that reported at least one AP, ordered by number."""
+    if run.epochs.empty:
+        return []
+    frame = run.epochs[["number", "epoch", "AP"]].dropna().sort_values(["number", "epoch"])
+    states = dict(zip(run.trials["number"], run.trials["state"], strict=True))
+    return [
+        Curve(
+            int(str(trial)),
+            str(states[trial]),
+            rows["epoch"].to_numpy(float),
+            100 * rows["AP"].to_numpy(float),
+        )
+        for trial, rows in frame.groupby("number")
+        if trial in states
+    ]
+
+
+def draw_history(run: RunRecord, summary: Summary, size: tuple[float, float]) -> Figure:
+    """Value by trial number, a marker and colour for each state, and the best so far."""
+    frame = history_data(run)
+    with _style():
+        figure, axes = _one_axes(size)
+        rug = _set_value_axis(axes, frame["value"])
+        axes.step(
+            frame["number"],
+            frame["best_so_far"],
+            where="post",
+            color=INK,
+            linewidth=1.1,
+            zorder=2,
+        )
+        _scatter(axes, frame.rename(columns={"number": "place"}), frame["number"], rug, summary)
+        axes.set_xlim(-0.6, max(frame["number"].max(), 1) + 0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(8 if size == WIDE else 5, integer=True))
+        axes.set(xlabel="trial", ylabel=_value_label(summary))
+        line = Line2D([], [], color=INK, linewidth=1.1, label="best so far")
+        _legend(figure, [*_handles(set(frame["state"]), summary), line], size)
+    return figure
+
+
+def draw_curves(run: RunRecord, summary: Summary, size: tuple[float, float]) -> Figure | None:
+    """AP per epoch of every trial, best and defaults in front; None where none reported."""
+    curves = curve_data(run)
+    if not curves:
+        return None
+    special = _special(summary)
+    with _style():
+        figure, axes = _one_axes(size)
+        for state in _LINES:
+            _draw_group(axes, state, [c for c in curves if c.state == state], len(curves))
+        for curve in curves:
+            if curve.number in special:
+                _draw_special(axes, curve, special[curve.number])
+        axes.margins(x=0.02, y=0.06)
+        axes.xaxis.set_major_locator(MaxNLocator(8 if size == WIDE else 5, integer=True))
+        axes.set(xlabel="epoch", ylabel="AP on val, %")
+        _legend(figure, _curve_handles(curves, summary), size)
+    return figure
+
+
+def draw_parameter(run: RunRecord, summary: Summary, parameter: ParameterRecord) -> Figure:
+    """Value against one parameter, for a cell of a grid in the page; the page has the title."""
+    with _style():
+        figure = Figure(figsize=PANEL)
+        axes = figure.add_axes((0.165, 0.17, 0.8, 0.8))
+        _draw_panel(axes, run, summary, parameter)
+        axes.set_ylabel(f"{summary.objective}, %")
+    return figure
+
+
+def draw_parameters(run: RunRecord, summary: Summary) -> Figure | None:
+    """All parameters in one figure, for a file; None where nothing was searched."""
+    count = len(run.parameters)
+    if not count:
+        return None
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
+    with _style():
+        figure = Figure(figsize=(PANEL[0] * columns, 2.5 * rows + 0.4), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes in grid.flat[count:]:
+            axes.set_axis_off()
+        for index, (axes, parameter) in enumerate(zip(grid.flat, run.parameters, strict=False)):
+            _draw_panel(axes, run, summary, parameter)
+            axes.set_title(clean(parameter.path, longest=40))
+            if index % columns == 0:
+                axes.set_ylabel(_value_label(summary))
+        _legend(figure, _handles(set(run.trials["state"]), summary), (PANEL[0] * columns, 0))
+    return figure
+
+
+def to_svg(figure: Figure) -> str:
+    """Write the figure as an SVG file whose text stays text."""
+    file = io.StringIO()
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    with _style():
+        figure.savefig(file, format="svg", dpi=150, metadata=nothing)
+    return file.getvalue()
+
+
+def to_png(figure: Figure) -> bytes:
+    """Write the figure as a PNG file on white."""
+    file = io.BytesIO()
+    with _style():
+        figure.savefig(file, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+    return file.getvalue()
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with mpl.rc_context(cast(Any, _STYLE)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+        yield
+
+
+def _one_axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _value_label(summary: Summary) -> str:
+    return f"{summary.objective} on val, %"
+
+
+def _set_value_axis(axes: Axes, values: "pd.Series[float]") -> float:
+    """Limits with room below for trials without a value; gives the height of that strip."""
+    low, high = values.min(), values.max()
+    if math.isnan(low):
+        low, high = 0.0, 1.0
+    pad = 0.08 * (high - low) or 1.0
+    low, high = low - pad, high + pad
+    strip = 0.16 * (high - low) if values.isna().any() else 0.0
+    axes.set_ylim(low - strip, high)
+    ticks = MaxNLocator(5, steps=_STEPS).tick_values(low, high)
+    shown = [t for t in ticks if low <= t <= high] if values.notna().any() else []
+    rug = low - 0.5 * strip
+    labels = {t: f"{t:g}" for t in shown} | ({rug: "none"} if strip else {})
+    axes.yaxis.set_major_locator(FixedLocator(list(labels)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda t, _: labels.get(t, "")))
+    return rug
+
+
+def _scatter(
+    axes: Axes, frame: pd.DataFrame, numbers: "pd.Series[int]", rug: float, summary: Summary
+) -> None:
+    heights = frame["value"].fillna(rug)
+    raster = len(frame) > RASTER_FROM
+    for state in _LINES:
+        chosen = frame["state"] == state
+        if chosen.any():
+            _dots(axes, frame["place"][chosen], heights[chosen], state, 3, raster=raster)
+    for trial, role in _special(summary).items():
+        for name in role.split():
+            chosen = numbers == trial
+            order = 6 if name == "default" else 5
+            _dots(axes, frame["place"][chosen], heights[chosen], name, order)
+
+
+def _dots(axes: Axes, x: Any, y: Any, kind: str, order: int, *, raster: bool = False) -> None:
+    axes.scatter(x, y, zorder=order, clip_on=False, rasterized=raster, **_MARKERS[kind])
+
+
+def _special(summary: Summary) -> dict[int, str]:
+    """Numbers of the trials to stand out: best, default, or both at once."""
+    found: dict[int, str] = {}
+    for role, score in (("best", summary.best), ("default", summary.default)):
+        if score is not None:
+            found[score.number] = f"{found.get(score.number, '')} {role}".strip()
+    return found
+
+
+def _draw_panel(axes: Axes, run: RunRecord, summary: Summary, parameter: ParameterRecord) -> None:
+    frame = parameter_data(run, parameter)
+    rug = _set_value_axis(axes, history_data(run)["value"])
+    _set_parameter_axis(axes, parameter, frame["place"])
+    _scatter(axes, frame, frame["number"], rug, summary)
+
+
+def _set_parameter_axis(axes: Axes, parameter: ParameterRecord, places: Any) -> None:
+    if parameter.choices is not None:
+        _set_choices(axes, parameter.choices)
+        return
+    bounds = [b for b in (parameter.low, parameter.high) if b is not None]
+    low, high = min([*bounds, *places]), max([*bounds, *places])
+    if parameter.scale == "log" and low > 0:
+        axes.set_xscale("log")
+        _set_log_ticks(axes, low, high)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=_STEPS, integer=parameter.kind == "int"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda t, _: f"{t:.4g}"))
+    if low < high:
+        axes.set_xlim(low, high)
+
+
+def _set_choices(axes: Axes, choices: tuple[Any, ...]) -> None:
+    labels = [clean(number(choice), longest=14) for choice in choices]
+    turned = sum(len(label) + 2 for label in labels) > 40
+    axes.set_xlim(-0.5, len(choices) - 0.5)
+    axes.set_xticks(range(len(choices)), labels)
+    axes.tick_params(axis="x", length=0)
+    if turned:
+        for text in axes.get_xticklabels():
+            text.set(rotation=30, ha="right", rotation_mode="anchor")
+
+
+def _set_log_ticks(axes: Axes, low: float, high: float) -> None:
+    axes.xaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda t, _: _power(t)))
+    axes.xaxis.set_minor_locator(LogLocator(subs="all", numticks=30))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Whole powers of ten within the bounds, at most six; 1, 2 and 5 where there are few."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    inside = [n for n in exponents if low * 0.999 <= 10.0**n <= high * 1.001]
+    if len(inside) > 2:
+        return [10.0**n for n in inside[:: -(-len(inside) // 6)]]
+    ticks = [factor * 10.0**n for n in exponents for factor in (1, 2, 5)]
+    return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
+
+
+def _power(value: float) -> str:
+    if 1e-3 <= value < 1e4:
+        return f"{value:g}"
+    factor, exponent = f"{value:.0e}".split("e")
+    return f"{factor}e{int(exponent)}"
+
+
+def _draw_group(axes: Axes, state: str, curves: list[Curve], total: int) -> None:
+    if not curves:
+        return
+    raster = total > RASTER_FROM // 2
+    lines = [np.column_stack([c.epochs, c.values]) for c in curves]
+    collection = LineCollection(lines, zorder=2, rasterized=raster, **_LINES[state])
+    axes.add_collection(collection)
+    if state != "COMPLETE":
+        ends = np.array([line[-1] for line in lines])
+        _dots(axes, ends[:, 0], ends[:, 1], state, 3, raster=raster)
+
+
+def _draw_special(axes: Axes, curve: Curve, role: str) -> None:
+    kind = "best" if "best" in role else "default"
+    axes.plot(curve.epochs, curve.values, zorder=5, **_SPECIAL_LINES[kind])
+    for name in role.split():
+        _dots(axes, curve.epochs[-1:], curve.values[-1:], name, 6)
+
+
+def _handles(states: set[str], summary: Summary) -> list[Line2D]:
+    handles = [_proxy(state, STATE_WORDS[state]) for state in STATES if state in states]
+    return handles + [_role_proxy(trial, name) for trial, name in _roles(summary)]
+
+
+def _roles(summary: Summary) -> list[tuple[int, str]]:
+    special = _special(summary)
+    return [(trial, name) for trial, names in special.items() for name in names.split()]
+
+
+def _role_proxy(trial: int, name: str) -> Line2D:
+    return _proxy(name, f"{_ROLE_WORDS[name]} (trial {trial})")
+
+
+def _curve_handles(curves: list[Curve], summary: Summary) -> list[Line2D]:
+    handles = []
+    for state in (s for s in STATES if any(c.state == s for c in curves)):
+        handle = _proxy(state, STATE_WORDS[state])
+        handle.set(color=_LINES[state]["color"], linestyle="-", linewidth=1)
+        if state == "COMPLETE":
+            handle.set_marker("")
+        handles.append(handle)
+    drawn = {c.number for c in curves}
+    for trial, name in _roles(summary):
+        if trial in drawn:
+            handle = _role_proxy(trial, name)
+            handle.set(**_SPECIAL_LINES[name])
+            handles.append(handle)
+    return handles
+
+
+def _proxy(kind: str, label: str) -> Line2D:
+    look = _MARKERS[kind]
+    face = look.get("facecolor", look.get("color"))
+    edge = look.get("edgecolor", look.get("color"))
+    return Line2D(
+        [],
+        [],
+        linestyle="",
+        marker=look["marker"],
+        markersize=math.sqrt(look["s"]) * 0.95,
+        markerfacecolor=face,
+        markeredgecolor=edge,
+        markeredgewidth=look["linewidth"],
+        label=label,
+    )
+
+
+def _legend(figure: Figure, handles: list[Line2D], size: tuple[float, float]) -> None:
+    columns = max(1, int(size[0] / 1.32)) if size[0] > 4 else 3
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns)

@@ -1,0 +1,207 @@
+"""How a run was made, told from its manifest; what the manifest lacks is left out."""
+
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from evolve.store.records import RunRecord
+from reports.summary import Summary
+from reports.text import TIMES, clean, listed, plural
+
+
+@dataclass(frozen=True)
+class Method:
+    """A paragraph for the reader, facts for whoever repeats the run, and notes on the data."""
+
+    paragraph: str
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    settings: tuple[tuple[str, str], ...]
+
+
+def describe_method(run: RunRecord) -> Method:
+    """Tell the method of `run`, all text clean and not yet escaped."""
+    manifest = run.manifest
+    sentences = (_training(manifest), _search(run), _objective(manifest))
+    return Method(
+        paragraph=" ".join(sentence for sentence in sentences if sentence),
+        facts=tuple((term, text) for term, text in _facts(manifest) if text),
+        notes=tuple(clean(note) for note in _section(manifest, "data").get("notes") or ()),
+        settings=tuple(_flat(_section(manifest, "train"))),
+    )
+
+
+def reuse_commands(run: RunRecord, summary: Summary) -> tuple[tuple[str, str], ...]:
+    """Say what can be done with the result: pairs of purpose and shell command."""
+    folder = run_path(run)
+    resume = ("Continue this run, or add trials to it", f"evolve resume {shlex.quote(folder)}")
+    if summary.best is None:
+        return (resume,)
+    data = shlex.quote(data_path(run))
+    config = shlex.quote(f"{folder}/best.yaml")
+    weights = shlex.quote(f"{folder}/trials/{summary.best.number:05d}/best.pt")
+    return (
+        (
+            "Train again with the best configuration",
+            f"evolve train --config {config} --data {data}",
+        ),
+        ("Measure the best weights", f"evolve eval --weights {weights} --data {data}"),
+        ("Detect in an image of yours", f"evolve detect --weights {weights} image.jpg"),
+        resume,
+    )
+
+
+def run_path(run: RunRecord) -> str:
+    """Run folder as one would type it: from `runs` on where it lies in such a folder."""
+    folder = run.folder
+    return clean(f"runs/{folder.name}" if folder.parent.name == "runs" else folder.as_posix())
+
+
+def data_path(run: RunRecord) -> str:
+    """Value for ``--data``: the stored path, else the name, else the embedded set."""
+    data = _section(run.manifest, "data")
+    return clean(data.get("path") or data.get("name") or "digits")
+
+
+def data_text(manifest: dict[str, Any]) -> str:
+    """Tell the data set with its number of classes and images: `digits, 10 classes, ...`."""
+    data = _section(manifest, "data")
+    parts = (clean(data.get("name")), _classes(data), _images(data))
+    return ", ".join(part for part in parts if part)
+
+
+def model_text(manifest: dict[str, Any]) -> str:
+    """Model with its input size."""
+    train = _section(manifest, "train")
+    return ", ".join(part for part in (clean(train.get("model")), _size(train)) if part)
+
+
+def _section(manifest: dict[str, Any], key: str) -> dict[str, Any]:
+    found = manifest.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _size(train: dict[str, Any]) -> str:
+    size = train.get("image_size")
+    if size is None:
+        return ""
+    return f"{size} {TIMES} {size} px" if isinstance(size, int) else "input size from the data"
+
+
+def _images(data: dict[str, Any]) -> str:
+    images = _section(data, "images")
+    counts = [f"{count:,} {clean(split)}" for split, count in images.items() if count]
+    return f"{listed(counts)} images" if counts else ""
+
+
+def _classes(data: dict[str, Any]) -> str:
+    count = len(data.get("classes") or ())
+    return f"{count:,} class{'' if count == 1 else 'es'}" if count else ""
+
+
+def _training(manifest: dict[str, Any]) -> str:
+    train, data = _section(manifest, "train"), _section(manifest, "data")
+    if not train.get("model") or not data.get("name"):
+        return ""
+    epochs, batch = train.get("epochs"), train.get("batch_size")
+    length = f" for {plural(epochs, 'epoch')}" if isinstance(epochs, int) else ""
+    batches = f" in batches of {clean(batch)}" if batch else ""
+    return (
+        f"Each trial trains {_with_detail(train['model'], _size(train))}"
+        f"{length}{batches} on {_with_detail(data['name'], _classes(data), _images(data))}."
+    )
+
+
+def _with_detail(name: Any, *details: str) -> str:
+    inner = "; ".join(detail for detail in details if detail)
+    return f"{clean(name)} ({inner})" if inner else clean(name)
+
+
+def _search(run: RunRecord) -> str:
+    manifest = run.manifest
+    sampler, scheduler = clean(manifest.get("sampler")), clean(manifest.get("scheduler"))
+    if not sampler:
+        return ""
+    seed = f" (seed {clean(manifest['seed'])})" if "seed" in manifest else ""
+    searched = f"The {sampler} sampler{seed} searched {plural(len(run.parameters), 'parameter')}"
+    return f"{searched}{_stopping(scheduler)}. {_asked(manifest.get('trials'))}"
+
+
+def _stopping(scheduler: str) -> str:
+    if not scheduler:
+        return ""
+    if scheduler == "none":
+        return "; no trial was stopped early"
+    return f"; the {scheduler} scheduler stopped weak trials early"
+
+
+def _asked(trials: Any) -> str:
+    asked = f"{plural(trials, 'trial')} asked for; " if isinstance(trials, int) else ""
+    return f"{asked}trial 0 is the default configuration.".capitalize()
+
+
+def _objective(manifest: dict[str, Any]) -> str:
+    objective = clean(manifest.get("objective", "AP"))
+    meaning = " (COCO: mean over IoU 0.50 to 0.95)" if objective == "AP" else ""
+    return f"The objective is {objective}{meaning} on the val images."
+
+
+def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    data, hardware = _section(manifest, "data"), _section(manifest, "hardware")
+    return [
+        ("Command", _command(manifest.get("command"))),
+        ("Created", clean(manifest.get("created"))),
+        ("Data", clean(data.get("path") or data.get("name"))),
+        ("Data digest", clean(data.get("digest"))),
+        ("Classes", clean(", ".join(clean(c) for c in data.get("classes") or ()), longest=600)),
+        ("Engine", _engine(manifest)),
+        ("Hardware", _hardware(hardware)),
+        ("Versions", _versions(_section(manifest, "versions"))),
+        ("Git commit", _commit(_section(manifest, "git"))),
+    ]
+
+
+def _command(command: Any) -> str:
+    if isinstance(command, list | tuple):
+        return clean(shlex.join(clean(part) for part in command))
+    return clean(command)
+
+
+def _engine(manifest: dict[str, Any]) -> str:
+    engine, workers = clean(manifest.get("engine")), manifest.get("workers")
+    return f"{engine}, {plural(workers, 'worker')}" if isinstance(workers, int) else engine
+
+
+def _hardware(hardware: dict[str, Any]) -> str:
+    cores, memory = hardware.get("cores"), hardware.get("memory_gb")
+    parts = [
+        clean(hardware.get("cpu")),
+        plural(cores, "core") if isinstance(cores, int) else "",
+        f"{memory:.0f} GB memory" if isinstance(memory, int | float) else "",
+        listed([_gpu(gpu) for gpu in hardware.get("gpus") or ()]) or "no GPU" if hardware else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _gpu(gpu: Any) -> str:
+    return clean(gpu.get("name", gpu) if isinstance(gpu, dict) else gpu)
+
+
+def _versions(versions: dict[str, Any]) -> str:
+    return ", ".join(f"{clean(name)} {clean(text)}" for name, text in versions.items() if text)
+
+
+def _commit(git: dict[str, Any]) -> str:
+    commit = clean(git.get("commit"))
+    return f"{commit} with uncommitted changes" if commit and git.get("dirty") else commit
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, value in tree.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, dict):
+            found += _flat(value, f"{path}.")
+        else:
+            found.append((clean(path), clean(value, longest=120)))
+    return found

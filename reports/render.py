@@ -1,0 +1,289 @@
+"""A stored run as a report: one page that needs nothing else, Markdown, tables and figures."""
+
+import base64
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from evolve.errors import ReportError
+from evolve.store.records import ParameterRecord, RunRecord
+from model.files import write_atomically
+from reports import figures, method, tables
+from reports.summary import STATE_WORDS, STATES, Summary, reasons, summarise, time_text
+from reports.svg import inline_svg
+from reports.text import (
+    clean,
+    duration,
+    listed,
+    markdown,
+    markdown_name,
+    percent,
+    plural,
+    points,
+)
+
+GENERATOR = "evolve report"
+MARKDOWN_ROWS = 200
+_OURS = {"index.html", "report.md", "tables", "figures"}
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure: files, and for the page a wide and a narrow drawing."""
+
+    name: str
+    title: str
+    caption: str
+    files: dict[str, bytes]
+    wide: Markup
+    narrow: Markup
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One parameter's plot in the page."""
+
+    path: str
+    svg: Markup
+
+
+def render_report(run: RunRecord, out: Path) -> list[Path]:
+    """Make or replace the report of `run` in the folder `out`.
+
+    Everything is made in a folder beside `out` and put in place at the end, so `out` holds
+    a whole report or is as it was. The same run gives the same bytes.
+
+    Returns
+    -------
+    list of Path
+        The files, the page first.
+
+    Raises
+    ------
+    ReportError
+        If the run holds no trial, or `out` holds something other than a report.
+    """
+    _check_run(run)
+    out = out.resolve()
+    _check_place(out)
+    files = _make_files(run)
+    with _put_in_place(out) as folder:
+        for name, content in files.items():
+            _write(folder / name, content)
+    return [out / name for name in files]
+
+
+def _check_run(run: RunRecord) -> None:
+    if run.trials.empty:
+        raise ReportError(
+            "the run holds no trial, so there is nothing to report",
+            clean(run.folder),
+            "let at least one trial start: `evolve resume` continues the run",
+        )
+    unknown = sorted({clean(state) for state in run.trials["state"]} - set(STATES))
+    if unknown:
+        raise ReportError(
+            f"unknown trial state {listed(unknown)}",
+            clean(run.folder),
+            f"known: {', '.join(STATES)}; the run may come from a newer evolve",
+        )
+
+
+def _check_place(out: Path) -> None:
+    if not out.exists():
+        return
+    if out.is_dir():
+        names = {path.name for path in out.iterdir()}
+        if not names or (names <= _OURS and _is_report(out / "index.html")):
+            return
+    raise ReportError(
+        "the place of the report holds something else",
+        clean(out),
+        "name another folder; only a folder that holds nothing but a report is replaced",
+    )
+
+
+def _is_report(page: Path) -> bool:
+    if not page.is_file():
+        return False
+    with page.open("rb") as file:
+        return f'name="generator" content="{GENERATOR}"'.encode() in file.read(2000)
+
+
+def _make_files(run: RunRecord) -> dict[str, bytes]:
+    summary = summarise(run)
+    pictures = _draw(run, summary)
+    context = _context(run, summary, pictures)
+    panels = [_panel(run, summary, p, index) for index, p in enumerate(run.parameters)]
+    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8").strip()
+    page = _render("index.html.j2", context, panels=panels, style=style, hash=_csp_hash(style))
+    files = {
+        "index.html": page.encode(),
+        "report.md": _render("report.md.j2", context).encode(),
+        "tables/trials.csv": tables.to_csv(run).encode(),
+    }
+    for picture in pictures.values():
+        files |= {f"figures/{picture.name}{end}": data for end, data in picture.files.items()}
+    return files
+
+
+def _context(run: RunRecord, summary: Summary, pictures: dict[str, Picture]) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "pictures": pictures,
+        "generator": GENERATOR,
+        "words": STATE_WORDS,
+        "facts": _facts(run, summary),
+        "states": [(s, STATE_WORDS[s], n) for s, n in summary.counts.items() if n],
+        "metrics": tables.metric_table(summary),
+        "parameters": tables.parameter_table(run, summary),
+        "edges": tables.at_edge(run, summary),
+        "trials": tables.trial_table(run, summary),
+        "failures": tables.failure_table(run),
+        "kinds": reasons(run.trials),
+        "method": method.describe_method(run),
+        "reuse": method.reuse_commands(run, summary),
+        "created": clean(run.manifest.get("created")),
+        "markdown_rows": MARKDOWN_ROWS,
+    }
+
+
+def _facts(run: RunRecord, summary: Summary) -> list[tuple[str, str]]:
+    facts = [
+        ("Device time", time_text(summary)),
+        ("Data", method.data_text(run.manifest)),
+        ("Model", method.model_text(run.manifest)),
+    ]
+    return [(term, text) for term, text in facts if text]
+
+
+def _render(name: str, context: dict[str, Any], **more: Any) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "points": points,
+        "duration": duration,
+        "listed": listed,
+        "md": markdown,
+        "md_name": markdown_name,
+        "md_table": tables.to_markdown,
+    }
+    environment.globals["plural"] = plural
+    return environment.get_template(name).render(context | more)
+
+
+def _csp_hash(style: str) -> str:
+    digest = hashlib.sha256(style.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _draw(run: RunRecord, summary: Summary) -> dict[str, Picture]:
+    drawn = {
+        "history": tuple(figures.draw_history(run, summary, s) for s in _SIZES),
+        "parameters": (figures.draw_parameters(run, summary),),
+        "curves": tuple(figures.draw_curves(run, summary, s) for s in _SIZES),
+    }
+    made = {}
+    for name, (wide, *rest) in drawn.items():
+        if wide is not None:
+            made[name] = _picture(name, summary, wide, rest[0] if rest else None)
+    return made
+
+
+_SIZES = (figures.WIDE, figures.NARROW)
+_TITLES = {
+    "history": "Search history",
+    "parameters": "Parameters",
+    "curves": "Learning curves",
+}
+
+
+def _caption(name: str, objective: str) -> str:
+    return {
+        "history": (
+            f"{objective} on val by trial number. The line is the best of the complete trials "
+            "so far; a pruned trial stands at its last value before it was stopped; trials "
+            "without a value stand at “none”."
+        ),
+        "parameters": (
+            f"{objective} on val against each searched parameter, over its whole range. All "
+            "parameters change at once, so a slope here is a hint and not an effect."
+        ),
+        "curves": (
+            "AP on val after each epoch, one line a trial. Pruned and failed trials end at "
+            "their mark."
+        ),
+    }[name]
+
+
+def _picture(name: str, summary: Summary, wide: Figure, narrow: Figure | None) -> Picture:
+    caption = _caption(name, summary.objective)
+    svg = figures.to_svg(wide)
+    in_page = name != "parameters"
+    return Picture(
+        name=name,
+        title=_TITLES[name],
+        caption=caption,
+        files={".svg": svg.encode(), ".png": figures.to_png(wide)},
+        wide=_inline(svg, f"{name}-w", caption) if in_page else Markup(""),
+        narrow=_inline(figures.to_svg(narrow), f"{name}-n", caption) if narrow else Markup(""),
+    )
+
+
+def _panel(run: RunRecord, summary: Summary, parameter: ParameterRecord, index: int) -> Panel:
+    path = clean(parameter.path)
+    svg = figures.to_svg(figures.draw_parameter(run, summary, parameter))
+    label = f"{summary.objective} on val against {path}"
+    return Panel(path, _inline(svg, f"p{index}", label))
+
+
+def _inline(svg: str, prefix: str, label: str) -> Markup:
+    return inline_svg(svg, prefix, label, figures.VARIABLES)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, lambda file: file.write(content))
+
+
+@contextmanager
+def _put_in_place(out: Path) -> Iterator[Path]:
+    """Give a new folder beside `out` that takes its place at the end; on failure `out` stays."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    room = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    new, old = room / "new", room / "old"
+    try:
+        new.mkdir()
+        yield new
+        _swap(new, out, old)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _swap(new: Path, out: Path, old: Path) -> None:
+    had_one = out.exists()
+    if had_one:
+        out.rename(old)
+    try:
+        new.rename(out)
+    except BaseException:
+        if had_one:
+            old.rename(out)
+        raise

@@ -1,0 +1,285 @@
+"""Frames in, tables out: as rows for a page, as Markdown, as CSV."""
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from evolve.store.records import ParameterRecord, RunRecord
+from reports.summary import METRICS, STATE_WORDS, Score, Summary
+from reports.text import (
+    EN_DASH,
+    clean,
+    clean_lines,
+    duration,
+    is_missing,
+    markdown,
+    markdown_name,
+    number,
+    percent,
+    points,
+    spreadsheet,
+)
+
+EDGE = 0.05
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `key` for style and code, `head` for people; `kind` is text, number or name."""
+
+    key: str
+    head: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells in the order of the columns; `mark` holds any of best, default and changed."""
+
+    cells: tuple[str, ...]
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table without a format; all cells are clean text, not yet escaped."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+def metric_table(summary: Summary) -> Table:
+    """COCO metrics of the best and the default trial in percent, and their difference."""
+    columns = (
+        Column("trial", "Trial"),
+        *(Column(name, name, "number") for name in METRICS),
+        Column("epochs", "Epochs", "number"),
+        Column("seed", "Seed", "number"),
+    )
+    best, default = summary.best, summary.default
+    if best is not None and default is not None and best.number == default.number:
+        return Table(columns, (_metric_row(f"Best = defaults ({best.number})", best, "best"),))
+    rows = []
+    if best is not None:
+        rows.append(_metric_row(f"Best ({best.number})", best, "best"))
+    if default is not None:
+        state = "" if default.is_valid else f", {STATE_WORDS[default.state]}"
+        rows.append(_metric_row(f"Defaults ({default.number}{state})", default, "default"))
+    if best is not None and default is not None and default.is_valid:
+        gains = [points(best.metrics[m] - default.metrics[m]) for m in METRICS]
+        rows.append(Row(("Difference, points", *gains, "", ""), "difference"))
+    return Table(columns, tuple(rows))
+
+
+def _metric_row(label: str, score: Score, mark: str) -> Row:
+    metrics = [percent(score.metrics[name]) for name in METRICS]
+    return Row((label, *metrics, f"{score.epochs_done}/{score.epochs}", str(score.seed)), mark)
+
+
+def parameter_table(run: RunRecord, summary: Summary) -> Table:
+    """Each searched parameter: its range, the default, the best trial's value, and the why."""
+    columns = (
+        Column("parameter", "Parameter", "name"),
+        Column("range", "Searched"),
+        Column("default", "Default", "number"),
+        Column("best", "Best", "number"),
+        Column("why", "Why"),
+    )
+    best = None if summary.best is None else trial_row(run, summary.best.number)
+    return Table(columns, tuple(_parameter_row(p, best) for p in run.parameters))
+
+
+def _parameter_row(parameter: ParameterRecord, best: "pd.Series[Any] | None") -> Row:
+    value = None if best is None else parameter_value(parameter, best)
+    changed = not is_missing(value) and number(value) != number(parameter.default)
+    cells = (
+        clean(parameter.path),
+        range_text(parameter),
+        number(parameter.default),
+        number(value),
+        clean(parameter.why),
+    )
+    return Row(cells, "changed" if changed else "")
+
+
+def range_text(parameter: ParameterRecord) -> str:
+    """Tell what was searched: the bounds with the scale, or the choices."""
+    if parameter.choices is not None:
+        return ", ".join(number(choice) for choice in parameter.choices)
+    bounds = f"{number(parameter.low)} {EN_DASH} {number(parameter.high)}"
+    return bounds + (", log" if parameter.scale == "log" else "")
+
+
+def trial_row(run: RunRecord, trial: int) -> "pd.Series[Any]":
+    """Row of the trial with this number."""
+    return run.trials[run.trials["number"] == trial].iloc[0]
+
+
+def parameter_value(parameter: ParameterRecord, row: "pd.Series[Any]") -> Any:
+    """Value of `parameter` in a trial, an int again where a frame made it a float; or None."""
+    value = row.get(f"params.{parameter.path}")
+    if value is None or is_missing(value):
+        return None
+    return int(value) if parameter.kind == "int" else value
+
+
+def at_edge(run: RunRecord, summary: Summary) -> list[str]:
+    """Parameters whose best value lies in the outer 5 % of its range (on its scale)."""
+    if summary.best is None:
+        return []
+    best = trial_row(run, summary.best.number)
+    return [clean(p.path) for p in run.parameters if _is_at_edge(p, parameter_value(p, best))]
+
+
+def _is_at_edge(parameter: ParameterRecord, value: Any) -> bool:
+    low, high = parameter.low, parameter.high
+    if value is None or low is None or high is None or low == high:
+        return False
+    scale = _log if parameter.scale == "log" and low > 0 else float
+    place = (scale(float(value)) - scale(low)) / (scale(high) - scale(low))
+    return not EDGE < place < 1 - EDGE
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
+def trial_table(run: RunRecord, summary: Summary) -> Table:
+    """Every trial in the order of its number: state, values, cost, origin, parameters, reason."""
+    extra = "AP" if summary.objective == "AP50" else "AP50"
+    columns = (
+        Column("number", "Trial", "number"),
+        Column("state", "State", "state"),
+        Column("value", summary.objective, "number"),
+        Column("extra", extra, "number"),
+        Column("epochs", "Epochs", "number"),
+        Column("time", "Time", "number"),
+        Column("seed", "Seed", "number"),
+        Column("origin", "Origin"),
+        Column("parents", "Parents"),
+        *(Column(f"params.{p.path}", clean(p.path), "name number") for p in run.parameters),
+        Column("reason", "Reason"),
+    )
+    frame = run.trials
+    cells = (
+        [str(n) for n in frame["number"]],
+        [STATE_WORDS[s] for s in frame["state"]],
+        [percent(v) for v in frame["value"]],
+        [percent(v) for v in frame[extra]],
+        _epochs(frame),
+        [duration(t) for t in frame["wall_time_s"]],
+        [str(s) for s in frame["seed"]],
+        [clean(o) for o in frame["origin"]],
+        [", ".join(str(p) for p in parents) for parents in frame["parents"]],
+        *([number(v) for v in parameter_values(run, p)] for p in run.parameters),
+        [clean(r, longest=90) for r in frame["reason"]],
+    )
+    marks = [_trial_mark(int(n), summary) for n in frame["number"]]
+    rows = zip(zip(*cells, strict=True), marks, strict=True)
+    return Table(columns, tuple(Row(row, mark) for row, mark in rows))
+
+
+def parameter_values(run: RunRecord, parameter: ParameterRecord) -> list[Any]:
+    """List the values of `parameter` over all trials, None where a trial has none."""
+    name = f"params.{parameter.path}"
+    if name not in run.trials:
+        return [None] * len(run.trials)
+    values = run.trials[name].astype(object)
+    whole = parameter.kind == "int"
+    return [None if is_missing(v) else int(v) if whole else v for v in values]
+
+
+def _epochs(frame: pd.DataFrame) -> list[str]:
+    pairs = zip(frame["epochs_done"], frame["epochs"], strict=True)
+    return [f"{done}/{planned}" for done, planned in pairs]
+
+
+def _trial_mark(trial: int, summary: Summary) -> str:
+    scores = {"best": summary.best, "default": summary.default}
+    return " ".join(m for m, score in scores.items() if score and score.number == trial)
+
+
+def failure_table(run: RunRecord) -> Table:
+    """Every failed trial with its whole reason, line ends kept."""
+    columns = (
+        Column("number", "Trial", "number"),
+        Column("epochs", "Epochs", "number"),
+        Column("time", "Time", "number"),
+        Column("reason", "Reason", "lines"),
+    )
+    failed = run.trials[run.trials["state"] == "FAIL"]
+    cells = (
+        [str(n) for n in failed["number"]],
+        _epochs(failed),
+        [duration(t) for t in failed["wall_time_s"]],
+        [clean_lines(r) or "no reason stored" for r in failed["reason"]],
+    )
+    return Table(columns, tuple(Row(row) for row in zip(*cells, strict=True)))
+
+
+def to_markdown(table: Table, shown: int | None = None) -> Markup:
+    """`table` as a GitHub table, escaped, with its first `shown` rows; a marked row says so."""
+    heads = [
+        _markdown_cell(c.head, "name" in c.kind and c.key != "parameter") for c in table.columns
+    ]
+    rules = ["---:" if "number" in c.kind else "---" for c in table.columns]
+    lines = [heads, rules, *(_markdown_row(table, row) for row in table.rows[:shown])]
+    return Markup("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
+
+
+def _markdown_row(table: Table, row: Row) -> list[str]:
+    cells = zip(table.columns, row.cells, strict=True)
+    first, *rest = (_markdown_cell(text, column.kind == "name") for column, text in cells)
+    mark = f" {row.mark}" if table.columns[0].key == "number" and row.mark else ""
+    return [first + mark, *rest]
+
+
+def _markdown_cell(text: str, is_name: bool) -> str:
+    return markdown_name(text) if is_name else markdown(text)
+
+
+def to_csv(run: RunRecord) -> str:
+    """Every trial as CSV: full precision, values in [0, 1], empty where there is none."""
+    names = [*_CSV_COLUMNS, *METRICS]
+    columns = [[_csv_cell(v) for v in run.trials[name].astype(object)] for name in names]
+    for parameter in run.parameters:
+        names.append(spreadsheet(f"params.{parameter.path}"))
+        columns.append([_csv_cell(v) for v in parameter_values(run, parameter)])
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(zip(*columns, strict=True))
+    return file.getvalue()
+
+
+_CSV_COLUMNS = (
+    "number",
+    "state",
+    "reason",
+    "value",
+    "epochs_done",
+    "epochs",
+    "seed",
+    "wall_time_s",
+    "started",
+    "finished",
+    "origin",
+    "parents",
+)
+
+
+def _csv_cell(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return " ".join(str(item) for item in value)
+    if value is pd.NaT or is_missing(value):
+        return ""
+    if isinstance(value, pd.Timestamp):
+        return str(value.isoformat())
+    if isinstance(value, float):
+        return repr(float(value))
+    return spreadsheet(value)
