@@ -117,7 +117,7 @@ def read_marked(path: Path, error: type[EvolveError] = EvolveError) -> MarkedYam
     """As `load_yaml`, but faults of single keys are left in `faults`, to be told with others."""
     path = Path(path)
     text = _read_text(path, error)
-    loader = _Loader(text)
+    loader = _open(text, path, error)
     try:
         root = loader.get_single_node()
         if root is None:
@@ -133,9 +133,6 @@ def read_marked(path: Path, error: type[EvolveError] = EvolveError) -> MarkedYam
         mark = fault.problem_mark or fault.context_mark
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise error(f"broken YAML: {fault.problem}", place, _syntax_mend(fault)) from fault
-    except yaml.reader.ReaderError as fault:
-        what = f"a character that YAML does not allow: {fault.reason}"
-        raise error(what, _place_in(text, path, fault.position), "remove it") from fault
     finally:
         loader.dispose()
     return MarkedYaml(data, reader.marks, path, reader.hints, tuple(reader.faults))
@@ -336,6 +333,14 @@ def _read_text(path: Path, error: type[EvolveError]) -> str:
         column = fault.start - (raw.rfind(b"\n", 0, fault.start) + 1) + 1
         what = f"the file is not UTF-8 text (byte 0x{raw[fault.start]:02x})"
         raise error(what, f"{path}:{line}:{column}", "save it as UTF-8") from fault
+
+
+def _open(text: str, path: Path, error: type[EvolveError]) -> _Loader:
+    try:
+        return _Loader(text)
+    except yaml.reader.ReaderError as fault:
+        what = f"a character that YAML does not allow: {fault.reason}"
+        raise error(what, _place_in(text, path, fault.position), "remove it") from fault
 
 
 def _syntax_mend(fault: yaml.MarkedYAMLError) -> str:
