@@ -24,7 +24,7 @@ DEFAULT, START, IMMIGRANT = "default", "start", "immigrant"
 CROSSOVER, MUTATION = "crossover", "mutation"
 
 _ATTEMPTS = 20  # redraws of a child that was there before, or lies next to a failure
-_FAILURES = 50  # the latest failed trials that are remembered
+_FAILURES = 20  # the latest failed trials that are remembered
 _NEAR_SIGMA = 0.1  # of the cloud around the defaults, as a fraction of the range
 _KEEP = 0.75  # chance that a choice in that cloud is the default
 
@@ -45,7 +45,7 @@ class GeneticSampler(BaseSampler):
 
     Trials that were pruned take part, ranked only against what others had at the same step (see
     `operators.selection.rank`). Failed trials are never parents; a child is drawn anew if its
-    nearest trial, among the population and the last 50 failed ones, is a failed one within
+    nearest trial, among the population and the last 20 failed ones, is a failed one within
     `failure_radius`. A child equal to any trial of the study, running ones included, is drawn
     anew as well. Both give up after 20 draws, as a small discrete space may be exhausted.
 
@@ -318,11 +318,12 @@ def _individuals(trials: Sequence[FrozenTrial], sign: float) -> list[Individual]
     """Finished trials with a value; a failed trial has none."""
     found = []
     for trial in trials:
-        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or trial.value is None:
-            continue
-        curve = trial.intermediate_values
-        step = None if trial.state == TrialState.COMPLETE else max(curve, default=-1)
-        found.append(Individual(trial.number, sign * trial.value, step, curve))
+        complete = trial.state == TrialState.COMPLETE
+        value = trial.value if complete or trial.state == TrialState.PRUNED else None
+        if value is not None:
+            curve = trial.intermediate_values
+            step = None if complete else max(curve, default=-1)
+            found.append(Individual(trial.number, sign * value, step, curve))
     return found
 
 
