@@ -48,11 +48,20 @@ def find_space_file(name_or_path: str | Path) -> Path:
     given = Path(name_or_path)
     for folder in (Path(), bundled_folder()):
         for candidate in (folder / given, folder / f"{given}.yaml"):
-            if candidate.is_file():
+            if _is_file(candidate):
                 return candidate
     beside = given.parent if given.parent != Path() else bundled_folder()
-    known = [path.name for path in beside.glob("*.yaml")]
-    raise SpaceError(f"there is no space file '{given}'", str(beside), nearest(given.name, known))
+    known = [path.name for path in (*beside.glob("*.yaml"), *bundled_spaces())]
+    raise SpaceError(
+        f"there is no space file '{given}'", str(beside), nearest(given.name, set(known))
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be read
+        return False
 
 
 def load_space(path: Path) -> Space:
@@ -167,7 +176,10 @@ def _override(space: Space, item: str) -> Space:
 def _parse_value(text: str, where: str) -> Any:
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        json.dumps(value)
+    except TypeError:  # a date
+        return text
+    except (yaml.YAMLError, ValueError) as error:
         raise SpaceError("the value is not YAML", where, "quote it") from error
     if value is None:
         raise SpaceError("the value is empty", where, "write key=value")

@@ -180,6 +180,9 @@ def test_a_missing_space_names_the_nearest(tmp_path):
     (tmp_path / "cells.yaml").write_text("")
     with pytest.raises(SpaceError, match=r"did you mean 'cells.yaml'"):
         find_space_file(tmp_path / "cell.yaml")
+    for strange in (tmp_path, "x" * 300, "no/such/folder"):
+        with pytest.raises(SpaceError, match=r"known: .*smoke\.yaml"):
+            find_space_file(strange)
 
 
 def test_an_override_fixes_a_parameter_and_sets_the_rest():
@@ -205,6 +208,8 @@ def test_an_override_fixes_a_parameter_and_sets_the_rest():
         ("epochs=x", "'epochs' cannot be 'x'"),
         ("image_size=33", "not a multiple of 32"),
         ("sampler=tpee", "did you mean 'tpe'"),
+        ("epochs=2024-01-01", "'epochs' cannot be '2024-01-01'"),
+        (f"epochs={'9' * 5000}", "the value is not YAML"),
     ],
 )
 def test_a_wrong_override_names_the_item(item, message):
