@@ -1,0 +1,84 @@
+"""Coloured rectangles are where the boxes say, whatever is done to the picture."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.data.augment import ImageParams, TileParams, apply
+
+# Corners of the colour cube: far from each other and from grey. A label is an index into these.
+COLOURS = np.array([(r, g, b) for r in (0, 255) for g in (0, 255) for b in (0, 255)], np.int64)
+GREY = 128
+
+
+@st.composite
+def scenes(draw, labels):
+    """A grey picture with one rectangle for each label, apart from each other; its boxes."""
+    width = draw(st.integers(60, 120))
+    height = draw(st.integers(60, 120))
+    picture = np.full((height, width, 3), GREY, np.uint8)
+    boxes = []
+    for slot, label in enumerate(labels):  # left half, right half
+        low, high = slot * width // 2 + 2, (slot + 1) * width // 2 - 2
+        x0 = draw(st.integers(low, high - 12))
+        x1 = draw(st.integers(x0 + 12, high))
+        y0 = draw(st.integers(0, height - 12))
+        y1 = draw(st.integers(y0 + 12, height))
+        picture[y0:y1, x0:x1] = COLOURS[label]
+        boxes.append((x0 / width, y0 / height, x1 / width, y1 / height))
+    return picture, np.array(boxes, np.float32), np.array(labels)
+
+
+TILES = st.builds(
+    TileParams,
+    crop=st.tuples(*[st.floats(-0.3, 0.3)] * 4),
+    flip=st.booleans(),
+    snap=st.booleans(),
+)
+SIZES = st.sampled_from([64, 96, 160])
+
+
+def check(picture, boxes, labels, blur_px):
+    """Each label's pixels fill its box, and there are none where it has no box."""
+    size = np.array((picture.shape[1], picture.shape[0]) * 2)
+    assert ((boxes >= 0) & (boxes <= 1)).all()
+    found = dict(zip(labels.tolist(), boxes * size, strict=True))
+    for label, colour in enumerate(COLOURS):
+        near = np.abs(picture.astype(np.int64) - colour).max(axis=2) < 70
+        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+        if label not in found:
+            assert min(len(rows), len(columns)) <= 1 + blur_px
+            continue
+        x0, y0, x1, y1 = found[label]
+        if min(x1 - x0, y1 - y0) > 2 * blur_px + 1:
+            seen = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+            np.testing.assert_allclose(seen, found[label], atol=1 + blur_px)
+
+
+def blur(pictures, size):
+    """Half of what one source pixel can become, with the strongest crop."""
+    return 0.5 * max(size / (0.4 * side) for p in pictures for side in p.shape[:2])
+
+
+@settings(max_examples=60, deadline=None)
+@given(scenes((1, 6)), TILES, SIZES, SIZES, st.booleans())
+def test_rectangles_are_found_in_a_single_picture(scene, tile, width, height, letter_box):
+    picture, boxes, labels = scene
+    params = ImageParams((0,), (tile,))
+    found = apply(params, [picture], [boxes], [labels], (width, height), letter_box=letter_box)
+    check(*found, blur([picture], max(width, height)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(scenes((0, 1)), scenes((2, 3)), scenes((4, 5)), scenes((6, 7))),
+    st.tuples(TILES, TILES, TILES, TILES),
+    st.tuples(st.floats(0.2, 0.8), st.floats(0.2, 0.8)),
+    SIZES,
+    st.booleans(),
+)
+def test_rectangles_are_found_in_a_mosaic(four, tiles, cut, size, letter_box):
+    pictures, boxes, labels = zip(*four, strict=True)
+    params = ImageParams((0, 1, 2, 3), tiles, cut)
+    found = apply(params, pictures, boxes, labels, (size, size), letter_box=letter_box)
+    check(*found, blur(pictures, size))
