@@ -25,7 +25,7 @@ SPLITS = ("train", "val", "test")
 _LISTED = 3  # examples named in a message or note
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageRecord:
     """One picture and its truths.
 

@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -75,12 +74,20 @@ SPLITS = ("train", "val", "test")
 SAMPLES_PERCENT = (70, 15, 15)
 """Shares of the handwriting samples, in scikit-learn's order, for the three splits."""
 
-COLUMNS = {
-    "china.jpg": (((0, 208), (464, 640)), ((208, 336),), ((336, 464),)),
-    "flower.jpg": (((0, 304),), ((304, 432),), ((432, 560),)),
+REGIONS_XYXY = {
+    "china.jpg": (
+        ((0, 0, 208, 427), (464, 0, 640, 427)),
+        ((208, 0, 464, 213),),
+        ((208, 213, 464, 427),),
+    ),
+    "flower.jpg": (
+        ((0, 0, 304, 427),),
+        ((304, 0, 560, 213),),
+        ((304, 213, 560, 427),),
+    ),
 }
-"""Strips of each photograph, from column to column, for the three splits: each has a bit of all
-there is to see (pagoda, sky, trees; flower, leaves), and holds a scene of up to 128 pixels."""
+"""Pieces of each photograph for the three splits, in pixels: left, top, right, bottom. Each split
+has something plain and something busy (sky and pagoda, leaves and petals)."""
 
 INKS = (
     (16, 16, 20),
@@ -112,7 +119,7 @@ def digits_folder() -> Path:
     folder = cache / f"digits-v{VERSION}-{_digest(DIGITS)[:8]}"
     if not folder.is_dir():
         try:
-            make_digits(folder)
+            make_digits(folder, DIGITS)
         except DataError:
             if not folder.is_dir():  # else another process was faster, with the same bytes
                 raise
@@ -142,16 +149,19 @@ def make_digits(out: Path, recipe: Recipe = DIGITS) -> Path:
     out = Path(out)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError("there is something already", str(out), "name a new folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
-        _write_set(temporary, recipe)
-        temporary.chmod(0o755)
-        temporary.replace(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+            made = Path(temporary) / out.name
+            made.mkdir()
+            _write_set(made, recipe)
+            made.replace(out)
     except OSError as error:
-        raise DataError(f"cannot write the set: {error.strerror}", str(out)) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise DataError(
+            f"cannot write the set: {error.strerror}",
+            str(out),
+            "name a folder that can be written; EVOLVE_CACHE_DIR names that of the embedded set",
+        ) from error
     return out
 
 
@@ -243,7 +253,7 @@ class _Source:
         self,
         samples: Sequence[tuple[int, int, NDArray[np.int64]]],
         photographs: dict[str, NDArray[np.uint8]],
-        corners: dict[str, list[int]],
+        corners: dict[str, list[tuple[int, int]]],
         rng: np.random.Generator,
     ) -> None:
         self._photographs = photographs
@@ -262,10 +272,10 @@ class _Source:
             for number in range(low, high)
             if bunch.target[number] < len(recipe.names)
         ]
-        photographs = {name: load_sample_image(name) for name in COLUMNS}
+        photographs = {name: load_sample_image(name) for name in REGIONS_XYXY}
         corners = {
-            name: [x for strip in strips[index] for x in _corners(strip, recipe.side_px)]
-            for name, strips in COLUMNS.items()
+            name: [corner for piece in splits[index] for corner in _corners(piece, recipe.side_px)]
+            for name, splits in REGIONS_XYXY.items()
         }
         return cls(samples, photographs, corners, rng)
 
@@ -282,11 +292,10 @@ class _Source:
 
     def scene(self, recipe: Recipe) -> _Scene:
         """Draw the next scene."""
-        name = list(COLUMNS)[self._rng.integers(len(COLUMNS))]
-        photograph, corners, side = self._photographs[name], self._corners[name], recipe.side_px
-        x = corners[self._rng.integers(len(corners))]
-        y = int(self._rng.integers(photograph.shape[0] - side + 1))
-        picture = photograph[y : y + side, x : x + side].astype(np.int64)
+        name = list(REGIONS_XYXY)[self._rng.integers(len(REGIONS_XYXY))]
+        x, y = self._corners[name][self._rng.integers(len(self._corners[name]))]
+        side = recipe.side_px
+        picture = self._photographs[name][y : y + side, x : x + side].astype(np.int64)
         mean = picture.mean(axis=(0, 1)).astype(np.int64)
         picture = mean + (picture - mean) * recipe.ground_percent // 100
         digits: list[_Digit] = []
@@ -314,9 +323,11 @@ class _Source:
                 return
 
 
-def _corners(strip: tuple[int, int], side: int) -> range:
-    """Left columns of the scenes that fit into a strip."""
-    return range(strip[0], strip[1] - side + 1)
+def _corners(piece: tuple[int, int, int, int], side: int) -> list[tuple[int, int]]:
+    """Where a scene may have its upper left corner to lie in a piece of a photograph."""
+    left, top, right, bottom = piece
+    columns, rows = range(left, right - side + 1), range(top, bottom - side + 1)
+    return [(x, y) for y in rows for x in columns]
 
 
 def _share(index: int, count: int) -> tuple[int, int]:
@@ -374,7 +385,7 @@ def _write_png(path: Path, picture: NDArray[np.uint8]) -> None:
 
 
 def _digest(recipe: Recipe) -> str:
-    text = json.dumps([VERSION, dataclasses.asdict(recipe), SAMPLES_PERCENT, COLUMNS, INKS])
+    text = json.dumps([VERSION, dataclasses.asdict(recipe), SAMPLES_PERCENT, REGIONS_XYXY, INKS])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

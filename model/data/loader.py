@@ -31,7 +31,7 @@ _AHEAD = 2  # mini-batches in the making, per worker
 _NO_BOXES = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """One mini-batch of training.
 
@@ -140,7 +140,7 @@ class TrainLoader:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EvalBatch:
     """One mini-batch of evaluation.
 

@@ -108,10 +108,15 @@ def test_does_not_write_over_anything(folder):
     assert not list(folder.parent.glob(".set*"))
 
 
+def test_unwritable_place(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot write the set(.|\n)*EVOLVE_CACHE_DIR"):
+        make_digits(tmp_path / "file" / "set", SMALL)
+
+
 def test_folder_is_built_once_in_the_named_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("EVOLVE_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(digits, "DIGITS", SMALL)
-    monkeypatch.setattr(make_digits, "__defaults__", (SMALL,))
     first = digits_folder()
     assert first.parent == tmp_path
     assert first.name.startswith(f"digits-v{digits.VERSION}-")
@@ -124,7 +129,7 @@ def test_folder_is_built_once_in_the_named_cache(tmp_path, monkeypatch):
 
 def test_two_may_build_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("EVOLVE_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(make_digits, "__defaults__", (SMALL,))
+    monkeypatch.setattr(digits, "DIGITS", SMALL)
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda _: digits_folder(), range(3)))
     assert len(set(found)) == 1
