@@ -53,6 +53,13 @@ def test_flip_twice_is_nothing(picture):
     assert labels.tolist() == [0, 1]
 
 
+def test_crop_is_of_the_picture_before_its_flip(picture):
+    right_half = TileParams(crop=(0.5, 0, 0, 0), flip=True)
+    found, boxes, _ = one(picture, [[0.5, 0, 0.75, 1]], right_half, (35, 50))
+    np.testing.assert_array_equal(found, picture[:, :34:-1])
+    np.testing.assert_allclose(boxes, [[0.5, 0, 1, 1]], atol=1e-6)
+
+
 def test_outward_crop_is_filled_with_the_mean():
     picture = np.full((40, 40, 3), (10, 20, 30), np.uint8)
     picture[:20] = (50, 60, 70)
@@ -123,18 +130,26 @@ def test_mosaic_tile_moves_inward_by_the_fill():
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_snap_leaves_no_fill_on_the_outer_side(flip):
-    fill_left = TileParams(crop=(-0.45, -0.45, 0.0, 0.0), snap=True)
-    flipped = TileParams(crop=(0.0, -0.45, -0.45, 0.0), snap=True, flip=True)
+@pytest.mark.parametrize("corner", range(4))
+def test_snap_leaves_no_fill_on_the_outer_sides(corner, flip):
+    at_left, at_top = corner % 2 == 0, corner < 2
+    across = (-0.45, 0.0) if at_left != flip else (0.0, -0.45)
+    down = (-0.45, 0.0) if at_top else (0.0, -0.45)
+    crop = (across[0], down[0], across[1], down[1])
     picture = np.full((100, 100, 3), 200, np.uint8)
     picture[40:60, 40:60] = 0  # the mean is not 200
-    tiles = [flipped if flip else fill_left] + [TileParams()] * 3
-    found, _, _ = mosaic(tiles, [picture] * 4, cut=(0.8, 0.8))
-    assert (found[:10, :60] == 200).all()
-    assert (found[:60, :10] == 200).all()
-    loose = TileParams(**{**vars(tiles[0]), "snap": False})
-    found, _, _ = mosaic([loose, *tiles[1:]], [picture] * 4, cut=(0.8, 0.8))
-    assert (found[:10, :60] != 200).all()
+    cut = (0.8 if at_left else 0.2, 0.8 if at_top else 0.2)
+
+    def outer(snap):
+        tiles = [TileParams()] * 4
+        tiles[corner] = TileParams(crop, flip=flip, snap=snap)
+        found, _, _ = mosaic(tiles, [picture] * 4, cut)
+        found = found if at_left else found[:, ::-1]
+        found = found if at_top else found[::-1]
+        return np.concatenate([found[:10, :60].ravel(), found[:60, :10].ravel()])
+
+    assert (outer(snap=True) == 200).all()
+    assert (outer(snap=False) != 200).all()
 
 
 def test_tile_wholly_of_fill():
