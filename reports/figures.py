@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
+from PIL import Image
 
 from evolve.store.records import ParameterRecord, RunRecord
 from reports.summary import STATE_WORDS, STATES, Summary
@@ -44,6 +45,8 @@ VARIABLES = {
 
 RASTER_FROM = 400
 COLUMNS = 3
+DPI = 160
+PALETTE = 96
 _STEPS = [1, 2, 2.5, 5, 10]
 WIDE, NARROW, PANEL = (9.6, 3.9), (3.7, 3.5), (3.1, 2.35)
 
@@ -77,6 +80,7 @@ _STYLE: dict[str, Any] = {
     "ytick.labelsize": 8.5,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
+    "legend.handlelength": 2.4,
     "legend.handletextpad": 0.4,
     "legend.columnspacing": 1.4,
     "legend.borderpad": 0.2,
@@ -189,8 +193,10 @@ def draw_history(run: RunRecord, summary: Summary, size: tuple[float, float]) ->
         axes.set_xlim(-0.6, max(frame["number"].max(), 1) + 0.6)
         axes.xaxis.set_major_locator(MaxNLocator(8 if size == WIDE else 5, integer=True))
         axes.set(xlabel="trial", ylabel=_value_label(summary))
-        line = Line2D([], [], color=INK, linewidth=1.1, label="best so far")
-        _legend(figure, [*_handles(set(frame["state"]), summary), line], size)
+        handles = _handles(set(frame["state"]), summary)
+        if summary.best is not None:
+            handles.append(Line2D([], [], color=INK, linewidth=1.1, label="best so far"))
+        _legend(figure, handles, size)
     return figure
 
 
@@ -218,9 +224,9 @@ def draw_parameter(run: RunRecord, summary: Summary, parameter: ParameterRecord)
     """Value against one parameter, for a cell of a grid in the page; the page has the title."""
     with _style():
         figure = Figure(figsize=PANEL)
-        axes = figure.add_axes((0.165, 0.17, 0.8, 0.8))
+        bottom = 0.34 if _are_turned(parameter) else 0.12
+        axes = figure.add_axes((0.125, bottom, 0.835, 0.97 - bottom))
         _draw_panel(axes, run, summary, parameter)
-        axes.set_ylabel(f"{summary.objective}, %")
     return figure
 
 
@@ -255,11 +261,15 @@ def to_svg(figure: Figure) -> str:
 
 
 def to_png(figure: Figure) -> bytes:
-    """Write the figure as a PNG file on white."""
+    """Write the figure as a PNG file on white, with few colours to keep it small."""
     file = io.BytesIO()
     with _style():
-        figure.savefig(file, format="png", dpi=160, facecolor="white", metadata={"Software": None})
-    return file.getvalue()
+        figure.savefig(file, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    with Image.open(file) as image:
+        few = image.convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE)
+    small = io.BytesIO()
+    few.save(small, format="PNG", optimize=True)
+    return small.getvalue()
 
 
 @contextmanager
@@ -313,7 +323,12 @@ def _scatter(
 
 
 def _dots(axes: Axes, x: Any, y: Any, kind: str, order: int, *, raster: bool = False) -> None:
-    axes.scatter(x, y, zorder=order, clip_on=False, rasterized=raster, **_MARKERS[kind])
+    look = _MARKERS[kind]
+    if raster:
+        look = look | {"s": 0.3 * look["s"], "linewidth": 0.8, "alpha": 0.5}
+        look |= {"linewidth": 0} if kind == "COMPLETE" else {}
+        look |= {"facecolor": "none"} if look.get("facecolor") == PAPER else {}
+    axes.scatter(x, y, zorder=order, clip_on=False, rasterized=raster, **look)
 
 
 def _special(summary: Summary) -> dict[int, str]:
@@ -334,7 +349,7 @@ def _draw_panel(axes: Axes, run: RunRecord, summary: Summary, parameter: Paramet
 
 def _set_parameter_axis(axes: Axes, parameter: ParameterRecord, places: Any) -> None:
     if parameter.choices is not None:
-        _set_choices(axes, parameter.choices)
+        _set_choices(axes, parameter)
         return
     bounds = [b for b in (parameter.low, parameter.high) if b is not None]
     low, high = min([*bounds, *places]), max([*bounds, *places])
@@ -348,13 +363,21 @@ def _set_parameter_axis(axes: Axes, parameter: ParameterRecord, places: Any) -> 
         axes.set_xlim(low, high)
 
 
-def _set_choices(axes: Axes, choices: tuple[Any, ...]) -> None:
-    labels = [clean(number(choice), longest=14) for choice in choices]
-    turned = sum(len(label) + 2 for label in labels) > 40
-    axes.set_xlim(-0.5, len(choices) - 0.5)
-    axes.set_xticks(range(len(choices)), labels)
+def _choice_labels(parameter: ParameterRecord) -> list[str]:
+    return [clean(number(choice), longest=14) for choice in parameter.choices or ()]
+
+
+def _are_turned(parameter: ParameterRecord) -> bool:
+    """Whether the labels of the choices are too long to stand side by side."""
+    return sum(len(label) + 2 for label in _choice_labels(parameter)) > 40
+
+
+def _set_choices(axes: Axes, parameter: ParameterRecord) -> None:
+    labels = _choice_labels(parameter)
+    axes.set_xlim(-0.5, len(labels) - 0.5)
+    axes.set_xticks(range(len(labels)), labels)
     axes.tick_params(axis="x", length=0)
-    if turned:
+    if _are_turned(parameter):
         for text in axes.get_xticklabels():
             text.set(rotation=30, ha="right", rotation_mode="anchor")
 
@@ -388,7 +411,10 @@ def _draw_group(axes: Axes, state: str, curves: list[Curve], total: int) -> None
         return
     raster = total > RASTER_FROM // 2
     lines = [np.column_stack([c.epochs, c.values]) for c in curves]
-    collection = LineCollection(lines, zorder=2, rasterized=raster, **_LINES[state])
+    look = _LINES[state]
+    if raster:
+        look = look | {"linewidth": 0.6, "alpha": max(0.06, look["alpha"] * 100 / total)}
+    collection = LineCollection(lines, zorder=2, rasterized=raster, **look)
     axes.add_collection(collection)
     if state != "COMPLETE":
         ends = np.array([line[-1] for line in lines])

@@ -136,8 +136,10 @@ def _stopping(scheduler: str) -> str:
 
 
 def _asked(trials: Any) -> str:
-    asked = f"{plural(trials, 'trial')} asked for; " if isinstance(trials, int) else ""
-    return f"{asked}trial 0 is the default configuration.".capitalize()
+    default = "trial 0 is the default configuration."
+    if not isinstance(trials, int):
+        return f"T{default[1:]}"
+    return f"{plural(trials, 'trial')} {'was' if trials == 1 else 'were'} asked for; {default}"
 
 
 def _objective(manifest: dict[str, Any]) -> str:

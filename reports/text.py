@@ -19,7 +19,7 @@ EN_DASH = "\u2013"
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$#!])")
-_MARKDOWN_START = re.compile(r"^(\d*)([-+=.):])")
+_MARKDOWN_START = re.compile(r"^(\d*)([-+.)])(?=\s)")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_./:-]+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
