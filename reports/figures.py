@@ -364,7 +364,7 @@ def _set_parameter_axis(axes: Axes, parameter: ParameterRecord, places: Any) -> 
 
 
 def _choice_labels(parameter: ParameterRecord) -> list[str]:
-    return [clean(number(choice), longest=14) for choice in parameter.choices or ()]
+    return [clean(number(choice), longest=12) for choice in parameter.choices or ()]
 
 
 def _are_turned(parameter: ParameterRecord) -> bool:
