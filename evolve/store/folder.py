@@ -1,0 +1,187 @@
+"""The run folder: where each file lies, and the lock that keeps two commands apart."""
+
+import fcntl
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evolve.errors import StoreError
+from model.files import write_text_atomically
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """Files of one trial."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Resolved training configuration, YAML."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line, one line an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Text log."""
+        return self.path / "log.txt"
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint to continue from."""
+        return self.path / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the epoch with the best objective."""
+        return self.path / "best.pt"
+
+    @property
+    def detections(self) -> Path:
+        """Detections on val after the last epoch."""
+        return self.path / "detections.json.gz"
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Finished epochs, oldest first; a torn last line is left out."""
+        if not self.metrics.is_file():
+            return []
+        rows = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(from_line(line))
+            except json.JSONDecodeError:
+                break
+        return rows
+
+
+def to_line(row: dict[str, Any]) -> str:
+    """A row of metrics.jsonl; NaN, which JSON lacks, becomes null."""
+    return json.dumps(_map_numbers(row, math.nan, None), allow_nan=False) + "\n"
+
+
+def from_line(line: str) -> dict[str, Any]:
+    """The row of a line of metrics.jsonl."""
+    row = _map_numbers(json.loads(line), None, math.nan)
+    assert isinstance(row, dict)
+    return row
+
+
+def _map_numbers(value: Any, old: float | None, new: float | None) -> Any:
+    """Copy with every `old` (None, or NaN for all that is not finite) replaced by `new`."""
+    if isinstance(value, dict):
+        return {key: _map_numbers(inner, old, new) for key, inner in value.items()}
+    if old is None:
+        return new if value is None else value
+    return new if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder and the places in it."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        """Resolved configuration, seeds, versions, data, hardware."""
+        return self.path / "manifest.json"
+
+    @property
+    def study(self) -> Path:
+        """Optuna's SQLite file."""
+        return self.path / "study.db"
+
+    @property
+    def best_config(self) -> Path:
+        """The winner as a training configuration."""
+        return self.path / "best.yaml"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.path / "report"
+
+    def trial(self, number: int) -> TrialFolder:
+        """Folder of a trial; it need not exist."""
+        return TrialFolder(self.path / "trials" / f"{number:05d}")
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """The folder of an existing run.
+
+        Raises
+        ------
+        StoreError
+            If there is no run; runs beside it are named.
+        """
+        folder = cls(path)
+        if folder.manifest.is_file():
+            return folder
+        siblings = path.parent if path.parent.is_dir() else Path()
+        runs = sorted(str(p.parent) for p in siblings.glob("*/manifest.json"))
+        what = "this folder holds no run" if path.is_dir() else "no such run folder"
+        known = f"runs here: {', '.join(runs)}" if runs else "start one with 'evolve run'"
+        raise StoreError(f"{what} (no manifest.json)", str(path), known)
+
+    @classmethod
+    def create(cls, path: Path) -> "RunFolder":
+        """Make the folder, or take it if it is there.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be made or written.
+        """
+        mend = "give another folder with --out"
+        try:
+            (path / "trials").mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StoreError("a file stands where the run folder should be", str(path), mend) from (
+                error
+            )
+        except OSError as error:
+            raise StoreError(
+                f"the run folder cannot be made: {error.strerror}", str(path), mend
+            ) from error
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise StoreError("the run folder is not writable", str(path), mend)
+        return cls(path)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for this process; the system lets go when the process ends, however.
+
+        Raises
+        ------
+        StoreError
+            If another process holds it.
+        """
+        path = self.path / ".lock"
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise StoreError(
+                    f"this run is in use by another process (pid {holder})",
+                    str(self.path),
+                    "wait for it, stop it, or give another folder with --out",
+                ) from error
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def write_json(self, path: Path, value: Any) -> None:
+        """Write JSON in one step, keys in the order given."""
+        write_text_atomically(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,80 @@
+"""The Optuna study of a run: made, opened, and told the truth."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+import sqlalchemy.exc
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from evolve.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STUDY_NAME = "evolve"
+BUSY_TIMEOUT_S = 30
+
+FAILURE_ATTR = "evolve:failure"
+METRICS_ATTR = "evolve:metrics"
+
+
+def sqlite_url(path: Path) -> str:
+    """Optuna's URL of a SQLite file."""
+    return f"sqlite:///{path.absolute()}"
+
+
+def open_storage(url: str) -> BaseStorage:
+    """Open (or make) an Optuna storage; SQLite files are put into write-ahead mode.
+
+    Raises
+    ------
+    StoreError
+        If the file is no database, or the server does not answer.
+    """
+    optuna.logging.set_verbosity(logging.WARNING)
+    try:
+        if not url.startswith("sqlite"):
+            return RDBStorage(url)
+        storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT_S}})
+        with storage.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(
+            f"the study cannot be opened: {reason}", url, "is it an Optuna study?"
+        ) from error
+    return storage
+
+
+def open_study(storage: BaseStorage, sampler: BaseSampler | None = None) -> optuna.Study:
+    """The run's study, made if missing; its one objective is maximised."""
+    return optuna.create_study(
+        storage=storage,
+        sampler=sampler,
+        study_name=STUDY_NAME,
+        direction="maximize",
+        load_if_exists=True,
+    )
+
+
+def read_trials(storage: BaseStorage) -> list[FrozenTrial]:
+    """All trials of the run, by number; none if the study was not begun."""
+    names: Iterable[str] = (s.study_name for s in storage.get_all_studies())
+    if STUDY_NAME not in names:
+        return []
+    study_id = storage.get_study_id_from_name(STUDY_NAME)
+    return storage.get_all_trials(study_id)
+
+
+def unfinished(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that were running when the run was interrupted."""
+    return study.get_trials(states=(TrialState.RUNNING,))
+
+
+def failure_of(trial: FrozenTrial) -> dict[str, Any]:
+    """Type, message and place of a failure; empty for other trials."""
+    return dict(trial.user_attrs.get(FAILURE_ATTR, {}))
