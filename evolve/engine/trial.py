@@ -1,0 +1,272 @@
+"""One trial: its folder, its epochs, and what became of it.
+
+`run_trial` is what an engine iterates, in whatever process: it trains, writes the trial's files
+and yields one plain dictionary an epoch. A failure is yielded as a typed last word instead of
+being raised, so that the process can go on to the next trial.
+"""
+
+import fcntl
+import logging
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+from tensorboardX import SummaryWriter
+
+from evolve.engine.trainers import Report, get_trainer
+from evolve.errors import TrialError
+from evolve.store.folder import TrialFolder, to_line
+from model.config import TrainConfig
+from model.errors import CheckpointError, DataError, Diverged, ModelError
+from model.files import write_text_atomically
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_EVERY_S = 20.0
+LOCK_WAIT_S = 30.0
+LOG_LINES_KEPT = 20
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """All that a process needs to run one trial; plain values, so it travels anywhere.
+
+    Attributes
+    ----------
+    number : int
+    folder, data : str
+        Paths.
+    config : dict
+        Resolved `TrainConfig`.
+    objective : str
+        Metric that is maximised.
+    trainer : str
+        Name in `evolve.engine.trainers`.
+    data_seed : int
+        Seed of the split of a single annotations file.
+    threads : int
+        Threads of torch and OpenCV.
+    """
+
+    number: int
+    folder: str
+    config: dict[str, Any]
+    data: str
+    objective: str
+    trainer: str
+    data_seed: int
+    threads: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary."""
+        return asdict(self)
+
+
+def run_trial(task: TrialTask) -> Iterator[dict[str, Any]]:
+    """Run a trial, continuing it if it was interrupted.
+
+    Yields
+    ------
+    dict
+        After each epoch: number, epoch, epochs, objective (NaN where there is none), metrics,
+        class_ap, time (Unix seconds). A last one with `failure` (type, what, where, mend, log)
+        in place of the metrics, if the trial failed; nothing follows it.
+    """
+    folder = TrialFolder(Path(task.folder))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    _limit_threads(task)
+    try:
+        with _alone(folder), _logging_to(folder.log):
+            yield from _epochs(task, folder)
+    except Exception as error:  # every failure of a trial gets its type here
+        yield {"number": task.number, "failure": describe_failure(error, folder)}
+
+
+def _limit_threads(task: TrialTask) -> None:
+    if task.trainer == "curve":  # it computes nothing; the import of torch would cost seconds
+        return
+    import cv2
+    import torch
+
+    torch.set_num_threads(task.threads)
+    cv2.setNumThreads(0 if task.threads == 1 else task.threads)
+
+
+def _epochs(task: TrialTask, folder: TrialFolder) -> Iterator[dict[str, Any]]:
+    config = TrainConfig.model_validate(task.config)
+    write_text_atomically(folder.config, yaml.safe_dump(task.config, sort_keys=False))
+    stored = folder.read_metrics()
+    if stored and stored[-1]["epoch"] == config.epochs:
+        yield stored[-1]  # finished, but the store was not told
+        return
+    reports = _start(task, folder, config)
+    with _Records(task, folder, stored) as records:
+        for report in reports:
+            yield records.add(report)
+
+
+def _start(task: TrialTask, folder: TrialFolder, config: TrainConfig) -> Iterator[Report]:
+    """Reports from the last checkpoint on, or from the start where it is missing or torn."""
+    trainer = get_trainer(task.trainer)
+    resumes = [folder.last, None] if folder.last.is_file() else [None]
+    for resume in resumes:
+        reports = trainer(config, Path(task.data), data_seed=task.data_seed, resume=resume)
+        try:
+            first = next(reports)
+        except CheckpointError as error:
+            logger.warning("trial=%d starts again: %s", task.number, error.what)
+            continue
+        logger.info("trial=%d begins with epoch=%d", task.number, first.epoch)
+        yield first
+        yield from reports
+        return
+
+
+class _Records:
+    """Writer of a trial's growing files.
+
+    Order matters for a kill at any moment: an epoch's line is on disk before a checkpoint that
+    covers it, and the last epoch's weights and detections are there before its line.
+    """
+
+    def __init__(self, task: TrialTask, folder: TrialFolder, stored: list[dict[str, Any]]) -> None:
+        self.task, self.folder, self.stored = task, folder, stored
+        self.best = float("-inf")
+        self.saved_at = time.monotonic()
+        self.file: TextIO | None = None
+        self.board: SummaryWriter | None = None
+
+    def __enter__(self) -> "_Records":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.file is not None:
+            self.file.close()
+        if self.board is not None:
+            self.board.close()
+
+    def _open(self, first_epoch: int) -> TextIO:
+        """Open the files with the epochs before `first_epoch`; later ones are made anew."""
+        kept = [row for row in self.stored if row["epoch"] < first_epoch]
+        self.best = max((row["objective"] for row in kept), default=self.best)
+        write_text_atomically(self.folder.metrics, "".join(map(to_line, kept)))
+        for old in self.folder.path.glob("events.out.tfevents.*"):
+            old.unlink()
+        self.board = SummaryWriter(str(self.folder.path))
+        for row in kept:
+            self._draw(row)
+        return self.folder.metrics.open("a", encoding="utf-8")
+
+    def _draw(self, row: dict[str, Any]) -> None:
+        assert self.board is not None
+        for name, value in row["metrics"].items():
+            self.board.add_scalar(name, value, row["epoch"], walltime=row["time"])
+
+    def add(self, report: Report) -> dict[str, Any]:
+        """Record an epoch; its row."""
+        self.file = self.file or self._open(report.epoch)
+        row = self._row(report)
+        last = report.epoch == report.epochs
+        if row["objective"] > self.best:
+            self.best = row["objective"]
+            report.save_weights(self.folder.best)
+        if last:
+            report.save_detections(self.folder.detections)
+        self.file.write(to_line(row))
+        self.file.flush()
+        if last or time.monotonic() - self.saved_at > CHECKPOINT_EVERY_S:
+            os.fsync(self.file.fileno())
+            # nothing continues a finished trial: its weights are enough
+            (report.save_weights if last else report.save)(self.folder.last)
+            self.saved_at = time.monotonic()
+        self._draw(row)
+        name, value = self.task.objective, row["objective"]
+        place = f"trial={row['number']} epoch={row['epoch']} of {row['epochs']}"
+        logger.info("%s %s=%.4f", place, name, value)
+        return row
+
+    def _row(self, report: Report) -> dict[str, Any]:
+        return {
+            "number": self.task.number,
+            "epoch": report.epoch,
+            "epochs": report.epochs,
+            "objective": float(report.metrics.get(self.task.objective, float("nan"))),
+            "metrics": dict(report.metrics),
+            "class_ap": dict(report.class_ap),
+            "time": time.time(),
+        }
+
+
+@contextmanager
+def _alone(folder: TrialFolder) -> Iterator[None]:
+    """Wait until no process of an earlier, killed run works in this folder any more."""
+    with (folder.path / ".lock").open("a", encoding="utf-8") as file:
+        deadline = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise TrialError(
+                        "another process works on this trial", str(folder.path)
+                    ) from error
+                time.sleep(0.1)
+        yield
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Copy the log of evolve and model to a file while a trial runs."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    ours = [logging.getLogger(name) for name in ("evolve", "model")]
+    levels = [one.level for one in ours]
+    for one in ours:
+        one.addHandler(handler)
+        one.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for one, level in zip(ours, levels, strict=True):
+            one.removeHandler(handler)
+            one.setLevel(level)
+        handler.close()
+
+
+def failure_type(error: BaseException) -> str:
+    """One word for the kind of failure: diverged, data, oom, disk or error."""
+    if isinstance(error, Diverged):
+        return "diverged"
+    if isinstance(error, DataError):
+        return "data"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "oom"
+    if isinstance(error, OSError):
+        return "disk"
+    return "error"
+
+
+def describe_failure(error: Exception, folder: TrialFolder) -> dict[str, Any]:
+    """Type, words and last log lines of a failure; the traceback goes into the log file."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        with folder.log.open("a", encoding="utf-8") as log:
+            log.write(text)
+        tail = folder.log.read_text(encoding="utf-8").splitlines()[-LOG_LINES_KEPT:]
+    except OSError:  # the disk may be what failed
+        tail = text.splitlines()[-LOG_LINES_KEPT:]
+    known = isinstance(error, ModelError)
+    return {
+        "type": failure_type(error),
+        "what": error.what if known else f"{type(error).__name__}: {error}",
+        "where": error.where if known else "",
+        "mend": error.mend if known else "",
+        "log": tail,
+    }
