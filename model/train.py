@@ -58,6 +58,10 @@ class EpochReport:
         """Write a checkpoint from which `fit` continues as if it had not stopped."""
         save_checkpoint(path, self._training.state_dict(self))
 
+    def save_weights(self, path: Path) -> None:
+        """Write what detecting needs: averaged weights, anchors, classes, configuration."""
+        save_checkpoint(path, self._training.weights_dict(self))
+
     def save_detections(self, path: Path) -> None:
         """Write this epoch's detections on val, gzipped JSON."""
         save_detections(path, self._detections, self._training.protocol())
@@ -294,17 +298,11 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         self.ema.update(self.network)
 
-    @property
-    def averaged(self) -> nn.Module:
-        """The network that is measured and kept: the moving average, or the last weights."""
-        return self.ema.network if self.config.ema.decay else self.network
-
     def detect_val(self) -> tuple[ImageDetections, ...]:
         """Detections on the whole val split, in pixels of the original images."""
-        network = self.averaged.eval()
         return tuple(
             detect_split(
-                network,
+                self.ema.network,
                 self.val_loader,
                 self.anchors_wh,
                 self.config,
@@ -337,18 +335,23 @@ class Training:
             self.epoch, self.config.epochs, metrics, scores.class_ap, self, detections
         )
 
-    def state_dict(self, report: EpochReport) -> dict[str, Any]:
-        """All that continuing needs, and all that detecting needs."""
+    def weights_dict(self, report: EpochReport) -> dict[str, Any]:
+        """All that detecting needs."""
         return {
             "config": self.config.to_dict(),
             "data": self.dataset.digest,
             "classes": list(self.dataset.classes),
             "anchors_wh": self.anchors_wh.cpu(),
             "epoch": self.epoch,
-            "first_loss": self.first_loss,
             "metrics": dict(report.metrics),
+            "weights": self.ema.network.state_dict(),
+        }
+
+    def state_dict(self, report: EpochReport) -> dict[str, Any]:
+        """All that continuing needs, and all that detecting needs."""
+        return self.weights_dict(report) | {
+            "first_loss": self.first_loss,
             "network": self.network.state_dict(),
-            "ema": self.ema.network.state_dict(),
             "ema_updates": self.ema.updates,
             "optimizer": self.optimizer.state_dict(),
             "torch_rng": torch.get_rng_state(),
@@ -357,6 +360,8 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any], where: str) -> None:
         """Continue from a checkpoint of the same configuration and data."""
+        if "network" not in state:
+            raise CheckpointError("these are weights alone, not a training to continue", where)
         theirs = TrainConfig.model_validate(state["config"])
         if theirs.digest() != self.config.digest() or state["data"] != self.dataset.digest:
             raise CheckpointError(
@@ -365,7 +370,7 @@ class Training:
                 "resume with the configuration it was made with",
             )
         self.network.load_state_dict(state["network"])
-        self.ema.network.load_state_dict(state["ema"])
+        self.ema.network.load_state_dict(state["weights"])
         self.ema.updates = state["ema_updates"]
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.epoch, self.first_loss = state["epoch"], state["first_loss"]
