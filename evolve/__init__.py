@@ -1,0 +1,1 @@
+"""Evolve the hyperparameters of a YOLOv4 detector, and tell which of them helped."""
