@@ -24,11 +24,13 @@ class Section(BaseModel):
 class OptimizerConfig(Section):
     """SGD with momentum; weight decay acts on convolution weights only, as in darknet."""
 
-    lr: Positive = Field(0.01, description="peak learning rate, per update of `batch_size` images")
+    lr: Positive = Field(
+        0.002, description="peak learning rate, per update of `batch_size` images"
+    )
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.9, description="SGD momentum")
     weight_decay: NonNegative = Field(5e-4, description="L2 on convolution weights only")
     clip_norm: NonNegative = Field(
-        10.0, description="largest norm of the whole gradient; 0 turns clipping off"
+        100.0, description="largest norm of the whole gradient; 0 turns clipping off"
     )
 
 
@@ -69,7 +71,7 @@ class AugmentConfig(Section):
     mosaic: Fraction = Field(0.5, description="probability that an image is a mosaic of four")
     flip: Fraction = Field(0.5, description="probability of a left-right flip")
     jitter: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
-        0.3, description="each border moves by up to this fraction of the size"
+        0.2, description="each border moves by up to this fraction of the size"
     )
     hue: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
         0.1, description="largest hue shift, as a fraction of the colour circle"
@@ -112,8 +114,8 @@ class TrainConfig(Section):
     image_size: Annotated[int, Field(ge=32)] | Literal["auto"] = Field(
         "auto", description="network width and height in pixels, a multiple of 32; auto: from data"
     )
-    epochs: Annotated[int, Field(ge=1)] = Field(30, description="passes over the training images")
-    batch_size: Annotated[int, Field(ge=1)] = Field(16, description="images per update")
+    epochs: Annotated[int, Field(ge=1)] = Field(20, description="passes over the training images")
+    batch_size: Annotated[int, Field(ge=1)] = Field(8, description="images per update")
     subdivisions: Annotated[int, Field(ge=1)] = Field(
         1, description="mini-batches per update (gradient accumulation), darknet's word"
     )
@@ -123,12 +125,12 @@ class TrainConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where processor or GPU gains from it"
     )
-    anchors: Literal["optimised", "yolov4"] = Field(
-        "optimised", description="k-means on the training boxes, or the nine of yolov4.cfg"
+    anchors: Literal["yolov4", "optimised"] = Field(
+        "yolov4", description="the nine of yolov4.cfg, or k-means on the training boxes"
     )
     scale_xy: bool = Field(True, description="scaled sigmoid 1.2, 1.1, 1.05 of the box centre")
     bn_momentum: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
-        0.03, description="weight of a new batch in BN's rolling statistics; darknet 0.01"
+        0.1, description="weight of a new batch in BN's rolling statistics; darknet 0.01"
     )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()

@@ -11,6 +11,9 @@ from model.decode import SCALE_XY, decode
 from model.nms import Detections, suppress
 
 
+FARTHEST = 1e4  # images; an untrained net's exp() overflows, and inf has no overlap
+
+
 def as_input(images: np.ndarray, device: torch.device) -> Tensor:
     """Uint8 RGB images (B, 3, H, W) as floats in [0, 1] on `device`."""
     tensor = torch.from_numpy(images)
@@ -44,7 +47,7 @@ def predict(
     scales = SCALE_XY if scale_xy else (1.0,) * len(SCALE_XY)
     boxes, scores = decode(maps, anchors_wh, scales)
     return suppress(
-        boxes,
+        boxes.clamp_(-FARTHEST, FARTHEST),
         scores,
         iou_threshold=nms.iou_threshold,
         score_threshold=nms.score_threshold,

@@ -200,9 +200,10 @@ class Training:
     def _build_data(self, cache: ImageCache) -> None:
         config, size_wh = self.config, (self.size, self.size)
         self.cache = cache
-        workers = config.data.workers
-        if workers == "auto":
+        if config.data.workers == "auto":
             workers = min(8, os.cpu_count() or 1) if self.device.type == "cuda" else 0
+        else:
+            workers = config.data.workers
         self.train_loader = TrainLoader(
             self.dataset.splits["train"], cache, config, size_wh, workers=workers
         )
@@ -228,7 +229,7 @@ class Training:
         )
         self.network: Detector = network.to(self.device)
         if self.device.type == "cuda":
-            self.network = self.network.to(memory_format=torch.channels_last)
+            nn.Module.to(self.network, memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(
             parameter_groups(self.network, config.optimizer.weight_decay),
             lr=config.optimizer.lr,

@@ -8,26 +8,23 @@ on the same store goes on where the last one was killed.
 import logging
 import math
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from evolve.engine.schedulers import StableScheduler
 from evolve.engine.trial import TrialTask
+from evolve.seeds import trial_seed
 from evolve.space import Space
 from evolve.store.folder import RunFolder
 from evolve.store.study import FAILURE_ATTR, METRICS_ATTR, unfinished
 from model.files import write_text_atomically
 
 logger = logging.getLogger(__name__)
-
-FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 class Listener(Protocol):
@@ -66,12 +63,6 @@ class Settings:
     data: Path
     trainer: str
     threads: int
-
-
-def trial_seed(run_seed: int, number: int) -> int:
-    """Seed of a trial's training, spawned from the run's."""
-    sequence = np.random.SeedSequence(run_seed, spawn_key=(number,))
-    return int(sequence.generate_state(1, np.uint32)[0])
 
 
 class Coordinator:
@@ -141,11 +132,15 @@ class Coordinator:
         """The next trial to run: interrupted ones first; None when all are given out."""
         if self._waiting:
             return self._task(self._waiting.popleft())
-        if self._given_out() >= self.settings.trials:
+        if self.nothing_left():
             return None
         trial = self.study.ask(fixed_distributions=self._distributions)
         self._ids[trial.number] = trial._trial_id
         return self._task(self.study._storage.get_trial(trial._trial_id))
+
+    def nothing_left(self) -> bool:
+        """Whether every trial has been run to an end."""
+        return not self._waiting and self._given_out() >= self.settings.trials
 
     def record(self, number: int, row: dict[str, Any]) -> None:
         """Store an epoch of a trial."""
@@ -252,6 +247,3 @@ class Coordinator:
 def _plain(value: float) -> float | None:
     """JSON has no NaN."""
     return float(value) if math.isfinite(value) else None
-
-
-Engine = Callable[[Coordinator, int], None]

@@ -9,7 +9,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 # Read by Ray when it is imported.
@@ -32,32 +31,11 @@ from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 from evolve.engine.coordinator import Coordinator  # noqa: E402
+from evolve.engine.resources import Resources  # noqa: E402
 from evolve.engine.trial import TrialTask, run_trial  # noqa: E402
 from evolve.store.folder import from_line, to_line  # noqa: E402
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What the run may use of this machine.
-
-    Attributes
-    ----------
-    workers : int
-        Trials at once.
-    cpus : int
-        Cores that Ray may give out, at least `workers`.
-    gpus : int
-        GPUs of the machine; 0 trains on the CPU.
-    gpus_per_trial : float
-        A fraction packs several trials on one GPU.
-    """
-
-    workers: int
-    cpus: int
-    gpus: int = 0
-    gpus_per_trial: float = 0.0
 
 
 class EpochSteps(tune.Trainable):
@@ -72,7 +50,7 @@ class EpochSteps(tune.Trainable):
         self._rows = run_trial(TrialTask(**config["task"]))
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch; its row as text (Ray takes dictionaries apart), with `done` set after the last."""
+        """Train an epoch; its row, as text because Ray takes dictionaries apart."""
         row = next(self._rows)
         done = "failure" in row or row["epoch"] == row["epochs"]
         return {"row": to_line(row), "done": done, **_for_scheduler(row)}
@@ -91,7 +69,7 @@ class EpochSteps(tune.Trainable):
 def _for_scheduler(row: dict[str, Any]) -> dict[str, Any]:
     """Time and objective of a row, where there are such; without them Ray's let it pass."""
     value = row.get("objective", float("nan"))
-    if value != value or row["epoch"] == row["epochs"]:  # noqa: PLR0124  (NaN)
+    if value != value or row["epoch"] == row["epochs"]:
         return {}
     return {"epoch": row["epoch"], "objective": value}
 
@@ -109,7 +87,13 @@ class StoreSearcher(Searcher):
         self._numbers: dict[str, int] = {}
         self._rows: dict[str, dict[str, Any]] = {}
 
-    def set_search_properties(self, metric: str | None, mode: str | None, config: Any, **spec: Any) -> bool:  # noqa: ARG002, E501
+    def set_search_properties(
+        self,
+        metric: str | None,  # noqa: ARG002  (Ray's signature)
+        mode: str | None,  # noqa: ARG002
+        config: Any,  # noqa: ARG002
+        **spec: Any,  # noqa: ARG002
+    ) -> bool:
         """Accept: objective and direction are the coordinator's."""
         return True
 

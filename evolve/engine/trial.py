@@ -10,7 +10,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,7 +68,7 @@ class TrialTask:
         return asdict(self)
 
 
-def run_trial(task: TrialTask) -> Iterator[dict[str, Any]]:
+def run_trial(task: TrialTask) -> Generator[dict[str, Any]]:
     """Run a trial, continuing it if it was interrupted.
 
     Yields
@@ -255,18 +255,19 @@ def failure_type(error: BaseException) -> str:
 
 def describe_failure(error: Exception, folder: TrialFolder) -> dict[str, Any]:
     """Type, words and last log lines of a failure; the traceback goes into the log file."""
-    text = "".join(traceback.format_exception(error))
+    kind, text = failure_type(error), "".join(traceback.format_exception(error))
     try:
         with folder.log.open("a", encoding="utf-8") as log:
             log.write(text)
         tail = folder.log.read_text(encoding="utf-8").splitlines()[-LOG_LINES_KEPT:]
     except OSError:  # the disk may be what failed
         tail = text.splitlines()[-LOG_LINES_KEPT:]
-    known = isinstance(error, ModelError)
+    if not isinstance(error, ModelError):
+        error = TrialError(f"{type(error).__name__}: {error}")
     return {
-        "type": failure_type(error),
-        "what": error.what if known else f"{type(error).__name__}: {error}",
-        "where": error.where if known else "",
-        "mend": error.mend if known else "",
+        "type": kind,
+        "what": error.what,
+        "where": error.where,
+        "mend": error.mend,
         "log": tail,
     }

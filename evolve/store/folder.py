@@ -145,9 +145,8 @@ class RunFolder:
         try:
             (path / "trials").mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise StoreError("a file stands where the run folder should be", str(path), mend) from (
-                error
-            )
+            what = "a file stands where the run folder should be"
+            raise StoreError(what, str(path), mend) from error
         except OSError as error:
             raise StoreError(
                 f"the run folder cannot be made: {error.strerror}", str(path), mend

@@ -1,0 +1,42 @@
+# make run    from nothing to an evolved detector and its report
+# make test   the same set-up with test tools, then lint, types and tests
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# torch stands in the same command as the project: one resolution, one build of torch
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+
+.PHONY: run test lint unit e2e bench clean
+
+run: $(VENV)/.installed
+	$(BIN)/evolve run --space ga.yaml
+
+test: lint unit e2e
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/unit tests/property tests/golden tests/gpu
+
+e2e: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/e2e
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/bench --benchmark-only
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[test]'
+	touch $@

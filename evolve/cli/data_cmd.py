@@ -1,0 +1,78 @@
+"""`evolve data`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from model.data.coco import Dataset
+
+
+@click.group("data")
+def command() -> None:
+    """Make or look at data sets."""
+
+
+@command.command("make")
+@click.argument("kind", type=click.Choice(["digits"]))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to make; it must be new or empty.",
+)
+def make(kind: str, out: Path) -> None:  # noqa: ARG001  (there is one kind so far)
+    """Make a copy of an embedded data set as a COCO folder."""
+    from model.data.digits import make_digits
+
+    click.echo(make_digits(out))
+
+
+@command.command("show")
+@click.argument("data")
+@click.option(
+    "--split-seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the split of a single annotations file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def show(data: str, split_seed: int, as_json: bool) -> None:
+    """Show classes, splits and boxes of DATA, a COCO folder, an annotations file or 'digits'."""
+    import json
+
+    from evolve.data_source import open_data
+
+    path, name, dataset = open_data(data, split_seed)
+    facts = {
+        "name": name,
+        "path": str(path),
+        "digest": dataset.digest,
+        "classes": list(dataset.classes),
+        "splits": {split: _facts(dataset, split) for split in dataset.splits},
+        "notes": list(dataset.notes),
+    }
+    click.echo(json.dumps(facts) if as_json else _shown(facts))
+
+
+def _facts(dataset: "Dataset", split: str) -> dict[str, Any]:
+    """Images and boxes of a split; a crowd region is no box."""
+    records = dataset.splits[split]
+    labels = [int(n) for r in records for n in r.labels[~r.crowd]]
+    by_class = {name: labels.count(i) for i, name in enumerate(dataset.classes)}
+    return {"images": len(records), "boxes": len(labels), "boxes_by_class": by_class}
+
+
+def _shown(facts: dict[str, Any]) -> str:
+    splits = facts["splits"]
+    width = max(len("images"), *map(len, facts["classes"]))
+    rows = [("", *splits), ("images", *(s["images"] for s in splits.values())),
+            ("boxes", *(s["boxes"] for s in splits.values()))]  # fmt: skip
+    for name in facts["classes"]:
+        rows.append((f"  {name}", *(s["boxes_by_class"][name] for s in splits.values())))
+    table = [f"{row[0]:<{width + 2}}" + "".join(f"{cell:>8}" for cell in row[1:]) for row in rows]
+    head = [f"data    {facts['path']}", f"digest  {facts['digest'][:16]}", ""]
+    notes = [f"note: {note}" for note in facts["notes"]]
+    return "\n".join([*head, *table, *([""] if notes else []), *notes])

@@ -1,0 +1,61 @@
+"""`evolve detect`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from model.detect import Found
+
+
+@click.command("detect")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...",
+                type=click.Path(path_type=Path))
+@click.option("--weights", type=click.Path(path_type=Path), required=True,
+              help="best.pt or last.pt of a training.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("detections"),
+              show_default=True, help="Folder for the drawn images and detections.json.")
+@click.option("--score", type=click.FloatRange(0, 1), default=0.25, show_default=True,
+              help="Lowest score that counts.")
+@click.option("--json", "as_json", is_flag=True, help="Print what detections.json holds.")
+def command(
+    images: tuple[Path, ...], weights: Path, out: Path, score: float, as_json: bool
+) -> int:
+    """Detect objects in images, or in all images of a folder, and draw them.
+
+    Images that cannot be read are named, the others are done, and the exit code is 1. Small
+    images are drawn enlarged; detections.json holds pixels of the images as they are.
+
+    \b
+    evolve detect --weights runs/train-mydata/best.pt photo.jpg more-photos/
+    """  # noqa: D301
+    from evolve.cli.main import DONE, FAILED
+    from evolve.data_source import find_images, find_weights
+    from model.detect import DetectionFolder, load_detector
+    from model.errors import DataError
+
+    paths = find_images(images)
+    folder = DetectionFolder.create(out, paths)
+    detector = load_detector(find_weights(weights))
+    folder.begin(detector, weights, score)
+    for path in paths:
+        try:
+            found = folder.add(path)
+        except DataError as error:
+            click.echo(str(error), err=True)
+        else:
+            if not as_json:
+                click.echo(_line(found, detector.classes))
+    text = folder.finish()
+    click.echo(text if as_json else f"drawn images and detections.json in {out}")
+    return FAILED if folder.failed else DONE
+
+
+def _line(found: "Found", classes: tuple[str, ...]) -> str:
+    """Name of a picture and what is in it, best score first."""
+    pairs = zip(found.labels, found.scores, strict=True)
+    shown = ", ".join(f"{classes[label]} {score:.2f}" for label, score in pairs)
+    count = len(found.labels)
+    noun = "object" if count == 1 else "objects"
+    return f"{found.path}  {count} {noun}{': ' if count else ''}{shown}"

@@ -1,0 +1,251 @@
+"""How a run is watched: a live table on a terminal, plain lines elsewhere."""
+
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import click
+
+SHOWN_FINISHED = 8
+
+
+@dataclass
+class TrialView:
+    """What is shown of a trial."""
+
+    number: int
+    epochs: int
+    done: int
+    value: float = math.nan
+    state: str = "RUNNING"
+    reason: str = ""
+    epoch_s: float = math.nan
+    last_at: float = field(default_factory=time.monotonic)
+
+
+class RunView:
+    """State of a run as its watcher knows it; a `Listener`.
+
+    Parameters
+    ----------
+    trials : int
+        Trials that the run will hold.
+    workers : int
+        Trials at once.
+    objective : str
+    """
+
+    def __init__(self, trials: int, workers: int, objective: str) -> None:
+        self.trials, self.workers, self.objective = trials, workers, objective
+        self.views: dict[int, TrialView] = {}
+        self.before: dict[str, int] = {}
+        self.best_before = math.nan
+        self.started = time.monotonic()
+
+    def remember(self, state: str, value: float) -> None:
+        """Note a trial that ended in an earlier session."""
+        self.before[state] = self.before.get(state, 0) + 1
+        if state == "COMPLETE" and not value <= self.best_before:
+            self.best_before = value
+
+    def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:  # noqa: ARG002
+        """Note a trial that begins."""
+        self.views[number] = TrialView(number, epochs, done)
+
+    def on_epoch(self, number: int, row: dict[str, Any]) -> None:
+        """Note an epoch."""
+        view, now = self.views[number], time.monotonic()
+        view.epoch_s, view.last_at = now - view.last_at, now
+        view.done, view.value = row["epoch"], row["objective"]
+
+    def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
+        """Note a trial's end; one that this session did not start counts too."""
+        view = self.views.setdefault(number, TrialView(number, 0, 0))
+        view.state, view.reason = state, reason
+        if value is not None:
+            view.value = value
+
+    def count(self, state: str) -> int:
+        """Trials in a state."""
+        own = sum(view.state == state for view in self.views.values())
+        return own + self.before.get(state, 0)
+
+    def best(self) -> float:
+        """Best value of a complete trial; NaN if there is none."""
+        values = [v.value for v in self.views.values() if v.state == "COMPLETE"]
+        return max((v for v in (*values, self.best_before) if not math.isnan(v)), default=math.nan)
+
+    def time_left_s(self) -> float:
+        """Seconds until the end, from the pace of this session; NaN while there is none.
+
+        Finished trials tell how many epochs a trial takes, stopped ones included.
+        """
+        ended = [v for v in self.views.values() if v.state != "RUNNING"]
+        paces = [v.epoch_s for v in self.views.values() if not math.isnan(v.epoch_s)]
+        if not paces:
+            return math.nan
+        running = [v for v in self.views.values() if v.state == "RUNNING"]
+        per_trial = sum(v.done for v in ended) / len(ended) if ended else running[0].epochs
+        finished = sum(self.count(state) for state in ("COMPLETE", "PRUNED", "FAIL"))
+        unbegun = max(0, self.trials - finished - len(running))
+        epochs = unbegun * per_trial + sum(max(0.0, per_trial - v.done) for v in running)
+        return epochs * sum(paces) / len(paces) / self.workers
+
+
+class Watcher(Protocol):
+    """A listener that is entered before a run and left after it."""
+
+    view: RunView
+
+    def __enter__(self) -> Self:
+        """Begin to watch."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop watching."""
+
+    def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
+        """See `Listener`."""
+
+    def on_epoch(self, number: int, row: dict[str, Any]) -> None:
+        """See `Listener`."""
+
+    def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
+        """See `Listener`."""
+
+
+def percent(value: float) -> str:
+    """A fraction in percent with one decimal; '-' for NaN."""
+    return "-" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 45s, 3m05s or 2h07m; '-' for NaN."""
+    if math.isnan(seconds):
+        return "-"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+class PlainWatcher:
+    """One line on stderr for every trial that begins or ends."""
+
+    def __init__(self, view: RunView, *, quiet: bool = False) -> None:
+        self.view, self.quiet = view, quiet
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def _say(self, text: str) -> None:
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
+        """Say that a trial begins."""
+        self.view.on_start(number, params, done, epochs)
+        if done:
+            self._say(f"trial {number} continues, {done} of {epochs} epochs reported before")
+
+    def on_epoch(self, number: int, row: dict[str, Any]) -> None:
+        """Note an epoch in silence."""
+        self.view.on_epoch(number, row)
+
+    def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
+        """Say how a trial ended."""
+        view = self.view
+        view.on_end(number, state, value, reason)
+        done = sum(view.count(s) for s in ("COMPLETE", "PRUNED", "FAIL"))
+        shown = f"{view.objective} {percent(math.nan if value is None else value)}"
+        text = f"[{done}/{view.trials}] trial {number} {state.lower()}: {reason or shown}"
+        tail = f"best {percent(view.best())}, {duration(view.time_left_s())} left"
+        self._say(f"{text}; {tail}")
+
+
+class LiveWatcher:
+    """A table on the terminal that follows the run."""
+
+    def __init__(self, view: RunView) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.view = view
+        self._live = Live(
+            get_renderable=self._render,
+            console=Console(stderr=True),
+            refresh_per_second=4,
+            transient=False,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
+        """Note a trial that begins."""
+        self.view.on_start(number, params, done, epochs)
+
+    def on_epoch(self, number: int, row: dict[str, Any]) -> None:
+        """Note an epoch."""
+        self.view.on_epoch(number, row)
+
+    def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
+        """Note a trial's end."""
+        self.view.on_end(number, state, value, reason)
+
+    def _render(self) -> Any:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        view = self.view
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column("trial", justify="right")
+        table.add_column("state")
+        table.add_column("epochs")
+        table.add_column(view.objective, justify="right")
+        table.add_column("")
+        ended = [v for v in view.views.values() if v.state != "RUNNING"]
+        running = [v for v in view.views.values() if v.state == "RUNNING"]
+        for one in (*ended[-SHOWN_FINISHED:], *running):
+            bar = ProgressBar(total=max(one.epochs, 1), completed=one.done, width=20)
+            style = {"RUNNING": "bold", "FAIL": "red", "PRUNED": "dim"}.get(one.state, "")
+            table.add_row(
+                Text(str(one.number), style),
+                Text(one.state.lower(), style),
+                bar if one.state == "RUNNING" else Text(f"{one.done} of {one.epochs}", "dim"),
+                Text(percent(one.value), style),
+                Text(one.reason, style, overflow="ellipsis", no_wrap=True),
+            )
+        names = {"COMPLETE": "done", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
+        counts = "  ".join(f"{view.count(s)} {name}" for s, name in names.items())
+        spent = duration(time.monotonic() - view.started)
+        head = (
+            f"{counts}  of {view.trials} trials   best {view.objective} {percent(view.best())}"
+            f"   {spent} spent, {duration(view.time_left_s())} left"
+        )
+        return Group(Text(head, "bold"), table)
+
+
+def build_watcher(view: RunView, *, quiet: bool) -> PlainWatcher | LiveWatcher:
+    """A live table if stderr is a terminal, else plain lines."""
+    if quiet or not sys.stderr.isatty():
+        return PlainWatcher(view, quiet=quiet)
+    return LiveWatcher(view)

@@ -1,0 +1,24 @@
+"""`evolve report`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("report")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Folder of the report [default: RUN/report].",
+)
+def command(run: Path, out: Path | None) -> None:
+    """Make the report of the run in folder RUN, finished or not, from its stored results."""
+    from evolve.runs import shown_path
+    from evolve.store.folder import RunFolder
+    from evolve.store.read import read_run
+    from reports.render import render_report
+
+    files = render_report(read_run(run), out or RunFolder(run).report)
+    click.echo(shown_path(files[0]))

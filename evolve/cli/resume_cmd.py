@@ -1,0 +1,57 @@
+"""`evolve resume`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("resume")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Trials in all, if more are wanted than before.",
+)
+@click.option("--data", default=None, help="Where the same data lie now, if they were moved.")
+@click.option(
+    "--engine", type=click.Choice(["ray", "inline"]), default=None, help="[default: as before]"
+)
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Trials at once.")
+@click.option(
+    "--gpus-per-trial",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Below 1 trials share a GPU.",
+)
+@click.pass_obj
+def command(
+    obj: dict[str, bool],
+    run: Path,
+    trials: int | None,
+    data: str | None,
+    engine: str | None,
+    workers: int | None,
+    gpus_per_trial: float,
+) -> int:
+    """Continue the run in folder RUN as if it had not stopped.
+
+    Finished trials stay as they are; interrupted ones go on from their last checkpoint.
+    """
+    from evolve.cli.progress import RunView
+    from evolve.cli.running import watch
+    from evolve.data_source import resolve_data
+    from evolve.runs import pick_resources, start_run, stored_request
+
+    request = stored_request(
+        run,
+        trials=trials,
+        data=resolve_data(data) if data else None,
+        engine=engine,
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+    )
+    space = request.space
+    view = RunView(space.trials, pick_resources(request).workers, space.objective)
+    return watch(run, view, quiet=obj["quiet"], work=lambda watcher: start_run(request, watcher))

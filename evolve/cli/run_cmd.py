@@ -1,0 +1,128 @@
+"""`evolve run`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("run")
+@click.option(
+    "--space",
+    "space_name",
+    default="ga.yaml",
+    show_default=True,
+    help="Space file, or the name of one that comes with evolve.",
+)
+@click.option(
+    "--data",
+    default=None,
+    help="Folder or annotations file in COCO format [default: the embedded digits].",
+)
+@click.option("--model", default=None, help="Model of the zoo [default: the space's].")
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Trials in all [default: the space's].",
+)
+@click.option("--sampler", default=None, help="genetic, tpe, cmaes, nsga2 or random.")
+@click.option("--scheduler", default=None, help="asha or none.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of sampler, weights and augmentation.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["ray", "inline"]),
+    default="ray",
+    show_default=True,
+    help="Ray Tune, or one trial at a time in this process.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Trials at once [default: one per GPU, or per core without one].",
+)
+@click.option(
+    "--gpus-per-trial",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Below 1 trials share a GPU.",
+)
+@click.option(
+    "--storage", default=None, help="Optuna storage URL [default: study.db in the run folder]."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Run folder [default: runs/SPACE-DATA].",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key of the training configuration; may be repeated.",
+)
+@click.option("--trainer", default="detector", hidden=True)
+@click.pass_obj
+def command(
+    obj: dict[str, bool],
+    space_name: str,
+    data: str | None,
+    model: str | None,
+    trials: int | None,
+    sampler: str | None,
+    scheduler: str | None,
+    seed: int,
+    engine: str,
+    workers: int | None,
+    gpus_per_trial: float,
+    storage: str | None,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    trainer: str,
+) -> int:
+    """Evolve the hyperparameters of a detector on a data set.
+
+    A run folder that exists is continued if it is the same run.
+
+    \b
+    evolve run --space ga.yaml
+    evolve run --space ga.yaml --data mydata --model yolov4-nano --trials 30
+    evolve run --space ga.yaml --set epochs=20 --set image_size=256
+    """  # noqa: D301
+    from evolve.cli.progress import RunView
+    from evolve.cli.running import watch
+    from evolve.data_source import resolve_data
+    from evolve.runs import RunRequest, pick_resources, start_run
+    from evolve.space import apply_overrides, find_space_file, load_space
+
+    space = load_space(find_space_file(space_name))
+    named = {"model": model, "trials": trials, "sampler": sampler, "scheduler": scheduler}
+    items = [f"{key}={value}" for key, value in named.items() if value is not None]
+    space = apply_overrides(space, [*overrides, *items])
+    source = resolve_data(data)
+    request = RunRequest(
+        space=space,
+        data=source,
+        out=out or Path("runs") / f"{space.name}-{source.name}",
+        seed=seed,
+        engine="inline" if engine == "inline" else "ray",
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        storage=storage,
+        trainer=trainer,
+        command=" ".join(["evolve", *sys.argv[1:]]),
+    )
+    view = RunView(space.trials, pick_resources(request).workers, space.objective)
+    return watch(
+        request.out, view, quiet=obj["quiet"], work=lambda watcher: start_run(request, watcher)
+    )

@@ -1,0 +1,70 @@
+"""What `run` and `resume` share: watching, interrupts, and the last words."""
+
+import shlex
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from evolve.cli.main import FAILED, Interrupted
+from evolve.cli.progress import RunView, build_watcher
+from evolve.engine.coordinator import Listener
+from evolve.runs import shown_path
+from evolve.store.folder import RunFolder
+
+
+@contextmanager
+def interruptible(out: Path) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into an orderly end that says how to go on."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        command = f"evolve resume {shlex.quote(shown_path(out))}"
+        raise Interrupted(
+            f"interrupted; nothing finished is lost. Go on with:\n  {command}"
+        ) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def watch(out: Path, view: RunView, *, quiet: bool, work: Callable[[Listener], RunFolder]) -> int:
+    """Do `work` under a watcher, write the report, say what was found; the exit code."""
+    with interruptible(out):
+        _remember_earlier(out, view)
+        with build_watcher(view, quiet=quiet) as watcher:
+            folder = work(watcher)
+        return conclude(folder.path)
+
+
+def _remember_earlier(out: Path, view: RunView) -> None:
+    """Tell the view of trials that ended before this session."""
+    from evolve.store.read import read_run
+
+    if not RunFolder(out).manifest.is_file():
+        return
+    trials = read_run(out).trials
+    for state, value in zip(trials["state"], trials["value"], strict=True):
+        if state != "RUNNING":
+            view.remember(state, value)
+
+
+def conclude(path: Path) -> int:
+    """Write the report of a run and print its verdict; 1 if no trial was completed."""
+    from evolve.store.read import read_run
+    from reports.render import render_report
+    from reports.summary import summarise
+
+    run = read_run(path)
+    files = render_report(run, RunFolder(path).report)
+    click.echo(summarise(run).verdict)
+    if (run.trials["state"] == "COMPLETE").any():
+        click.echo(f"best configuration  {shown_path(RunFolder(path).best_config)}")
+    click.echo(f"report              {shown_path(files[0])}")
+    return 0 if (run.trials["state"] == "COMPLETE").any() else FAILED

@@ -1,0 +1,65 @@
+"""`evolve spaces`."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from evolve.space import Parameter, Space
+
+
+@click.command("spaces")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def command(name: str | None, as_json: bool) -> None:
+    """List the search spaces that come with evolve, or show the one called NAME in full.
+
+    NAME may also be the path of a space file.
+    """
+    import json
+
+    from evolve.space import bundled_spaces, find_space_file, load_space
+
+    if name is None:
+        spaces = [load_space(path) for path in bundled_spaces()]
+        click.echo(
+            json.dumps([space.to_dict() for space in spaces])
+            if as_json
+            else "\n\n".join(map(_summary, spaces))
+        )
+        return
+    space = load_space(find_space_file(name))
+    click.echo(json.dumps(space.to_dict()) if as_json else _in_full(space))
+
+
+def _summary(space: "Space") -> str:
+    paths = ", ".join(parameter.path for parameter in space.parameters)
+    text = click.wrap_text(paths, 79, "  ", "  ")
+    return f"{space.name}: {space.description}\n{text}"
+
+
+def _in_full(space: "Space") -> str:
+    plan = (
+        f"{space.trials} trials of {space.base.epochs} epochs of {space.base.model}, "
+        f"objective {space.objective}, sampler {space.sampler}, scheduler {space.scheduler}"
+    )
+    blocks = [f"{space.name}: {space.description}\n{plan}"]
+    for parameter in space.parameters:
+        why = click.wrap_text(parameter.why, 79, "    ", "    ")
+        blocks.append(f"  {parameter.path}  {_range(parameter)}\n{why}".rstrip())
+    return "\n\n".join(blocks)
+
+
+def _range(parameter: "Parameter") -> str:
+    """Range or choices in words, with the default."""
+    if parameter.choices is not None:
+        body = ", ".join(map(str, parameter.choices))
+    else:
+        body = f"{_number(parameter.low)} to {_number(parameter.high)}"
+        body += f" in steps of {parameter.step}" if (parameter.step or 1) != 1 else ""
+        body += ", log" if parameter.scale == "log" else ""
+    return f"{body} (default {_number(parameter.default)})"
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

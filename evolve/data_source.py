@@ -1,0 +1,103 @@
+"""From what a user gives as `--data` to a data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model.errors import CheckpointError, DataError, nearest
+
+if TYPE_CHECKING:
+    from model.data.coco import Dataset
+
+EMBEDDED = "digits"
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where a data set lies, and its name in messages and default folders."""
+
+    path: Path
+    name: str
+
+
+def resolve_data(text: str | None) -> DataSource:
+    """Where the data are; nothing of them is read.
+
+    Parameters
+    ----------
+    text : str or None
+        A COCO folder or annotations file. None is the embedded set `digits`, and so is that
+        word, unless a folder of this name exists; the set is built if this is its first use.
+
+    Raises
+    ------
+    DataError
+        If nothing is there; the nearest names are given.
+    """
+    if text is None or (text == EMBEDDED and not Path(text).exists()):
+        from model.data.digits import digits_folder
+
+        return DataSource(digits_folder(), EMBEDDED)
+    path = Path(text).expanduser()
+    if not _exists(path):
+        raise DataError(f"no data set at '{text}'", str(path), names_beside(path))
+    full = path.resolve()
+    return DataSource(full, (full.name if full.is_dir() else full.stem) or "data")
+
+
+def open_data(text: str | None, seed: int = 0) -> tuple[Path, str, "Dataset"]:
+    """Path, name and checked content of a data set.
+
+    Parameters
+    ----------
+    text : str or None
+        As for `resolve_data`.
+    seed : int
+        Of the split of a single annotations file.
+
+    Raises
+    ------
+    DataError
+        With the file and the place in it.
+    """
+    # the reader of the trainer, so that a training of this process reads the set once
+    from evolve.engine.trainers import _shared_data
+
+    source = resolve_data(text)
+    return source.path, source.name, _shared_data(source.path, seed)
+
+
+def find_weights(path: Path) -> Path:
+    """Give back the path of a weights file that exists.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file; the nearest names are given.
+    """
+    if path.is_dir():
+        inside = sorted(str(file) for file in path.glob("*.pt"))
+        mend = f"in it: {', '.join(inside)}" if inside else "give the path of a .pt file"
+        raise CheckpointError("a folder is given where a weights file is expected", str(path), mend)
+    if not _exists(path):
+        raise CheckpointError("no such weights file", str(path), names_beside(path))
+    return path
+
+
+def names_beside(path: Path) -> str:
+    """Names where a missing file was sought, the nearest first; for an error's `mend`."""
+    folder = path.parent
+    try:
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        names = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
+    except OSError:
+        return f"{folder} cannot be listed"
+    return f"in {folder}: {nearest(path.name, names[:50])}"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that may not be read
+        return False

@@ -1,0 +1,267 @@
+"""A whole run: from a space and data to stored trials, started or continued."""
+
+import logging
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from evolve.data_source import DataSource
+from evolve.engine.coordinator import Coordinator, Listener, Settings
+from evolve.engine.resources import Resources
+from evolve.engine.schedulers import build_scheduler
+from evolve.errors import EvolveError, StoreError
+from evolve.search.factory import build_sampler
+from evolve.space import Space
+from evolve.store.folder import RunFolder
+from evolve.store.manifest import (
+    FORMAT,
+    check_same_run,
+    git_state,
+    hardware,
+    now,
+    versions,
+)
+from evolve.store.read import read_manifest, storage_url
+from evolve.store.study import open_storage, open_study
+from model.data.coco import Dataset
+
+logger = logging.getLogger(__name__)
+
+EngineName = Literal["ray", "inline"]
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What the user asked for.
+
+    Attributes
+    ----------
+    space : Space
+    data : DataSource
+    out : Path
+        Run folder.
+    seed : int
+    engine : str
+    workers : int or None
+        None takes what the machine has.
+    gpus_per_trial : float
+    storage : str or None
+        Optuna storage URL; None takes the folder's own SQLite file.
+    trainer : str
+        Name in `evolve.engine.trainers`.
+    command : str
+        As typed, for the manifest.
+    """
+
+    space: Space
+    data: DataSource
+    out: Path
+    seed: int = 0
+    engine: EngineName = "ray"
+    workers: int | None = None
+    gpus_per_trial: float = 1.0
+    storage: str | None = None
+    trainer: str = "detector"
+    command: str = ""
+
+
+def pick_resources(request: RunRequest) -> Resources:
+    """Workers, cores and GPUs for a request.
+
+    Raises
+    ------
+    EvolveError
+        If more is asked for than can be.
+    """
+    import torch
+
+    cpus, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
+    share = request.gpus_per_trial if gpus else 0.0
+    if request.gpus_per_trial <= 0 or (gpus and share > gpus):
+        raise EvolveError(
+            f"{request.gpus_per_trial:g} GPUs per trial cannot be had",
+            "--gpus-per-trial",
+            f"this machine has {gpus}; give a number above 0",
+        )
+    most = int(gpus / share + 1e-9) if gpus else cpus
+    workers = request.workers or max(1, min(most, request.space.trials))
+    if workers < 1:
+        raise EvolveError("a run needs at least one worker", "--workers", "give 1 or more")
+    if request.engine == "inline":
+        workers = 1
+    return Resources(workers, cpus, gpus, share)
+
+
+def resolve_space(space: Space, dataset: Dataset) -> Space:
+    """`space` with a base configuration settled for the data; unknown models are refused."""
+    from model.build import zoo
+    from model.train import resolve
+
+    zoo.get(space.base.model)
+    return replace(space, base=resolve(space.base, dataset))
+
+
+def build_manifest(request: RunRequest, space: Space, data: dict[str, Any]) -> dict[str, Any]:
+    """What the run is, as JSON types."""
+    return {
+        "format": FORMAT,
+        "name": request.out.name,
+        "command": request.command,
+        "created": now(),
+        "objective": space.objective,
+        "seed": request.seed,
+        "sampler": space.sampler,
+        "scheduler": space.scheduler,
+        "engine": request.engine,
+        "trainer": request.trainer,
+        "trials": space.trials,
+        "storage": request.storage,
+        "space": space.to_dict(),
+        "train": space.base.to_dict(),
+        "data": data,
+        "test_opened": False,
+        "versions": versions(),
+        "hardware": hardware(),
+        "git": git_state(),
+    }
+
+
+def describe_data(source: DataSource, dataset: Dataset) -> dict[str, Any]:
+    """The data set as the manifest has it."""
+    return {
+        "path": str(source.path.absolute()),
+        "name": source.name,
+        "digest": dataset.digest,
+        "classes": list(dataset.classes),
+        "images": {name: len(records) for name, records in dataset.splits.items()},
+        "notes": list(dataset.notes),
+    }
+
+
+def start_run(request: RunRequest, listener: Listener) -> RunFolder:
+    """Begin a run, or continue the one in the folder if it is the same.
+
+    Raises
+    ------
+    EvolveError
+        For all that is wrong with the request, before any trial begins.
+    """
+    space, data = request.space, {"path": str(request.data.path), "name": request.data.name}
+    if request.trainer == "detector":
+        from model.data.coco import load_dataset
+
+        dataset = load_dataset(request.data.path, seed=request.seed)
+        space, data = resolve_space(space, dataset), describe_data(request.data, dataset)
+    request = replace(request, space=space)
+    resources = pick_resources(request)
+    build_scheduler(space.scheduler, space.base.epochs)  # refuses unknown names early
+    build_sampler(space.sampler, request.seed, space)
+    folder = RunFolder.create(request.out)
+    with folder.lock():
+        manifest = _agree_on_manifest(folder, build_manifest(request, space, data))
+        manifest["workers"] = resources.workers
+        folder.write_json(folder.manifest, manifest)
+        _run(folder, manifest, request, resources, listener)
+    return folder
+
+
+def _agree_on_manifest(folder: RunFolder, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The folder's manifest if it is of the same run, brought up to date; else the new one."""
+    if not folder.manifest.is_file():
+        return wanted
+    stored = read_manifest(folder)
+    check_same_run(stored, wanted, folder.path)
+    trials = max(stored.get("trials", 0), wanted["trials"])
+    return {**stored, "trials": trials, "engine": wanted["engine"]}
+
+
+def stored_request(
+    path: Path,
+    *,
+    trials: int | None = None,
+    data: DataSource | None = None,
+    engine: str | None = None,
+    workers: int | None = None,
+    gpus_per_trial: float = 1.0,
+) -> RunRequest:
+    """The request that continues the run in a folder, with what differs this time.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no run, or its manifest cannot be understood.
+    """
+    manifest = read_manifest(RunFolder.open(path))
+    try:
+        space = Space.from_dict(manifest["space"])
+        stored = manifest["data"]
+        return RunRequest(
+            space=replace(space, trials=trials or manifest["trials"]),
+            data=data or DataSource(Path(stored["path"]), stored["name"]),
+            out=path,
+            seed=manifest["seed"],
+            engine="inline" if (engine or manifest["engine"]) == "inline" else "ray",
+            workers=workers,
+            gpus_per_trial=gpus_per_trial,
+            storage=manifest.get("storage"),
+            trainer=manifest["trainer"],
+        )
+    except (KeyError, TypeError) as error:
+        raise StoreError(
+            f"the manifest lacks or garbles {error}", str(path), "restore manifest.json"
+        ) from error
+
+
+def shown_path(path: Path) -> str:
+    """`path` as a user would type it from here."""
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
+
+
+def _run(
+    folder: RunFolder,
+    manifest: dict[str, Any],
+    request: RunRequest,
+    resources: Resources,
+    listener: Listener,
+) -> None:
+    space = replace(request.space, trials=manifest["trials"])
+    storage = open_storage(storage_url(folder, manifest))
+    try:
+        study = open_study(storage)
+        study.sampler = build_sampler(
+            space.sampler, request.seed, space, n_existing=len(study.get_trials(deepcopy=False))
+        )
+        coordinator = Coordinator(
+            study,
+            space,
+            folder,
+            build_scheduler(space.scheduler, space.base.epochs),
+            Settings(
+                trials=manifest["trials"],
+                seed=request.seed,
+                data=request.data.path.absolute(),
+                trainer=request.trainer,
+                threads=resources.threads,
+            ),
+            listener,
+        )
+        _drive(coordinator, request.engine, resources)
+    finally:
+        storage.remove_session()
+
+
+def _drive(coordinator: Coordinator, engine: EngineName, resources: Resources) -> None:
+    if coordinator.nothing_left():
+        return
+    if engine == "inline":
+        from evolve.engine.inline import run_inline
+
+        run_inline(coordinator)
+    elif engine == "ray":
+        from evolve.engine.ray_tune import run_on_ray
+
+        run_on_ray(coordinator, resources)
+    else:
+        raise StoreError(f"unknown engine '{engine}'", "engine", "ray or inline")

@@ -1,0 +1,169 @@
+"""A stored run as plain frames: no engine, no torch, no ray."""
+
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from evolve.errors import StoreError
+from evolve.search.genetic import ORIGIN, PARENTS
+from evolve.seeds import trial_seed
+from evolve.store.folder import RunFolder
+from evolve.store.records import ParameterRecord, RunRecord
+from evolve.store.study import METRICS_ATTR, failure_of, open_storage, read_trials, sqlite_url
+
+METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+EPOCH_COLUMNS = ("AP", "AP50", "loss", "loss_box", "loss_obj", "loss_cls", "lr")
+
+
+def read_manifest(folder: RunFolder) -> dict[str, Any]:
+    """The manifest of a run; a StoreError if it cannot be read."""
+    try:
+        manifest = json.loads(folder.manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"the manifest cannot be read: {error}", str(folder.manifest), "restore it"
+        ) from error
+    if not isinstance(manifest, dict):
+        raise StoreError("the manifest is not a JSON object", str(folder.manifest), "restore it")
+    return manifest
+
+
+def storage_url(folder: RunFolder, manifest: dict[str, Any]) -> str:
+    """Where the run's study lies: the URL in the manifest, else the folder's own file."""
+    return str(manifest.get("storage") or sqlite_url(folder.study))
+
+
+def read_run(path: Path) -> RunRecord:
+    """Read a run, finished or not, from its folder.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no run, or its study cannot be opened.
+    """
+    folder = RunFolder.open(path)
+    manifest = read_manifest(folder)
+    trials = _stored_trials(folder, manifest)
+    rows = {trial.number: folder.trial(trial.number).read_metrics() for trial in trials}
+    parameters = _parameters(manifest)
+    return RunRecord(
+        folder=path,
+        manifest=manifest,
+        parameters=parameters,
+        trials=_trial_frame(trials, rows, manifest, parameters),
+        epochs=_epoch_frame(rows),
+    )
+
+
+def _stored_trials(folder: RunFolder, manifest: dict[str, Any]) -> list[FrozenTrial]:
+    if not manifest.get("storage") and not folder.study.is_file():
+        return []
+    return read_trials(open_storage(storage_url(folder, manifest)))
+
+
+def _parameters(manifest: dict[str, Any]) -> tuple[ParameterRecord, ...]:
+    stored = manifest.get("space", {}).get("parameters", {})
+    return tuple(
+        ParameterRecord(
+            path=path,
+            kind=spec["type"],
+            scale=spec.get("scale", "linear"),
+            low=spec.get("low"),
+            high=spec.get("high"),
+            choices=tuple(spec["choices"]) if "choices" in spec else None,
+            default=spec["default"],
+            why=spec.get("why", ""),
+        )
+        for path, spec in stored.items()
+    )
+
+
+def _trial_frame(
+    trials: list[FrozenTrial],
+    rows: dict[int, list[dict[str, Any]]],
+    manifest: dict[str, Any],
+    parameters: tuple[ParameterRecord, ...],
+) -> pd.DataFrame:
+    records = [_trial_row(trial, rows[trial.number], manifest, parameters) for trial in trials]
+    columns = [
+        *("number", "state", "reason", "value", "epochs_done", "epochs", "seed", "wall_time_s"),
+        *("started", "finished", "origin", "parents", *METRICS),
+        *(f"params.{parameter.path}" for parameter in parameters),
+    ]
+    frame = pd.DataFrame(records, columns=columns)
+    frame["started"] = pd.to_datetime(frame["started"], utc=True)
+    frame["finished"] = pd.to_datetime(frame["finished"], utc=True)
+    return frame
+
+
+def _trial_row(
+    trial: FrozenTrial,
+    rows: list[dict[str, Any]],
+    manifest: dict[str, Any],
+    parameters: tuple[ParameterRecord, ...],
+) -> dict[str, Any]:
+    failure = failure_of(trial)
+    stored = trial.user_attrs.get(METRICS_ATTR) or (rows[-1]["metrics"] if rows else {})
+    value = trial.value if trial.state == TrialState.COMPLETE else _last_value(trial)
+    return {
+        "number": trial.number,
+        "state": trial.state.name,
+        "reason": f"{failure['type']}: {failure['what']}" if failure else "",
+        "value": math.nan if value is None else value,
+        "epochs_done": len(rows),
+        "epochs": int(manifest.get("train", {}).get("epochs", 0)),
+        "seed": trial_seed(int(manifest.get("seed", 0)), trial.number),
+        "wall_time_s": _seconds(trial, rows),
+        "started": _utc(trial.datetime_start),
+        "finished": _utc(trial.datetime_complete),
+        "origin": trial.user_attrs.get(ORIGIN, ""),
+        "parents": tuple(trial.user_attrs.get(PARENTS, ())),
+        **{name: _number(stored.get(name)) for name in METRICS},
+        **{f"params.{p.path}": trial.params.get(p.path) for p in parameters},
+    }
+
+
+def _last_value(trial: FrozenTrial) -> float | None:
+    values = trial.intermediate_values
+    return values[max(values)] if values else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """Optuna stores local times without a zone."""
+    return None if moment is None else moment.astimezone(UTC)
+
+
+def _seconds(trial: FrozenTrial, rows: list[dict[str, Any]]) -> float:
+    """Seconds spent on epochs; a pause between two sessions does not count."""
+    spent = [
+        _number(row["metrics"].get("train_time_s", 0.0))
+        + _number(row["metrics"].get("eval_time_s", 0.0))
+        for row in rows
+    ]
+    if any(spent):
+        return float(sum(spent))
+    return trial.duration.total_seconds() if trial.duration else 0.0
+
+
+def _epoch_frame(rows: dict[int, list[dict[str, Any]]]) -> pd.DataFrame:
+    records = [
+        {
+            "number": number,
+            "epoch": row["epoch"],
+            **{name: _number(row["metrics"].get(name)) for name in EPOCH_COLUMNS},
+            "wall_time_s": _number(row["metrics"].get("train_time_s"))
+            + _number(row["metrics"].get("eval_time_s")),
+        }
+        for number, several in rows.items()
+        for row in several
+    ]
+    return pd.DataFrame(records, columns=["number", "epoch", *EPOCH_COLUMNS, "wall_time_s"])

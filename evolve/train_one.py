@@ -1,0 +1,229 @@
+"""One training in a folder of its own, continued if it was interrupted."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from evolve.errors import SpaceError, StoreError, TrialError, nearest
+from evolve.space.load import _parse_value, _reason_against
+from evolve.store.folder import RunFolder, TrialFolder
+from evolve.yaml_marks import raise_faults, read_marked, undotted, validate
+from model.config import TrainConfig, key_paths
+from model.files import write_text_atomically
+
+if TYPE_CHECKING:
+    from model.data.coco import Dataset
+
+OBJECTIVE = "AP"
+_OTHER_FOLDER = "give the same settings to continue it, or another folder with --out"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the data of a training come from; kept in `origin.json` of its folder.
+
+    Attributes
+    ----------
+    data : str
+        Absolute path.
+    digest : str
+        Of the data set.
+    split_seed : int
+        Of the split of a single annotations file.
+    """
+
+    data: str
+    digest: str
+    split_seed: int
+
+
+def build_config(
+    file: Path | None, named: dict[str, Any], overrides: Sequence[str] = ()
+) -> TrainConfig:
+    """Training configuration: defaults, then `file`, then `named`, then `overrides`.
+
+    Parameters
+    ----------
+    file : Path, optional
+        YAML, such as the `best.yaml` of a run.
+    named : dict of key path -> value
+        None leaves the setting as it is.
+    overrides : sequence of str
+        ``key=value`` items.
+
+    Raises
+    ------
+    SpaceError
+        For a fault in the file or an override.
+    """
+    config = _load_config(file) if file else TrainConfig()
+    config = config.with_values({key: v for key, v in named.items() if v is not None})
+    for item in overrides:
+        config = _override(config, item)
+    return config
+
+
+def _load_config(file: Path) -> TrainConfig:
+    marked = undotted(read_marked(file, SpaceError))
+    if "parameters" in marked.data:
+        raise_faults(marked.faults, file, SpaceError)
+        raise SpaceError(
+            "this is a search space, not a training configuration",
+            str(file),
+            "search it with 'evolve run --space'; its best.yaml is a training configuration",
+        )
+    return validate(marked, TrainConfig, SpaceError)
+
+
+def _override(config: TrainConfig, item: str) -> TrainConfig:
+    key, equals, text = item.partition("=")
+    path, where = key.strip().removeprefix("train."), f"--set {item}"
+    if not equals or not path:
+        raise SpaceError(
+            "an override must be key=value", where, "for example --set optimizer.lr=0.01"
+        )
+    if path not in key_paths():
+        raise SpaceError(f"unknown key '{path}'", where, nearest(path, key_paths()))
+    value = _parse_value(text, where)
+    reason = _reason_against(config, path, value)
+    if reason:
+        raise SpaceError(f"'{path}' cannot be {value!r}: {reason}", where)
+    return config.with_values({path: value})
+
+
+def check_trainable(config: TrainConfig, dataset: "Dataset") -> None:
+    """Raise a ConfigurationError now that would else come from inside the training."""
+    from model.build import zoo
+    from model.data.cache import ImageCache
+    from model.data.loader import TrainLoader
+
+    zoo.get(config.model)
+    TrainLoader(dataset.splits["train"][:1], ImageCache(0), config, (32, 32))
+
+
+def prepare_folder(out: Path, config: TrainConfig, origin: Origin) -> TrialFolder:
+    """Folder of a training, made if it is not there; its `origin.json` is written.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written, is in use, or holds something else: the settings that
+        differ are named.
+    """
+    _make_folder(out)
+    folder = TrialFolder(out)
+    file = out / "origin.json"
+    with RunFolder(out).lock():
+        if file.is_file():
+            _check_same(folder, file, config, origin)
+            return folder
+        others = sorted(item.name for item in out.iterdir() if item.name != ".lock")
+        if others:
+            listed = ", ".join(others[:5])
+            raise StoreError(
+                f"the folder holds something else than a training ({listed})",
+                str(out),
+                "give a new folder with --out",
+            )
+        write_text_atomically(file, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
+    return folder
+
+
+def _make_folder(out: Path) -> None:
+    mend = "give another folder with --out"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StoreError("a file stands where the folder should be", str(out), mend) from error
+    except OSError as error:
+        raise StoreError(f"cannot make the folder: {error.strerror}", str(out), mend) from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise StoreError("the folder is not writable", str(out), mend)
+
+
+def _check_same(folder: TrialFolder, file: Path, config: TrainConfig, origin: Origin) -> None:
+    try:
+        theirs = Origin(**json.loads(file.read_text(encoding="utf-8")))
+        stored = yaml.safe_load(folder.config.read_text()) if folder.config.is_file() else None
+        before = config if stored is None else TrainConfig.model_validate(stored)
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        what = f"the files of this training are damaged ({type(error).__name__})"
+        raise StoreError(what, str(folder.path), "give a new folder with --out") from error
+    old, new = key_paths(before), key_paths(config)
+    changed = [f"{key}: {old[key]!r} -> {new[key]!r}" for key in new if old[key] != new[key]]
+    if theirs.digest != origin.digest:
+        changed.append(f"data: {_shown(theirs)} -> {_shown(origin)}")
+    if changed:
+        listed = "\n       ".join(changed)
+        raise StoreError(
+            f"this folder holds another training; these settings differ:\n       {listed}",
+            str(folder.path),
+            _OTHER_FOLDER,
+        )
+
+
+def _shown(origin: Origin) -> str:
+    return f"{origin.data} ({origin.digest[:8]})"
+
+
+def train(
+    folder: TrialFolder, config: TrainConfig, origin: Origin, threads: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Train, or go on with what is in the folder; a row of `run_trial` after each epoch.
+
+    A training that is finished gives its last row again.
+
+    Parameters
+    ----------
+    folder : TrialFolder
+        From `prepare_folder`.
+    config : TrainConfig
+    origin : Origin
+    threads : int, optional
+        Of torch and OpenCV; default: one for each core of this process.
+
+    Raises
+    ------
+    TrialError
+        If the training fails.
+    """
+    from evolve.engine.trial import TrialTask, run_trial
+
+    task = TrialTask(
+        number=0,
+        folder=str(folder.path),
+        config=config.to_dict(),
+        data=origin.data,
+        objective=OBJECTIVE,
+        trainer="detector",
+        data_seed=origin.split_seed,
+        threads=threads or len(os.sched_getaffinity(0)),
+    )
+    for row in run_trial(task):
+        if "failure" in row:
+            raise _as_error(row["failure"], folder)
+        yield row
+
+
+def _as_error(failure: dict[str, Any], folder: TrialFolder) -> TrialError:
+    where = failure["where"] or str(folder.log)
+    mend = failure["mend"]
+    if failure["type"] == "oom":
+        mend = "lower batch_size or image_size, or raise subdivisions"
+    return TrialError(f"{failure['type']}: {failure['what']}", where, mend or f"see {folder.log}")
+
+
+def best_row(folder: TrialFolder) -> dict[str, Any]:
+    """Row of the epoch whose weights are in best.pt."""
+    rows = folder.read_metrics()
+    best = rows[0]
+    for row in rows[1:]:
+        if row["objective"] > best["objective"] or best["objective"] != best["objective"]:
+            best = row
+    return best
