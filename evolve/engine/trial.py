@@ -28,7 +28,7 @@ from model.files import write_text_atomically
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_EVERY_S = 20.0
+CHECKPOINT_EVERY_S = float(os.environ.get("EVOLVE_CHECKPOINT_EVERY_S", "20"))
 LOCK_WAIT_S = 30.0
 LOG_LINES_KEPT = 20
 

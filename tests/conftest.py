@@ -1,0 +1,15 @@
+"""Settings that all tests share."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Keep the user's cache folder out of the tests."""
+    if "EVOLVE_CACHE_DIR" not in os.environ:
+        os.environ["EVOLVE_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))

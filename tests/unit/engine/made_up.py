@@ -1,0 +1,74 @@
+"""A run on learning curves, put together by hand."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from evolve.engine.coordinator import Coordinator, Settings
+from evolve.engine.schedulers import build_scheduler
+from evolve.search.factory import build_sampler
+from evolve.space import load_space
+from evolve.store.folder import RunFolder
+from evolve.store.study import open_storage, open_study, sqlite_url
+
+SPACE = """
+name: made-up
+objective: AP
+trials: 8
+sampler: genetic
+scheduler: {scheduler}
+train: {{epochs: {epochs}, image_size: 96}}
+parameters:
+  optimizer.lr: {{type: float, low: 1.0e-4, high: {high}, scale: log, default: 2.0e-3}}
+  optimizer.momentum: {{type: float, low: 0.8, high: 0.98, default: 0.9}}
+"""
+
+
+@dataclass
+class Notes:
+    """A listener that writes everything down."""
+
+    started: list = field(default_factory=list)
+    epochs: list = field(default_factory=list)
+    ended: list = field(default_factory=list)
+
+    def on_start(self, number, params, done, epochs):
+        self.started.append((number, done))
+
+    def on_epoch(self, number, row):
+        self.epochs.append((number, row["epoch"]))
+
+    def on_end(self, number, state, value, reason):
+        self.ended.append((number, state, value, reason))
+
+
+def make_space(tmp_path, scheduler="none", epochs=4, high=0.1):
+    path = tmp_path / "made-up.yaml"
+    path.write_text(SPACE.format(scheduler=scheduler, epochs=epochs, high=high))
+    return load_space(path)
+
+
+def make_coordinator(out, space, *, trials=8, seed=0, notes=None, trainer="curve"):
+    """A coordinator on the run in `out`, new or not."""
+    folder = RunFolder.create(out)
+    study = open_study(open_storage(sqlite_url(folder.study)))
+    study.sampler = build_sampler(space.sampler, seed, space)
+    return Coordinator(
+        study,
+        space,
+        folder,
+        build_scheduler(space.scheduler, space.base.epochs),
+        Settings(trials, seed, Path("curve-0"), trainer, threads=1),
+        notes or Notes(),
+    )
+
+
+def with_trials(space, trials):
+    return replace(space, trials=trials)
+
+
+def outcome(coordinator):
+    """What must be equal between a disturbed run and its twin."""
+    return [
+        (t.number, t.state.name, t.params, t.value, t.intermediate_values)
+        for t in coordinator.study.get_trials()
+    ]

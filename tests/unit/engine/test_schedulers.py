@@ -1,0 +1,66 @@
+"""Ray's schedulers under stable names."""
+
+import numpy as np
+import pytest
+
+from evolve.engine.schedulers import build_scheduler
+from evolve.errors import SpaceError
+
+
+def _results(count, epochs, seed=0):
+    rng = np.random.default_rng(seed)
+    ends = rng.random(count)
+    return [
+        (number, {"epoch": epoch, "objective": float(ends[number] * epoch / epochs)})
+        for epoch in range(1, epochs)
+        for number in range(count)
+    ]
+
+
+def _decide(scheduler, results, stopped=()):
+    """Decisions in order; trials that were stopped report no more."""
+    stopped, decisions = set(stopped), []
+    for number, result in results:
+        if number in stopped:
+            continue
+        scheduler.add(number)
+        goes_on = scheduler.goes_on(number, result)
+        decisions.append((number, result["epoch"], goes_on))
+        if not goes_on:
+            stopped.add(number)
+    return decisions
+
+
+@pytest.mark.parametrize("cut", [1, 20, 57])
+def test_decisions_after_a_replay_equal_those_without(cut):
+    results = _results(12, 20)
+    whole = _decide(build_scheduler("asha", 20), results)
+    assert not all(goes_on for _, _, goes_on in whole)
+
+    seen = [(n, e) for n, e, _ in whole[:cut]]
+    values = {(n, r["epoch"]): r for n, r in results}
+    again = build_scheduler("asha", 20)
+    stopped = again.replay((n, values[n, e]) for n, e in seen)
+    rest = [(n, r) for n, r in results if (n, r["epoch"]) not in set(seen)]
+    assert _decide(again, rest, stopped) == whole[cut:]
+
+
+def test_default_trial_is_spared():
+    scheduler = build_scheduler("asha", 10)
+    for number in (1, 2, 3):
+        scheduler.add(number)
+        assert scheduler.goes_on(number, {"epoch": 2, "objective": 0.5})
+    scheduler.add(0)
+    assert scheduler.goes_on(0, {"epoch": 2, "objective": 0.0})
+    scheduler.add(4)
+    assert not scheduler.goes_on(4, {"epoch": 2, "objective": 0.1})
+
+
+def test_none_stops_nothing():
+    assert all(ok for *_, ok in _decide(build_scheduler("none", 20), _results(12, 20)))
+
+
+def test_unknown_name_lists_the_known():
+    with pytest.raises(SpaceError, match="unknown scheduler 'ash'") as caught:
+        build_scheduler("ash", 10)
+    assert "asha" in caught.value.mend
