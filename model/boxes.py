@@ -45,12 +45,13 @@ def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     -------
     Tensor, shape (..., N, M), in [0, 1]
     """
-    low = torch.maximum(a_xyxy[..., :, None, :2], b_xyxy[..., None, :, :2])
-    high = torch.minimum(a_xyxy[..., :, None, 2:], b_xyxy[..., None, :, 2:])
-    overlap = (high - low).clamp_(min=0).prod(dim=-1)
-    area_a = (a_xyxy[..., 2:] - a_xyxy[..., :2]).prod(dim=-1)
-    area_b = (b_xyxy[..., 2:] - b_xyxy[..., :2]).prod(dim=-1)
-    return overlap / (area_a[..., :, None] + area_b[..., None, :] - overlap + EPS)
+    ax0, ay0, ax1, ay1 = (c[..., :, None] for c in a_xyxy.unbind(dim=-1))  # ..., N, 1
+    bx0, by0, bx1, by1 = (c[..., None, :] for c in b_xyxy.unbind(dim=-1))  # ..., 1, M
+    width = (torch.minimum(ax1, bx1) - torch.maximum(ax0, bx0)).clamp_(min=0)
+    height = (torch.minimum(ay1, by1) - torch.maximum(ay0, by0)).clamp_(min=0)
+    overlap = width * height
+    both = (ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0)
+    return overlap / (both - overlap + EPS)
 
 
 def paired_overlap(pred: Tensor, target: Tensor, kind: Overlap = "ciou") -> Tensor:

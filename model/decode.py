@@ -30,6 +30,23 @@ def decode_centres(txy: Tensor, cells_xy: Tensor, grid_wh: Tensor, scale_xy: flo
     return (cells_xy + scale_xy * txy.sigmoid() - (scale_xy - 1) / 2) / grid_wh
 
 
+def decode_boxes(
+    raw: Tensor, cells_xy: Tensor, grid_wh: Tensor, anchors_wh: Tensor, scale_xy: float
+) -> Tensor:
+    """Boxes (P, 4), centre and size relative to the image, of chosen slots.
+
+    Parameters
+    ----------
+    raw : Tensor, shape (P, >= 4)
+        Of which the first four are tx, ty, tw, th.
+    cells_xy, anchors_wh : Tensor, shape (P, 2)
+        Column and row, and the anchor, of each slot.
+    grid_wh : Tensor, shape (2,)
+    """
+    centres = decode_centres(raw[:, :2], cells_xy, grid_wh, scale_xy)
+    return torch.cat((centres, raw[:, 2:4].exp() * anchors_wh), dim=1)
+
+
 def decode_scale(slots: Tensor, anchors_wh: Tensor, scale_xy: float) -> tuple[Tensor, Tensor]:
     """Boxes and per-class scores of every slot of one scale.
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812  (the name everybody uses)
 from model.assign import Assignment, assign_targets
 from model.boxes import cxcywh_to_xyxy, paired_overlap, pairwise_iou
 from model.config import LossConfig
-from model.decode import SCALE_XY, as_slots, decode_centres, decode_scale
+from model.decode import SCALE_XY, as_slots, decode_boxes
 
 CLASS_NEEDED_TO_IGNORE = 0.25
 
@@ -146,9 +146,7 @@ class YoloLoss:
         """1 - overlap of every pair (P,), in units of the image."""
         cells = torch.stack((found.column, found.row), dim=1)
         grid_wh = raw.new_tensor((shape[3], shape[2]))
-        centres = decode_centres(raw[:, :2], cells, grid_wh, scale_xy)
-        sizes = raw[:, 2:4].exp() * anchors_wh[found.anchor]
-        pred = torch.cat((centres, sizes), dim=1)
+        pred = decode_boxes(raw, cells, grid_wh, anchors_wh[found.anchor], scale_xy)
         return 1 - paired_overlap(pred, targets[found.truth, 2:6], self.config.box)
 
     def _objectness_loss(
@@ -177,10 +175,13 @@ class YoloLoss:
         As in darknet, a slot counts only if one of its class probabilities exceeds 0.25.
         """
         logit = float(torch.logit(torch.tensor(CLASS_NEEDED_TO_IGNORE)))
-        candidate = (slots[..., 5:] > logit).any(dim=-1).view(-1).nonzero().squeeze(1)
-        per_image = slots[0, ..., 0].numel()
-        boxes, _ = decode_scale(slots[..., :5], anchors_wh, scale_xy)
-        pred = cxcywh_to_xyxy(boxes.view(-1, 4)[candidate])
-        near = truths.boxes_xyxy[candidate // per_image]
-        best = pairwise_iou(pred[:, None], near).amax(dim=(1, 2))
+        candidate = (slots[..., 5:].amax(dim=-1) > logit).view(-1).nonzero().squeeze(1)
+        rows, columns = slots.shape[2:4]
+        image, anchor, row, column = torch.unravel_index(candidate, slots.shape[:4])
+        raw = slots.reshape(-1, slots.shape[-1])[candidate]
+        cells = torch.stack((column, row), dim=1)
+        grid_wh = slots.new_tensor((columns, rows))
+        pred = decode_boxes(raw, cells, grid_wh, anchors_wh[anchor], scale_xy)
+        near = truths.boxes_xyxy[image]
+        best = pairwise_iou(cxcywh_to_xyxy(pred)[:, None], near).amax(dim=(1, 2))
         return candidate[best > self.config.ignore_threshold]
