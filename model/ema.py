@@ -1,6 +1,7 @@
 """Exponential moving average of a network."""
 
 import copy
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +29,17 @@ class Ema:
         """Move the shadow towards `network`: floating weights and statistics, others copied."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        shadow, live = self.network.state_dict(), network.state_dict()
-        moving = [name for name, value in shadow.items() if value.is_floating_point()]
-        ours: list[Tensor] = [shadow[name] for name in moving]
-        torch._foreach_lerp_(ours, [live[name] for name in moving], 1 - decay)
-        for name, value in shadow.items():
-            if not value.is_floating_point():
-                value.copy_(live[name])
+        pairs = list(zip(_tensors(self.network), _tensors(network), strict=True))
+        moving = [(ours, live) for ours, live in pairs if ours.is_floating_point()]
+        ours, live = [list(side) for side in zip(*moving, strict=True)]
+        torch._foreach_lerp_(ours, live, 1 - decay)
+        for counter, value in pairs:
+            if not counter.is_floating_point():
+                counter.copy_(value)
+
+
+def _tensors(network: nn.Module) -> Iterator[Tensor]:
+    """Parameters and buffers, one module after the other."""
+    for module in network.modules():
+        for held in (module._parameters, module._buffers):
+            yield from (tensor for tensor in held.values() if tensor is not None)
