@@ -4,17 +4,22 @@ import math
 
 from torch import Tensor, nn
 
+from model.blocks.mish import mish
 from model.registry import Registry
 
 activations: Registry[type[nn.Module]] = Registry("activation")
 
 
 @activations.register("mish")
-class Mish(nn.Mish):
+class Mish(nn.Module):
     """x tanh(ln(1 + e^x)) (arXiv:1908.08681).
 
     Not in place: its gradient needs the input, which in-place execution would have to copy.
     """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map a tensor to one of the same shape and type."""
+        return mish(x)
 
 
 @activations.register("leaky")
