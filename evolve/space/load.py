@@ -50,11 +50,9 @@ def find_space_file(name_or_path: str | Path) -> Path:
         for candidate in (folder / given, folder / f"{given}.yaml"):
             if _is_file(candidate):
                 return candidate
-    beside = given.parent if given.parent != Path() else bundled_folder()
-    known = [path.name for path in (*beside.glob("*.yaml"), *bundled_spaces())]
-    raise SpaceError(
-        f"there is no space file '{given}'", str(beside), nearest(given.name, set(known))
-    )
+    known = {path.name for path in (*given.parent.glob("*.yaml"), *bundled_spaces())}
+    where = f"{given.parent.absolute()}, {bundled_folder()}"
+    raise SpaceError(f"there is no space file '{given}'", where, nearest(given.name, known))
 
 
 def _is_file(path: Path) -> bool:

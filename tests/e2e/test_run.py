@@ -1,0 +1,291 @@
+"""The `evolve run` command as a user types it, on learning curves instead of images."""
+
+import contextlib
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from wsgiref.util import setup_testing_defaults
+
+import optuna
+import psutil
+import pytest
+
+from evolve.store.folder import RunFolder
+from evolve.store.study import STUDY_NAME, sqlite_url
+
+EVOLVE = [sys.executable, "-m", "evolve"]
+ROOT = Path(__file__).parents[2]
+SPACE = """
+objective: AP
+trials: 6
+sampler: genetic
+scheduler: asha
+train: {epochs: 5, image_size: 96}
+parameters:
+  optimizer.lr: {type: float, low: 1.0e-3, high: 0.1, scale: log, default: 2.0e-3, why: step}
+  optimizer.momentum: {type: float, low: 0.8, high: 0.98, default: 0.9, why: memory}
+"""
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A folder with a space file and data whose epochs last 0.2 s."""
+    (tmp_path / "my.yaml").write_text(SPACE)
+    (tmp_path / "curve-0").mkdir()
+    (tmp_path / "curve-0.2").mkdir()
+    return tmp_path
+
+
+def run(work, *arguments, **environment):
+    done = subprocess.run(
+        [*EVOLVE, *arguments],
+        cwd=work,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def start(work, *arguments):
+    """Start a command in a process group of its own."""
+    return subprocess.Popen(
+        [*EVOLVE, *arguments],
+        cwd=work,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "EVOLVE_CHECKPOINT_EVERY_S": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def on_curves(engine, *more, data="curve-0"):
+    fixed = ("--space", "my.yaml", "--trainer", "curve", "--out", "out")
+    return ("run", *fixed, "--data", data, "--engine", engine, *more)
+
+
+def trials(work):
+    storage = optuna.storages.RDBStorage(sqlite_url(work / "out" / "study.db"))
+    study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+    found = study.get_trials()
+    storage.remove_session()
+    storage.engine.dispose()
+    return found
+
+
+def told(work):
+    return {t.number: (t.state.name, t.params, t.value) for t in trials(work)}
+
+
+def wait_until(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+def finished(work):
+    if not (work / "out" / "study.db").exists():
+        return 0
+    with contextlib.suppress(Exception):  # the tables may be half made
+        return sum(t.state.is_finished() for t in trials(work))
+    return 0
+
+
+def descendants(pid):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def test_inline_run_writes_the_whole_folder_and_says_what_it_found(work):
+    done = run(work, *on_curves("inline"))
+    assert done.returncode == 0, done.stderr
+    assert "not a confirmed gain" in done.stdout or "No trial beat" in done.stdout
+    out = work / "out"
+    for name in (
+        "manifest.json",
+        "study.db",
+        "best.yaml",
+        "report/index.html",
+        "report/report.md",
+    ):
+        assert (out / name).is_file(), name
+    with (out / "report" / "tables" / "trials.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 6
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["seed"] == 0
+    assert manifest["train"]["epochs"] == 5
+    assert manifest["test_opened"] is False
+    assert "[6/6]" in done.stderr
+
+
+def test_same_command_again_adds_nothing_and_more_trials_extend(work):
+    run(work, *on_curves("inline"))
+    before = told(work)
+    again = run(work, *on_curves("inline"))
+    assert again.returncode == 0
+    assert told(work) == before
+    run(work, *on_curves("inline", "--trials", "8"))
+    after = told(work)
+    assert len(after) == 8
+    assert {n: after[n] for n in before} == before
+
+
+def test_other_configuration_is_refused_with_the_difference(work):
+    run(work, *on_curves("inline"))
+    before = told(work)
+    done = run(work, *on_curves("inline", "--seed", "1", "--set", "epochs=7"))
+    assert done.returncode == 2
+    assert "seed: 0 in the folder, 1 asked for" in done.stderr
+    assert "train.epochs: 5 in the folder, 7 asked for" in done.stderr
+    assert told(work) == before
+
+
+def test_folder_in_use_is_refused(work):
+    run(work, *on_curves("inline"))
+    with RunFolder(work / "out").lock():
+        done = run(work, "resume", "out")
+    assert done.returncode == 2
+    assert "in use by another process" in done.stderr
+
+
+@pytest.mark.ray
+def test_ray_run_reaches_the_end_and_leaves_no_process(work):
+    before = {p.pid for p in psutil.process_iter()}
+    done = run(work, *on_curves("ray", "--workers", "2"))
+    assert done.returncode == 0, done.stderr
+    states = [state for state, *_ in told(work).values()]
+    assert len(states) == 6
+    assert set(states) <= {"COMPLETE", "PRUNED"}
+    assert (work / "out" / "report" / "index.html").is_file()
+    left = [p for p in psutil.process_iter() if p.pid not in before and "ray" in p.name()]
+    assert left == []
+
+
+@pytest.mark.ray
+def test_killed_tree_is_resumed_without_loss(work):
+    process = start(work, *on_curves("ray", "--workers", "2", data="curve-0.2"))
+    wait_until(lambda: finished(work) >= 2)
+    tree = descendants(process.pid)
+    for victim in (process, *tree):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.kill()
+    process.communicate()
+    before = {n: t for n, t in told(work).items() if t[0] != "RUNNING"}
+    interrupted = [t.number for t in trials(work) if t.state.name == "RUNNING"]
+    assert len(before) >= 2
+
+    done = run(work, "resume", "out")
+    assert done.returncode == 0, done.stderr
+    after = told(work)
+    assert len(after) == 6
+    assert {n: after[n] for n in before} == before
+    assert all(state != "RUNNING" for state, *_ in after.values())
+    for number in interrupted:
+        rows = RunFolder(work / "out").trial(number).read_metrics()
+        assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.ray
+def test_ctrl_c_stops_cleanly_and_says_how_to_resume(work):
+    process = start(work, *on_curves("ray", "--workers", "2", data="curve-0.2"))
+    wait_until(lambda: finished(work) >= 1)
+    tree = descendants(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "evolve resume out" in errors
+    assert "Traceback" not in errors
+    wait_until(lambda: not any(p.is_running() and p.status() != "zombie" for p in tree), 20)
+    kept = {n: t for n, t in told(work).items() if t[0] != "RUNNING"}
+    done = run(work, "resume", "out", "--engine", "inline")
+    assert done.returncode == 0, done.stderr
+    after = told(work)
+    assert {n: after[n] for n in kept} == kept
+    assert len(after) == 6
+
+
+def test_inline_run_killed_twice_equals_its_undisturbed_twin(work, tmp_path_factory):
+    twin = tmp_path_factory.mktemp("twin")
+    (twin / "my.yaml").write_text(SPACE)
+    (twin / "curve-0").mkdir()
+    run(twin, *on_curves("inline"))
+    for count in (1, 3):
+        process = start(work, *on_curves("inline", data="curve-0.2"))
+        wait_until(lambda count=count: finished(work) >= count)
+        process.kill()
+        process.communicate()
+    done = run(work, "resume", "out")
+    assert done.returncode == 0, done.stderr
+    assert told(work) == told(twin)
+
+
+def test_status_and_report_read_a_copied_run(work, tmp_path_factory):
+    run(work, *on_curves("inline"))
+    copied = tmp_path_factory.mktemp("elsewhere") / "copy"
+    (work / "out").rename(copied)
+    status = json.loads(run(work, "status", str(copied), "--json").stdout)
+    assert status["asked"] == 6
+    assert sum(status["states"].values()) == 6
+    done = run(work, "report", str(copied), "--out", "elsewhere")
+    assert done.returncode == 0, done.stderr
+    assert (work / "elsewhere" / "index.html").is_file()
+
+
+def test_optuna_dashboard_opens_the_study(work):
+    from optuna_dashboard import wsgi
+
+    run(work, *on_curves("inline"))
+    storage = optuna.storages.RDBStorage(sqlite_url(work / "out" / "study.db"))
+    app = wsgi(storage)
+    answers = []
+
+    def begin(status, headers):
+        answers.append((status, headers))
+
+    environ = {"PATH_INFO": "/api/studies"}
+    setup_testing_defaults(environ)
+    body = json.loads(b"".join(app(environ, begin)))
+    assert answers[0][0].startswith("200")
+    assert [s["study_name"] for s in body["study_summaries"]] == [STUDY_NAME]
+    storage.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("--space", "mi.yaml"), "my.yaml"),
+        (("--set", "optimizer.lrr=1"), "optimizer.lr"),
+        (("--sampler", "genetics"), "genetic"),
+        (("--scheduler", "ashe"), "asha"),
+        (("--out", "my.yaml"), "a file stands where"),
+        (("--trials", "0"), "--trials"),
+        (("--gpus-per-trial", "0"), "--gpus-per-trial"),
+    ],
+)
+def test_bad_input_is_refused_with_code_2_and_a_hint(work, arguments, what):
+    done = run(work, *on_curves("inline"), *arguments)
+    assert done.returncode == 2
+    assert what in done.stderr
+    assert not (work / "out" / "study.db").exists()
+
+
+def test_missing_data_and_model_are_named(work):
+    done = run(work, "run", "--space", "my.yaml", "--data", "curv-0")
+    assert done.returncode == 2
+    assert "curve-0" in done.stderr
+    done = run(work, "run", "--space", "my.yaml", "--model", "yolov4-nan", "--out", "out")
+    assert done.returncode == 2
+    assert "did you mean 'yolov4-nano'" in done.stderr
+    assert not (work / "out").exists()

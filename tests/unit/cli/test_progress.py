@@ -1,0 +1,81 @@
+"""What a watcher says of a run."""
+
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, duration, percent
+
+
+def _row(epoch, value):
+    return {"epoch": epoch, "objective": value}
+
+
+def _follow(watcher):
+    watcher.on_start(0, {}, 0, 4)
+    for epoch in (1, 2, 3, 4):
+        watcher.on_epoch(0, _row(epoch, 0.1 * epoch))
+    watcher.on_end(0, "COMPLETE", 0.4, "")
+    watcher.on_start(1, {}, 2, 4)
+    watcher.on_epoch(1, _row(3, 0.2))
+    watcher.on_end(1, "FAIL", None, "diverged: the loss is not finite")
+    watcher.on_start(2, {}, 0, 4)
+    watcher.on_epoch(2, _row(1, 0.3))
+
+
+def test_plain_lines(capsys):
+    _follow(PlainWatcher(RunView(5, 1, "AP")))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("[1/5] trial 0 complete: AP 40.0; best 40.0, ")
+    assert lines[1] == "trial 1 continues, 2 of 4 epochs reported before"
+    assert "trial 1 fail: diverged: the loss is not finite" in lines[2]
+
+
+def test_quiet_says_nothing(capsys):
+    _follow(PlainWatcher(RunView(5, 1, "AP"), quiet=True))
+    assert capsys.readouterr().err == ""
+
+
+def test_table_shows_states_epochs_and_best():
+    watcher = LiveWatcher(RunView(5, 2, "AP50"))
+    _follow(watcher)
+    console = Console(file=io.StringIO(), width=100)
+    console.print(watcher._render())
+    text = console.file.getvalue()
+    assert "1 done  0 pruned  1 failed  1 running  of 5 trials" in text
+    assert "best AP50 40.0" in text
+    assert "diverged" in text
+
+
+def test_time_left_counts_epochs_of_running_and_coming_trials():
+    view = RunView(5, 2, "AP")
+    assert math.isnan(view.time_left_s())
+    _follow(view)
+    for one in view.views.values():
+        one.epoch_s = 10.0
+    # ended trials took (4 + 3) / 2 epochs; one runs with 1 done, two are to come
+    assert view.time_left_s() == pytest.approx((2 * 3.5 + 2.5) * 10 / 2)
+
+
+def test_trials_of_earlier_sessions_count():
+    view = RunView(5, 1, "AP")
+    view.remember("COMPLETE", 0.7)
+    view.remember("PRUNED", 0.9)
+    _follow(view)
+    assert view.count("COMPLETE") == 2
+    assert view.best() == 0.7
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(math.nan, "-"), (45.2, "45s"), (185, "3m05s"), (7620, "2h07m"), (59.9, "1m00s")],
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_percent():
+    assert percent(0.4567) == "45.7"
+    assert percent(math.nan) == "-"
