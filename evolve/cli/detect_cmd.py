@@ -10,14 +10,29 @@ if TYPE_CHECKING:
 
 
 @click.command("detect")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...",
-                type=click.Path(path_type=Path))
-@click.option("--weights", type=click.Path(path_type=Path), required=True,
-              help="best.pt or last.pt of a training.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("detections"),
-              show_default=True, help="Folder for the drawn images and detections.json.")
-@click.option("--score", type=click.FloatRange(0, 1), default=0.25, show_default=True,
-              help="Lowest score that counts.")
+@click.argument(
+    "images", nargs=-1, required=True, metavar="IMAGE|FOLDER...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="best.pt or last.pt of a training.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("detections"),
+    show_default=True,
+    help="Folder for the drawn images and detections.json.",
+)
+@click.option(
+    "--score",
+    type=click.FloatRange(0, 1),
+    default=0.25,
+    show_default=True,
+    help="Lowest score that counts.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what detections.json holds.")
 def command(
     images: tuple[Path, ...], weights: Path, out: Path, score: float, as_json: bool
@@ -31,13 +46,14 @@ def command(
     evolve detect --weights runs/train-mydata/best.pt photo.jpg more-photos/
     """  # noqa: D301
     from evolve.cli.main import DONE, FAILED
-    from evolve.data_source import find_images, find_weights
-    from model.detect import DetectionFolder, load_detector
+    from evolve.data_source import find_weights
+    from evolve.detections import DetectionFolder, find_images
+    from model.detect import load_detector
     from model.errors import DataError
 
-    paths = find_images(images)
-    folder = DetectionFolder.create(out, paths)
     detector = load_detector(find_weights(weights))
+    paths = find_images(images)
+    folder = DetectionFolder(out, paths)
     folder.begin(detector, weights, score)
     for path in paths:
         try:

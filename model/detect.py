@@ -1,0 +1,448 @@
+"""Detecting objects in pictures with a trained detector, and drawing what was found."""
+
+import functools
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from torch import Tensor
+
+from model.build import Detector, build_detector
+from model.checkpoint import load_checkpoint
+from model.config import TrainConfig
+from model.data._headers import header_size_wh
+from model.data.cache import ImageCache, load_image
+from model.data.coco import Dataset, ImageRecord
+from model.data.loader import EvalLoader
+from model.errors import CheckpointError, ConfigurationError, DataError
+from model.evaluate import Evaluation, evaluate
+from model.train import EVAL_BATCH, detect_split, gains_from_bf16, pick_device
+
+Picture = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+
+COLOURS_RGB = (
+    (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66),
+    (0, 114, 178), (213, 94, 0), (204, 121, 167), (255, 255, 255),
+)  # fmt: skip
+"""Okabe and Ito's colours, told apart by the colour-blind; white in the place of black."""
+
+_SHADES = (1.0, 0.62, 0.4)  # of a colour, when the classes outnumber the colours
+_READABLE_SIDE_PX = 480  # a picture is enlarged towards this, so that its labels can be read
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FONT_CAP_PX = 21  # height of its capitals at scale 1
+_MISSING = "it is no detector of evolve; take best.pt or last.pt of a training"
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedDetector:
+    """A trained detector, ready to detect.
+
+    Attributes
+    ----------
+    network : Detector
+        In evaluation mode, on `device`.
+    classes : tuple of str
+    anchors_wh : Tensor, shape (9, 2)
+        Relative to the network's input; on `device`.
+    config : TrainConfig
+        Of its training; `image_size` is a number.
+    device : torch.device
+    epoch : int
+        Epochs it was trained for.
+    data_digest : str
+        Of the data set it was trained on.
+    """
+
+    network: Detector
+    classes: tuple[str, ...]
+    anchors_wh: Tensor
+    config: TrainConfig
+    device: torch.device
+    epoch: int
+    data_digest: str
+
+    @property
+    def autocast(self) -> bool:
+        """Whether it computes in bf16, as its training did on such a device."""
+        precision = self.config.precision
+        return precision == "bf16" or (precision == "auto" and gains_from_bf16(self.device))
+
+    def loader(
+        self, records: Sequence[ImageRecord], batch_size: int, cache_bytes: int = 0
+    ) -> EvalLoader:
+        """Batches of pictures, prepared exactly as at the evaluation of its training."""
+        side = int(self.config.image_size)
+        cache = ImageCache(cache_bytes, max_side=2 * side)
+        letter_box = self.config.data.letter_box
+        return EvalLoader(records, cache, (side, side), letter_box, batch_size)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found in one picture, best score first.
+
+    Attributes
+    ----------
+    path : Path
+    width, height : int
+        Pixels of the upright picture.
+    boxes_xyxy_px : ndarray, shape (D, 4), float32
+        Corners in pixels of the upright picture, inside it.
+    scores : ndarray, shape (D,), float32
+    labels : ndarray, shape (D,), int64
+        Indices into the detector's classes.
+    """
+
+    path: Path
+    width: int
+    height: int
+    boxes_xyxy_px: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+def load_detector(path: Path, device: str | torch.device | None = None) -> LoadedDetector:
+    """Read a detector from a checkpoint or from weights, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Written by `model.train.EpochReport.save` or `save_weights`.
+    device : str or torch.device, optional
+        Default: cuda where there is one, else cpu.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, lacks something, or does not fit together.
+    """
+    path, device = Path(path), pick_device(device)
+    state = load_checkpoint(path, device)
+    config, classes = _read_config(state, path), _read_classes(state, path)
+    return LoadedDetector(
+        _read_network(state, config, len(classes), path).to(device).eval(),
+        classes,
+        _read_anchors(state, path).to(device),
+        config,
+        device,
+        int(state.get("epoch", 0)),
+        str(state.get("data", "")),
+    )
+
+
+def _get(state: dict[str, Any], key: str, kind: type, path: Path) -> Any:
+    if key not in state:
+        raise CheckpointError(f"the checkpoint has no '{key}'", str(path), _MISSING)
+    if not isinstance(state[key], kind):
+        raise CheckpointError(
+            f"'{key}' of the checkpoint is of type {type(state[key]).__name__}",
+            str(path),
+            _MISSING,
+        )
+    return state[key]
+
+
+def _read_config(state: dict[str, Any], path: Path) -> TrainConfig:
+    try:
+        config = TrainConfig.model_validate(_get(state, "config", dict, path))
+    except ValidationError as refused:
+        detail = refused.errors()[0]
+        key = ".".join(map(str, detail["loc"]))
+        raise CheckpointError(
+            f"its configuration is not understood: {key}: {detail['msg']}",
+            str(path),
+            "use the version of evolve that wrote it",
+        ) from refused
+    if config.image_size == "auto":
+        raise CheckpointError("its configuration names no image_size", str(path), _MISSING)
+    return config
+
+
+def _read_classes(state: dict[str, Any], path: Path) -> tuple[str, ...]:
+    classes = tuple(_get(state, "classes", list, path))
+    if not classes or not all(isinstance(name, str) for name in classes):
+        raise CheckpointError("its classes are not a list of names", str(path), _MISSING)
+    return classes
+
+
+def _read_anchors(state: dict[str, Any], path: Path) -> Tensor:
+    anchors: Tensor = _get(state, "anchors_wh", Tensor, path)
+    good = anchors.shape == (9, 2) and bool(torch.isfinite(anchors).all() and (anchors > 0).all())
+    if not good:
+        raise CheckpointError(
+            f"its anchors are not nine positive sizes (shape {tuple(anchors.shape)})", str(path)
+        )
+    return anchors.float()
+
+
+def _read_network(
+    state: dict[str, Any], config: TrainConfig, classes: int, path: Path
+) -> Detector:
+    weights = _get(state, "weights", dict, path)
+    with torch.random.fork_rng(devices=[]):  # a fresh network draws random weights
+        try:
+            network = build_detector(config.model, classes, bn_momentum=config.bn_momentum)
+        except ConfigurationError as error:
+            raise CheckpointError(error.what, str(path), error.mend) from error
+    own = network.state_dict()
+    for name in (*own, *weights):
+        theirs = weights.get(name)
+        if name not in own or not isinstance(theirs, Tensor):
+            state_of = "is unknown" if name not in own else "is missing"
+            raise _misfit(f"'{name}' {state_of}", config.model, path)
+        if theirs.shape != own[name].shape:
+            shapes = f"{tuple(theirs.shape)} and not {tuple(own[name].shape)}"
+            raise _misfit(f"'{name}' is of shape {shapes}", config.model, path)
+    network.load_state_dict(weights)
+    return network
+
+
+def _misfit(what: str, model: str, path: Path) -> CheckpointError:
+    return CheckpointError(f"its weights do not fit a {model}: {what}", str(path), _MISSING)
+
+
+def detect_images(
+    detector: LoadedDetector,
+    paths: Sequence[Path],
+    score_threshold: float = 0.25,
+    batch_size: int = EVAL_BATCH,
+) -> list[Found]:
+    """Objects in pictures, one `Found` for each path and in their order.
+
+    Parameters
+    ----------
+    detector : LoadedDetector
+    paths : sequence of Path
+    score_threshold : float
+        Lowest score that is kept, 0 to 1.
+    batch_size : int
+        Pictures at once.
+
+    Raises
+    ------
+    DataError
+        If a picture cannot be read.
+    """
+    records = [_record(Path(path), number) for number, path in enumerate(paths)]
+    nms = detector.config.nms.model_copy(update={"score_threshold": score_threshold})
+    detections = detect_split(
+        detector.network,
+        detector.loader(records, batch_size),
+        detector.anchors_wh,
+        detector.config.model_copy(update={"nms": nms}),
+        device=detector.device,
+        autocast=detector.autocast,
+    )
+    found = []
+    for record, one in zip(records, detections, strict=True):
+        order = np.argsort(-one.scores, kind="stable")
+        boxes, scores, labels = one.boxes_xyxy_px[order], one.scores[order], one.labels[order]
+        found.append(Found(record.path, record.width, record.height, boxes, scores, labels))
+    return found
+
+
+def evaluate_split(
+    detector: LoadedDetector, dataset: Dataset, split: str, batch_size: int = EVAL_BATCH
+) -> Evaluation:
+    """Score a detector on a split as its training scored it on `val`.
+
+    Raises
+    ------
+    DataError
+        If there is no such split, or the classes are not those of the detector.
+    """
+    if dataset.classes != detector.classes:
+        raise DataError(
+            f"the detector knows {_listed(detector.classes)}, "
+            f"the data have {_listed(dataset.classes)}",
+            str(dataset.root),
+            "measure it on data with the same classes in the same order",
+        )
+    if split not in dataset.splits:
+        has = ", ".join(dataset.splits)
+        raise DataError(f"the data have no '{split}' split", str(dataset.root), f"there is: {has}")
+    records = dataset.splits[split]
+    detections = detect_split(
+        detector.network,
+        detector.loader(records, batch_size),
+        detector.anchors_wh,
+        detector.config,
+        device=detector.device,
+        autocast=detector.autocast,
+    )
+    return evaluate(list(detections), records, dataset.classes)
+
+
+def _listed(classes: Sequence[str]) -> str:
+    more = f" and {len(classes) - 8} more" if len(classes) > 8 else ""
+    return f"{len(classes)} classes ({', '.join(classes[:8])}{more})"
+
+
+def load_picture(path: Path) -> Picture:
+    """Decode a picture file as upright uint8 RGB, shape (H, W, 3), or raise a DataError."""
+    return load_image(_record(Path(path), 0))
+
+
+def _record(path: Path, number: int) -> ImageRecord:
+    """Record of a picture without truths, in its upright size."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read the image: {error.strerror}", str(path)) from None
+    width, height = header_size_wh(data) or (1, 1)  # unknown formats are refused by load_image
+    record = _sized(path, number, width, height)
+    if width != height and b"exif" in data[: 1 << 16].lower():
+        load_image(record)  # refuses what should not be decoded
+        upright = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        assert upright is not None
+        return _sized(path, number, upright.shape[1], upright.shape[0])
+    return record
+
+
+def _sized(path: Path, number: int, width: int, height: int) -> ImageRecord:
+    nothing = np.zeros(0)
+    return ImageRecord(
+        number, path.name, path, width, height, np.zeros((0, 4), np.float32),
+        nothing.astype(np.int64), nothing.astype(bool), nothing.astype(np.float32),
+    )  # fmt: skip
+
+
+def draw(
+    picture: Picture,
+    boxes_xyxy_px: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    classes: Sequence[str],
+) -> Picture:
+    """Picture with a box and a label for each detection; small ones come back enlarged.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (H, W, 3), uint8, RGB
+        Left as it is.
+    boxes_xyxy_px : ndarray, shape (D, 4)
+        Pixels of `picture`.
+    labels, scores : ndarray, shape (D,)
+    classes : sequence of str
+
+    Returns
+    -------
+    ndarray, shape (k H, k W, 3), uint8, RGB
+        With a whole number k, 1 but for small pictures.
+    """
+    times = _enlargement(picture)
+    size_wh = (picture.shape[1] * times, picture.shape[0] * times)
+    canvas: Picture = cv2.resize(picture, size_wh, interpolation=cv2.INTER_CUBIC)
+    pen = _Pen.for_side(math.sqrt(size_wh[0] * size_wh[1]))
+    best_first = np.argsort(-scores, kind="stable")
+    corners = [_whole(boxes_xyxy_px[i] * times, size_wh) for i in best_first]
+    for index, box in reversed(list(zip(best_first, corners, strict=True))):
+        pen.outline(canvas, box, colour_of(int(labels[index])))
+    taken: list[Box] = []
+    for index, box in zip(best_first, corners, strict=True):
+        label = int(labels[index])
+        text = f"{_drawable(classes[label]) or f'class {label}'} {scores[index]:.2f}"
+        plate = pen.place(text, box, size_wh, taken)
+        pen.write(canvas, text, plate, colour_of(label))
+        taken.append(plate)
+    return canvas
+
+
+def colour_of(label: int) -> tuple[int, int, int]:
+    """RGB colour of a class: the same in every picture, safe for the colour-blind."""
+    shade = _SHADES[label // len(COLOURS_RGB) % len(_SHADES)]
+    red, green, blue = COLOURS_RGB[label % len(COLOURS_RGB)]
+    return (round(red * shade), round(green * shade), round(blue * shade))
+
+
+def _enlargement(picture: Picture) -> int:
+    return max(1, round(_READABLE_SIDE_PX / max(picture.shape[:2])))
+
+
+def _whole(box: NDArray[np.float32], size_wh: tuple[int, int]) -> Box:
+    """Corners as pixels inside the picture."""
+    limits = (size_wh[0] - 1, size_wh[1] - 1) * 2
+    x0, y0, x1, y1 = (min(max(round(float(v)), 0), m) for v, m in zip(box, limits, strict=True))
+    return (x0, y0, x1, y1)
+
+
+@functools.cache
+def _drawable(name: str) -> str:
+    """Give a name in the characters that OpenCV's fonts have; empty if there are none."""
+    plain = unicodedata.normalize("NFKD", name)
+    text = "".join(c if " " <= c <= "~" else "?" for c in plain if not unicodedata.combining(c))
+    return text if text.strip("? ") else ""
+
+
+@dataclass(frozen=True)
+class _Pen:
+    """Sizes of lines and letters, in pixels, for one picture."""
+
+    line: int
+    scale: float
+    stroke: int
+    margin: int
+
+    @classmethod
+    def for_side(cls, side_px: float) -> "_Pen":
+        """For a picture whose area is that of a square of this side."""
+        cap = min(max(side_px * 0.018, 8.0), 60.0)
+        stroke = max(1, round(cap / 9))
+        return cls(
+            max(1, round(side_px / 400)), cap / _FONT_CAP_PX, stroke, max(2, round(cap / 3))
+        )
+
+    def outline(self, canvas: Picture, box: Box, colour: tuple[int, int, int]) -> None:
+        """Draw a box with a dark rim, so that it shows on a ground of its own colour."""
+        cv2.rectangle(canvas, box[:2], box[2:], (0, 0, 0), self.line + 2, cv2.LINE_AA)
+        cv2.rectangle(canvas, box[:2], box[2:], colour, self.line, cv2.LINE_AA)
+
+    def place(self, text: str, box: Box, size_wh: tuple[int, int], taken: Sequence[Box]) -> Box:
+        """Plate of a label: by its box, inside the picture, off other plates where it can be."""
+        width, height = self._plate_size(text)
+        x0, y0, x1, y1 = box
+        corners = [
+            (x0, y0 - height), (x0, y1), (x0, y0), (x1 - width, y0 - height), (x1 - width, y1),
+            (x0, y1 - height),
+        ]  # fmt: skip
+        plates = [_inside(x, y, width, height, size_wh) for x, y in corners]
+        free = [plate for plate in plates if not any(_overlap(plate, other) for other in taken)]
+        return (free or plates)[0]
+
+    def write(self, canvas: Picture, text: str, plate: Box, colour: tuple[int, int, int]) -> None:
+        """Write a label on its plate, in black or white, whichever is read better."""
+        x0, y0, x1, y1 = plate
+        cv2.rectangle(canvas, (x0, y0), (x1, y1), colour, cv2.FILLED)
+        bright = np.dot(colour, (0.299, 0.587, 0.114)) > 110
+        _, baseline = cv2.getTextSize(text, _FONT, self.scale, self.stroke)
+        at = (x0 + self.margin, y1 - self.margin - baseline // 2)
+        ink = (0, 0, 0) if bright else (255, 255, 255)
+        cv2.putText(canvas, text, at, _FONT, self.scale, ink, self.stroke, cv2.LINE_AA)
+
+    def _plate_size(self, text: str) -> tuple[int, int]:
+        (width, height), baseline = cv2.getTextSize(text, _FONT, self.scale, self.stroke)
+        return width + 2 * self.margin, height + baseline // 2 + 2 * self.margin
+
+
+def _inside(x: int, y: int, width: int, height: int, size_wh: tuple[int, int]) -> Box:
+    """Plate moved into the picture; one too wide for it begins at its left border."""
+    x = max(0, min(x, size_wh[0] - 1 - width))
+    y = max(0, min(y, size_wh[1] - 1 - height))
+    return (x, y, x + width, y + height)
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    apart_x = one[2] <= other[0] or other[2] <= one[0]
+    apart_y = one[3] <= other[1] or other[3] <= one[1]
+    return not (apart_x or apart_y)
