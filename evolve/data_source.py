@@ -78,7 +78,9 @@ def find_weights(path: Path) -> Path:
     if path.is_dir():
         inside = sorted(str(file) for file in path.glob("*.pt"))
         mend = f"in it: {', '.join(inside)}" if inside else "give the path of a .pt file"
-        raise CheckpointError("a folder is given where a weights file is expected", str(path), mend)
+        raise CheckpointError(
+            "a folder is given where a weights file is expected", str(path), mend
+        )
     if not _exists(path):
         raise CheckpointError("no such weights file", str(path), names_beside(path))
     return path

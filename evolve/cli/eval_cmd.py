@@ -50,10 +50,13 @@ def command(
 
     detector = load_detector(find_weights(weights))
     path, name, dataset = open_data(data, split_seed)
-    if dataset.digest != detector.data_digest:
-        click.echo(f"note: these weights were trained on other data, or another split, than "
-                   f"{path}: images of their training may be among the measured", err=True)  # fmt: skip
     scores = evaluate_split(detector, dataset, split, batch)
+    if dataset.digest != detector.data_digest:
+        click.echo(
+            f"note: these weights were trained on other data, or another split, than {path}: "
+            "images of their training may be among the measured",
+            err=True,
+        )
     result = {
         "weights": str(weights),
         "data": str(path),

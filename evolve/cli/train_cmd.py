@@ -113,6 +113,7 @@ def _tame_logs() -> None:
     root = logging.getLogger()
     for handler in root.handlers:
         handler.setLevel(root.level)
+    logging.getLogger("tensorboardX").setLevel(logging.ERROR)  # it warns of every NaN
 
 
 def _follow(
