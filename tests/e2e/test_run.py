@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from pathlib import Path
-from wsgiref.util import setup_testing_defaults
+from wsgiref.simple_server import make_server
 
 import optuna
 import psutil
@@ -248,16 +250,13 @@ def test_optuna_dashboard_opens_the_study(work):
 
     run(work, *on_curves("inline"))
     storage = optuna.storages.RDBStorage(sqlite_url(work / "out" / "study.db"))
-    app = wsgi(storage)
-    answers = []
-
-    def begin(status, headers):
-        answers.append((status, headers))
-
-    environ = {"PATH_INFO": "/api/studies"}
-    setup_testing_defaults(environ)
-    body = json.loads(b"".join(app(environ, begin)))
-    assert answers[0][0].startswith("200")
+    with make_server("127.0.0.1", 0, wsgi(storage)) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/api/studies"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            body = json.load(answer)
+        thread.join()
     assert [s["study_name"] for s in body["study_summaries"]] == [STUDY_NAME]
     storage.engine.dispose()
 
