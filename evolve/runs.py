@@ -162,6 +162,7 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
         manifest = _agree_on_manifest(folder, build_manifest(request, space, data))
         manifest["workers"] = resources.workers
         folder.write_json(folder.manifest, manifest)
+        listener.on_begin(manifest)
         _run(folder, manifest, request, resources, listener)
     return folder
 

@@ -111,6 +111,9 @@ class Watcher(Protocol):
     ) -> None:
         """Stop watching."""
 
+    def on_begin(self, manifest: dict[str, Any]) -> None:
+        """See `Listener`."""
+
     def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
         """See `Listener`."""
 
@@ -119,6 +122,28 @@ class Watcher(Protocol):
 
     def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
         """See `Listener`."""
+
+
+def describe(manifest: dict[str, Any]) -> list[str]:
+    """What is run on what, and what was noted about the data; a few lines."""
+    data, train = manifest["data"], manifest["train"]
+    images = ", ".join(f"{n} {split}" for split, n in data.get("images", {}).items())
+    classes = len(data.get("classes", ()))
+    about = f": {images} images, {classes} classes" if images else ""
+    parameters = len(manifest["space"]["parameters"])
+    lines = [
+        f"run    {manifest['name']}: {manifest['trials']} trials over {parameters} parameters, "
+        f"{manifest['sampler']} sampler, scheduler {manifest['scheduler']}, "
+        f"{manifest['workers']} at once",
+        f"data   {data['name']}{about}",
+        f"model  {train['model']} at {train['image_size']} px, {train['epochs']} epochs",
+    ]
+    return [printable(line) for line in (*lines, *(f"note   {n}" for n in data.get("notes", ())))]
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: names from outside may carry terminal codes."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def percent(value: float) -> str:
@@ -154,6 +179,11 @@ class PlainWatcher:
         if not self.quiet:
             click.echo(text, err=True)
 
+    def on_begin(self, manifest: dict[str, Any]) -> None:
+        """Say what is run on what."""
+        for line in describe(manifest):
+            self._say(line)
+
     def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
         """Say that a trial begins."""
         self.view.on_start(number, params, done, epochs)
@@ -170,7 +200,8 @@ class PlainWatcher:
         view.on_end(number, state, value, reason)
         done = sum(view.count(s) for s in ("COMPLETE", "PRUNED", "FAIL"))
         shown = f"{view.objective} {percent(math.nan if value is None else value)}"
-        text = f"[{done}/{view.trials}] trial {number} {state.lower()}: {reason or shown}"
+        ended = f"[{done}/{view.trials}] trial {number} {state.lower()}"
+        text = f"{ended}: {printable(reason) or shown}"
         tail = f"best {percent(view.best())}, {duration(view.time_left_s())} left"
         self._say(f"{text}; {tail}")
 
@@ -196,6 +227,11 @@ class LiveWatcher:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+
+    def on_begin(self, manifest: dict[str, Any]) -> None:
+        """Say above the table what is run on what."""
+        for line in describe(manifest):
+            self._live.console.print(line, markup=False, highlight=False)
 
     def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
         """Note a trial that begins."""
@@ -232,7 +268,7 @@ class LiveWatcher:
                 Text(one.state.lower(), style),
                 bar if one.state == "RUNNING" else Text(f"{one.done} of {one.epochs}", "dim"),
                 Text(percent(one.value), style),
-                Text(one.reason, style, overflow="ellipsis", no_wrap=True),
+                Text(printable(one.reason), style, overflow="ellipsis", no_wrap=True),
             )
         names = {"COMPLETE": "done", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
         counts = "  ".join(f"{view.count(s)} {name}" for s, name in names.items())

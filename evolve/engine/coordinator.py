@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 class Listener(Protocol):
     """Somebody who watches a run. Calls come from the driver's thread, in order of events."""
 
+    def on_begin(self, manifest: dict[str, Any]) -> None:
+        """The run begins or goes on; called once, before any trial."""
+
     def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
         """A trial begins, with `done` of its `epochs` behind it."""
 

@@ -6,7 +6,7 @@ import math
 import pytest
 from rich.console import Console
 
-from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, duration, percent
+from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, describe, duration, percent
 
 
 def _row(epoch, value):
@@ -79,3 +79,24 @@ def test_duration(seconds, text):
 def test_percent():
     assert percent(0.4567) == "45.7"
     assert percent(math.nan) == "-"
+
+
+def test_head_lines_tell_the_run_and_hide_terminal_codes():
+    manifest = {
+        "name": "ga-x",
+        "trials": 3,
+        "sampler": "genetic",
+        "scheduler": "asha",
+        "workers": 2,
+        "space": {"parameters": {"optimizer.lr": {}}},
+        "data": {
+            "name": "x\x1b[31m",
+            "images": {"train": 5, "val": 2},
+            "classes": ["a"],
+            "notes": ["odd"],
+        },
+        "train": {"model": "yolov4-nano", "image_size": 96, "epochs": 4},
+    }
+    lines = describe(manifest)
+    assert lines[1] == "data   x?[31m: 5 train, 2 val images, 1 classes"
+    assert lines[3] == "note   odd"

@@ -31,6 +31,9 @@ class Notes:
     epochs: list = field(default_factory=list)
     ended: list = field(default_factory=list)
 
+    def on_begin(self, manifest):
+        pass
+
     def on_start(self, number, params, done, epochs):
         self.started.append((number, done))
 
