@@ -1,0 +1,79 @@
+import pickle
+
+import pytest
+import torch
+
+from model.checkpoint import FORMAT, load_checkpoint, save_checkpoint
+from model.errors import CheckpointError
+
+STATE = {"weights": {"a": torch.arange(3.0)}, "epoch": 4, "names": ["x"], "nothing": None}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "last.pt"
+
+
+def test_round_trip(path):
+    save_checkpoint(path, STATE)
+    back = load_checkpoint(path)
+    assert torch.equal(back.pop("weights")["a"], STATE["weights"]["a"])
+    assert back == {"format": FORMAT, "epoch": 4, "names": ["x"], "nothing": None}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_missing(path):
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 0.5, 0.99])
+def test_torn(path, keep):
+    save_checkpoint(path, STATE)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: keep if isinstance(keep, int) else int(len(whole) * keep)])
+    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"{}", b"\x89PNG\r\n", b"PK\x03\x04" + bytes(40)])
+def test_not_a_checkpoint(path, content):
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"last\.pt"):
+        load_checkpoint(path)
+
+
+def test_another_programs_file(path):
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(CheckpointError, match="not written by evolve"):
+        load_checkpoint(path)
+
+
+def test_newer_format(path):
+    torch.save({"format": FORMAT + 1}, path)
+    with pytest.raises(CheckpointError, match="newer version"):
+        load_checkpoint(path)
+
+
+class Trap:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return (__import__("os").mkdir, (str(self.folder / "sprung"),))
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda o, f: f.write_bytes(pickle.dumps(o))])
+def test_code_in_a_file_is_refused_and_not_run(path, write):
+    write({"format": FORMAT, "trap": Trap(path.parent)}, path)
+    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+        load_checkpoint(path)
+    assert not (path.parent / "sprung").exists()
+
+
+def test_failed_writing_leaves_the_older_file(path):
+    save_checkpoint(path, STATE)
+    with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
+        save_checkpoint(path, {"bad": lambda: None})
+    assert load_checkpoint(path)["epoch"] == 4
+    assert list(path.parent.iterdir()) == [path]
