@@ -51,7 +51,7 @@ class _Candidates:
 
 def _candidates(boxes_cxcywh: Tensor, scores: Tensor, threshold: float) -> _Candidates:
     batch, _, classes = scores.shape
-    flat = scores.reshape(batch, -1)
+    flat = scores.flatten(1)
     image, place = (flat > threshold).nonzero(as_tuple=True)
     counts = torch.bincount(image, minlength=batch)
     column = torch.arange(len(image), device=flat.device) - (counts.cumsum(0) - counts)[image]
