@@ -1,0 +1,198 @@
+import math
+
+import pytest
+import torch
+
+from model.config import LossConfig
+from model.losses import YoloLoss
+
+ANCHORS = torch.tensor([[0.1, 0.1], [0.1, 0.2], [0.2, 0.1], [0.3, 0.3], [0.3, 0.5], [0.5, 0.3],
+                        [0.6, 0.6], [0.6, 0.9], [0.9, 0.6]])  # fmt: skip
+CLASSES = 2
+SLOTS = 3 * (16 + 4 + 1)
+LN2 = math.log(2)
+NO_TRUTH = torch.zeros(0, 6)
+# in the only cell of stride 32, the size of anchor 6
+TRUTH = torch.tensor([[0, 1, 0.5, 0.5, 0.6, 0.6]])
+
+
+def settings(**values):
+    plain = {"box": "iou", "iou_threshold": 1.0, "ignore_threshold": 0.7, "iou_normalizer": 1.0,
+             "cls_normalizer": 1.0, "obj_normalizer": 1.0, "label_smoothing": 0.0}  # fmt: skip
+    return LossConfig(**(plain | values))
+
+
+def maps(batch=1, fill=0.0):
+    return [torch.full((batch, 3 * (5 + CLASSES), n, n), fill) for n in (4, 2, 1)]
+
+
+def random_maps(batch, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return [torch.randn(batch, 3 * (5 + CLASSES), n, n, generator=rng) for n in (4, 2, 1)]
+
+
+def parts(loss):
+    return [loss.box.item(), loss.objectness.item(), loss.classes.item()]
+
+
+def loss_of(raw, targets, batch_size=1, scale_xy=False, **values):
+    return YoloLoss(settings(**values), ANCHORS, scale_xy=scale_xy)(raw, targets, batch_size)
+
+
+def set_class_logits(raw, value):
+    for each in raw:
+        each.unflatten(1, (3, -1))[:, :, 5:] = value
+
+
+def test_no_truth_leaves_only_objectness_of_negatives():
+    loss = loss_of(maps(), NO_TRUTH)
+    assert parts(loss) == pytest.approx([0, SLOTS * LN2, 0], rel=1e-5)
+
+
+def test_no_truth_has_no_gradient_on_boxes_and_classes():
+    raw = [m.requires_grad_() for m in random_maps(2)]
+    loss_of(raw, NO_TRUTH).total.backward()
+    for each in raw:
+        grad = each.grad.unflatten(1, (3, -1))
+        assert (grad[:, :, 4] > 0).all()
+        assert not grad[:, :, :4].any()
+        assert not grad[:, :, 5:].any()
+
+
+def test_a_positive_and_negatives_by_hand():
+    raw = maps()
+    set_class_logits(raw, -20.0)  # nothing is ignored
+    positive = raw[2].unflatten(1, (3, -1))[0, 0, :, 0, 0]
+    positive[:] = torch.tensor([0, 0, math.log(0.5), 0, math.log(3), 1.0, -2.0])
+    loss = loss_of(raw, TRUTH)
+    classes = math.log1p(math.exp(1)) + math.log1p(math.exp(2))
+    objectness = (SLOTS - 1) * LN2 - math.log(0.75)
+    assert parts(loss) == pytest.approx([0.5, objectness, classes], rel=1e-5)
+
+
+def test_objectness_targets_by_the_sign_of_the_gradient():
+    raw = [m.requires_grad_() for m in maps()]
+    loss_of(raw, TRUTH).total.backward()
+    grads = [m.grad.unflatten(1, (3, -1))[0, :, 4] for m in raw]
+    assert grads[2].flatten().tolist() == pytest.approx([-0.5, 0.5, 0.5])
+    assert grads[0].unique().tolist() == [0.5]
+
+
+@pytest.mark.parametrize(("probability", "ignored"), [(0.2, False), (0.3, True)])
+def test_a_good_negative_is_left_out_only_with_a_class_above_a_quarter(probability, ignored):
+    raw = maps()
+    set_class_logits(raw, -20.0)
+    # anchor 7 of the same cell, made as large as the truth
+    other = raw[2].unflatten(1, (3, -1))[0, 1, :, 0, 0]
+    other[3] = math.log(0.6 / 0.9)
+    other[5] = math.log(probability / (1 - probability))
+    count = SLOTS - 1 if ignored else SLOTS
+    assert loss_of(raw, TRUTH).objectness.item() == pytest.approx(count * LN2, rel=1e-5)
+
+
+def test_ignoring_needs_an_overlap_above_the_threshold():
+    raw = maps()  # class probabilities 0.5; anchors 7 and 8 have IoU 0.36 / 0.54 = 2/3
+    assert loss_of(raw, TRUTH, ignore_threshold=0.6).objectness.item() == pytest.approx(
+        (SLOTS - 2) * LN2, rel=1e-5
+    )
+    assert loss_of(raw, TRUTH, ignore_threshold=0.7).objectness.item() == pytest.approx(
+        SLOTS * LN2, rel=1e-5
+    )
+
+
+def test_truths_of_another_image_do_not_ignore():
+    elsewhere = TRUTH.clone()
+    elsewhere[:, 0] = 1
+    loss = loss_of(maps(2), elsewhere, ignore_threshold=0.6)
+    assert loss.objectness.item() == pytest.approx((2 * SLOTS - 2) * LN2, rel=1e-5)
+
+
+def test_label_smoothing_by_hand():
+    raw = maps()
+    raw[2].unflatten(1, (3, -1))[0, 0, 5:, 0, 0] = torch.tensor([1.0, -2.0])
+    eps = 0.2
+
+    def bce(logit, wanted):
+        p = 1 / (1 + math.exp(-logit))
+        return -wanted * math.log(p) - (1 - wanted) * math.log(1 - p)
+
+    expected = bce(1, eps / 2) + bce(-2, 1 - eps / 2)
+    assert loss_of(raw, TRUTH, label_smoothing=eps).classes.item() == pytest.approx(expected)
+
+
+def test_weights_scale_their_parts():
+    raw = random_maps(1)
+    plain = parts(loss_of(raw, TRUTH))
+    weighted = loss_of(raw, TRUTH, iou_normalizer=2, obj_normalizer=3, cls_normalizer=0.5)
+    assert parts(weighted) == pytest.approx([2 * plain[0], 3 * plain[1], 0.5 * plain[2]])
+    assert weighted.total.item() == pytest.approx(sum(parts(weighted)))
+
+
+def test_mini_batches_add_up_to_the_batch():
+    raw = random_maps(2)
+    second = TRUTH + torch.tensor([[1, -1, -0.2, 0.1, -0.3, 0.1]])
+    whole = loss_of(raw, torch.cat((TRUTH, second)), 2, iou_threshold=0.213, box="ciou")
+    halves = [
+        loss_of([m[i : i + 1] for m in raw], truth, 2, iou_threshold=0.213, box="ciou")
+        for i, truth in ((0, TRUTH), (1, second - torch.tensor([[1.0, 0, 0, 0, 0, 0]])))
+    ]
+    added = [sum(values) for values in zip(*map(parts, halves), strict=True)]
+    assert parts(whole) == pytest.approx(added, rel=1e-5)
+
+
+@pytest.mark.parametrize(("iou_threshold", "share"), [(1.0, 1.0), (0.99, 0.5)])
+def test_two_classes_in_one_slot(iou_threshold, share):
+    # darknet: both classes are wanted; with iou_thresh the box deltas are divided by their number
+    both = TRUTH.repeat(2, 1)
+    both[1, 1] = 0
+    both[:, 4:] *= 0.9
+    raw = maps()
+    loss = loss_of(raw, both, iou_threshold=iou_threshold)
+    assert loss.box.item() == pytest.approx(2 * (1 - 0.81) * share, rel=1e-4)
+    assert loss.classes.item() == pytest.approx(2 * LN2)
+    set_class_logits(raw, 30.0)
+    assert loss_of(raw, both, iou_threshold=iou_threshold).classes.item() < 1e-6
+
+
+def test_two_truths_of_one_class_in_one_slot_count_it_once():
+    loss = loss_of(maps(), TRUTH.repeat(2, 1), iou_threshold=0.99)
+    assert loss.classes.item() == pytest.approx(2 * LN2)
+    assert loss.box.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_order_of_truths_does_not_matter():
+    rng = torch.Generator().manual_seed(1)
+    truths = torch.rand(12, 6, generator=rng) * 0.8 + 0.1
+    truths[:, 0] = torch.arange(12) % 3
+    truths[:, 1] = torch.arange(12) % 2
+    raw = random_maps(3)
+    forth = loss_of(raw, truths, iou_threshold=0.213, box="ciou")
+    back = loss_of(raw, truths.flip(0), iou_threshold=0.213, box="ciou")
+    assert parts(forth) == pytest.approx(parts(back), rel=1e-5)
+
+
+@pytest.mark.parametrize("box", ["iou", "giou", "diou", "ciou"])
+def test_a_perfect_box_costs_nothing(box):
+    assert loss_of(maps(), TRUTH, box=box).box.item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("box", ["giou", "diou", "ciou"])
+def test_descending_the_box_loss_finds_the_box(box):
+    raw = [m.requires_grad_() for m in random_maps(1)]
+    optimizer = torch.optim.SGD(raw, lr=1.0)
+    truth = TRUTH + torch.tensor([[0, 0, 0.2, -0.3, -0.1, 0.1]])
+    first = loss_of(raw, truth, box=box, scale_xy=True).box.item()
+    for step in range(160):
+        optimizer.param_groups[0]["lr"] = 0.3 * 0.97**step
+        optimizer.zero_grad()
+        loss_of(raw, truth, box=box, scale_xy=True).box.backward()
+        optimizer.step()
+    assert loss_of(raw, truth, box=box, scale_xy=True).box.item() < 0.1 * first
+
+
+def test_gradient_of_objectness_is_probability_minus_target():
+    raw = [m.requires_grad_() for m in random_maps(1)]
+    loss_of(raw, TRUTH).total.backward()
+    scores = raw[2].detach().unflatten(1, (3, -1))[0, :, 4].sigmoid().flatten()
+    grad = raw[2].grad.unflatten(1, (3, -1))[0, :, 4].flatten()
+    torch.testing.assert_close(grad[0], scores[0] - 1)
