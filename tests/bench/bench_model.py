@@ -1,0 +1,97 @@
+"""Training step, loss, evaluation and suppression on one thread.
+
+Run: ``pytest tests/bench/bench_model.py``. A step is yolov4-nano, 160 px, 16 images; images/s =
+16 / mean. Random pictures and boxes; the first rounds are left out.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from model.config import LossConfig, TrainConfig
+from model.data.coco import load_dataset
+from model.evaluate import ImageDetections, evaluate
+from model.losses import YoloLoss
+from model.nms import suppress
+from model.train import Training
+from tests.tiny_data import CLASSES, write_tiny_coco
+
+BATCH, SIZE = 16, 160
+BOXES = 12  # an image
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def training(tmp_path):
+    dataset = load_dataset(write_tiny_coco(tmp_path / "set", {"train": 16, "val": 32}, SIZE))
+    return Training(TrainConfig(image_size=SIZE, batch_size=BATCH), dataset, device="cpu")
+
+
+def random_targets():
+    rng = torch.Generator().manual_seed(0)
+    targets = torch.rand(BATCH * BOXES, 6, generator=rng) * 0.3 + 0.2
+    targets[:, 0] = torch.arange(BATCH).repeat_interleave(BOXES)
+    targets[:, 1] = torch.arange(BATCH * BOXES) % len(CLASSES)
+    return targets
+
+
+def test_train_step(benchmark, training):
+    images, targets = torch.rand(BATCH, 3, SIZE, SIZE), random_targets()
+    training.network.train()
+
+    def step():
+        with torch.autocast("cpu", torch.bfloat16, enabled=training.autocast):
+            maps = training.network(images)
+        training.loss(maps, targets, BATCH).total.backward()
+        training._update(0)
+
+    benchmark.pedantic(step, rounds=20, warmup_rounds=3)
+    benchmark.extra_info["images_per_s"] = BATCH / benchmark.stats["mean"]
+
+
+def test_loss_and_assignment(benchmark):
+    rng = torch.Generator().manual_seed(0)
+    sizes = (SIZE // 8, SIZE // 16, SIZE // 32)
+    maps = [
+        torch.randn(BATCH, 3 * (5 + len(CLASSES)), n, n, generator=rng).requires_grad_()
+        for n in sizes
+    ]
+    loss = YoloLoss(LossConfig(), torch.rand(9, 2, generator=rng) * 0.5 + 0.05)
+    targets = random_targets()
+    benchmark.pedantic(
+        lambda: loss(maps, targets, BATCH).total.backward(), rounds=50, warmup_rounds=5
+    )
+
+
+def test_detect_32_images(benchmark, training):
+    benchmark.pedantic(training.detect_val, rounds=10, warmup_rounds=2)
+
+
+def test_score_100_detections_on_each_of_32_images(benchmark, training):
+    records = training.dataset.splits["val"]
+    rng = np.random.default_rng(0)
+    found = []
+    for record in records:
+        near = rng.integers(0, len(record.labels), 100)
+        boxes = record.boxes_xyxy_px[near] + rng.normal(0, 8, (100, 4)).astype(np.float32)
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+        scores = rng.random(100).astype(np.float32)
+        found.append(ImageDetections(record.image_id, boxes, scores, record.labels[near]))
+    benchmark.pedantic(lambda: evaluate(found, records, CLASSES), rounds=10, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+@pytest.mark.parametrize("kind", ["greedy", "diou"])
+def test_suppress_1000_boxes(benchmark, batch, kind):
+    rng = torch.Generator().manual_seed(0)
+    boxes = torch.rand(batch, 1000, 4, generator=rng) * 0.5
+    scores = torch.rand(batch, 1000, 1, generator=rng)
+    rule = {"iou_threshold": 0.6, "score_threshold": 0.001, "max_detections": 100, "kind": kind}
+    benchmark.pedantic(lambda: suppress(boxes, scores, **rule), rounds=20, warmup_rounds=2)
