@@ -165,6 +165,14 @@ def test_resume_from_weights_alone_is_refused(straight, dataset, tmp_path):
         next(fit(tiny(epochs=6), dataset, device="cpu", resume=tmp_path / "best.pt"))
 
 
+def test_resume_restores_the_random_state(straight, dataset, tmp_path):
+    torch.manual_seed(5)
+    straight[1].save(tmp_path / "last.pt")
+    expected = torch.rand(3)
+    list(fit(tiny(epochs=6), dataset, device="cpu", resume=tmp_path / "last.pt"))
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_resume_of_a_finished_training_trains_no_more(straight, dataset, tmp_path):
     straight[1].save(tmp_path / "last.pt")
     assert list(fit(tiny(epochs=6), dataset, device="cpu", resume=tmp_path / "last.pt")) == []
