@@ -61,10 +61,10 @@ def open_data(text: str | None, seed: int = 0) -> tuple[Path, str, "Dataset"]:
         With the file and the place in it.
     """
     # the reader of the trainer, so that a training of this process reads the set once
-    from evolve.engine.trainers import _shared_data
+    from evolve.engine.trainers import shared_data
 
     source = resolve_data(text)
-    return source.path, source.name, _shared_data(source.path, seed)
+    return source.path, source.name, shared_data(source.path, seed)
 
 
 def find_weights(path: Path) -> Path:

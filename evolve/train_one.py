@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from evolve.errors import SpaceError, StoreError, TrialError, nearest
-from evolve.space.load import _parse_value, _reason_against
+from evolve.space.load import parse_value, reason_against
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.yaml_marks import raise_faults, read_marked, undotted, validate
 from model.config import TrainConfig, key_paths
@@ -90,8 +90,8 @@ def _override(config: TrainConfig, item: str) -> TrainConfig:
         )
     if path not in key_paths():
         raise SpaceError(f"unknown key '{path}'", where, nearest(path, key_paths()))
-    value = _parse_value(text, where)
-    reason = _reason_against(config, path, value)
+    value = parse_value(text, where)
+    reason = reason_against(config, path, value)
     if reason:
         raise SpaceError(f"'{path}' cannot be {value!r}: {reason}", where)
     return config.with_values({path: value})

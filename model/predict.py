@@ -1,7 +1,5 @@
 """From images to detections, with any network of the zoo."""
 
-
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,7 +7,6 @@ from torch import Tensor, nn
 from model.config import NmsConfig
 from model.decode import SCALE_XY, decode
 from model.nms import Detections, suppress
-
 
 FARTHEST = 1e4  # images; an untrained net's exp() overflows, and inf has no overlap
 

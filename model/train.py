@@ -229,7 +229,8 @@ class Training:
         )
         self.network: Detector = network.to(self.device)
         if self.device.type == "cuda":
-            nn.Module.to(self.network, memory_format=torch.channels_last)
+            # torch's own types leave this argument out
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.SGD(
             parameter_groups(self.network, config.optimizer.weight_decay),
             lr=config.optimizer.lr,

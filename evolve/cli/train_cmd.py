@@ -99,21 +99,10 @@ def command(
     check_trainable(config, dataset)
     origin = Origin(str(path), dataset.digest, split_seed)
     folder = prepare_folder(out or Path("runs") / f"train-{name}", config, origin)
-    _tame_logs()
     last = _follow(train(folder, config, origin, threads), folder.path, config.epochs, **obj)
     best = best_row(folder)
     result = {"folder": str(folder.path), "last": last, "best": best}
     click.echo(to_line(result) if as_json else _table(result), nl=not as_json)
-
-
-def _tame_logs() -> None:
-    """Keep what a trial logs for its file off the terminal."""
-    import logging
-
-    root = logging.getLogger()
-    for handler in root.handlers:
-        handler.setLevel(root.level)
-    logging.getLogger("tensorboardX").setLevel(logging.ERROR)  # it warns of every NaN
 
 
 def _follow(

@@ -56,7 +56,7 @@ class Trainer(Protocol):
 
 
 @lru_cache(maxsize=1)
-def _shared_data(data: Path, data_seed: int) -> "Dataset":
+def shared_data(data: Path, data_seed: int) -> "Dataset":
     """The data set, read once for all trials of this process."""
     from model.data.coco import load_dataset
 
@@ -77,7 +77,7 @@ def train_detector(
     """Train a detector of the zoo (`model.train.fit`)."""
     from model.train import fit, resolve
 
-    dataset = _shared_data(data, data_seed)
+    dataset = shared_data(data, data_seed)
     config = resolve(config, dataset)
     limit = config.data.cache_mb << 20
     cache = _shared_cache(dataset.digest, limit, 2 * int(config.image_size))

@@ -7,6 +7,7 @@ being raised, so that the process can go on to the next trial.
 
 import fcntl
 import logging
+import math
 import os
 import time
 import traceback
@@ -166,7 +167,8 @@ class _Records:
     def _draw(self, row: dict[str, Any]) -> None:
         assert self.board is not None
         for name, value in row["metrics"].items():
-            self.board.add_scalar(name, value, row["epoch"], walltime=row["time"])
+            if math.isfinite(value):
+                self.board.add_scalar(name, value, row["epoch"], walltime=row["time"])
 
     def add(self, report: Report) -> dict[str, Any]:
         """Record an epoch; its row."""

@@ -123,7 +123,7 @@ def _refused_by(base: TrainConfig, parameter: Parameter, marked: MarkedYaml) -> 
     here = ("parameters", parameter.path)
     faults: dict[KeyPath, Fault] = {}
     for i, value in enumerate(parameter.probes()):
-        reason = _reason_against(base, parameter.path, value)
+        reason = reason_against(base, parameter.path, value)
         if parameter.choices is not None:
             place: KeyPath = (*here, "choices", i)
         else:
@@ -135,7 +135,7 @@ def _refused_by(base: TrainConfig, parameter: Parameter, marked: MarkedYaml) -> 
     return list(faults.values())
 
 
-def _reason_against(base: TrainConfig, path: str, value: Any) -> str:
+def reason_against(base: TrainConfig, path: str, value: Any) -> str:
     """Why the training configuration refuses a value; empty if it takes it."""
     tree = base.to_dict()
     *parents, leaf = path.split(".")
@@ -156,13 +156,13 @@ def _override(space: Space, item: str) -> Space:
     key, where = key.strip(), f"--set {item}"
     if not equals or not key:
         raise SpaceError("an override must be key=value", where, "for example --set trials=20")
-    value = _parse_value(text, where)
+    value = parse_value(text, where)
     if key in _HEADER:
         return _with_header(space, key, value, where)
     path = key.removeprefix("train.")
     if path not in key_paths():
         raise SpaceError(f"unknown key '{key}'", where, nearest(path, [*key_paths(), *_HEADER]))
-    reason = _reason_against(space.base, path, value)
+    reason = reason_against(space.base, path, value)
     if reason:
         raise SpaceError(f"'{path}' cannot be {value!r}: {reason}", where)
     rest = tuple(p for p in space.parameters if p.path != path)
@@ -171,7 +171,8 @@ def _override(space: Space, item: str) -> Space:
     return replace(space, base=space.base.with_values({path: value}), parameters=rest)
 
 
-def _parse_value(text: str, where: str) -> Any:
+def parse_value(text: str, where: str) -> Any:
+    """The value after ``key=``, read as a YAML scalar; `where` is told in errors."""
     try:
         value = yaml.safe_load(text)
         json.dumps(value)

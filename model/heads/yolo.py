@@ -39,8 +39,10 @@ class YoloHead(nn.Module):
         Without it the first steps are spent on pushing thousands of empty cells down.
         """
         for scale in self.scales:
-            bias = scale[-1].bias
+            *_, last = scale.children()
+            assert isinstance(last, nn.Conv2d)
+            assert last.bias is not None
             with torch.no_grad():
-                per_anchor = bias.view(ANCHORS_PER_SCALE, -1)
+                per_anchor = last.bias.view(ANCHORS_PER_SCALE, -1)
                 per_anchor[:, 4] = -math.log((1 - OBJECT_PRIOR) / OBJECT_PRIOR)
                 per_anchor[:, 5:] = -math.log(max(self.num_classes - 1, 1))
