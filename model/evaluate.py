@@ -17,7 +17,6 @@ from pycocotools.cocoeval import COCOeval
 from model.data.coco import ImageRecord
 from model.files import write_atomically
 
-Flags = NDArray[np.bool_]
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl",
            "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")  # fmt: skip
@@ -110,93 +109,6 @@ def _found(detections: Sequence[ImageDetections]) -> COCO:
     return coco
 
 
-class _Judge(COCOeval):
-    """pycocotools' evaluation with its slowest part, the matching, told shorter.
-
-    All else (overlaps, curves, averages) is pycocotools'. A test holds the two to equal numbers.
-    """
-
-    def evaluateImg(  # noqa: N802  (pycocotools' name)
-        self,
-        imgId: int,  # noqa: N803
-        catId: int,  # noqa: N803
-        aRng: tuple[float, float],  # noqa: N803
-        maxDet: int,  # noqa: N803
-    ) -> dict[str, Any] | None:
-        """Matches of one image and class within a range of areas, as `accumulate` reads them."""
-        truths, found = self._gts[imgId, catId], self._dts[imgId, catId]
-        if not truths and not found:
-            return None
-        scores = np.array([d["score"] for d in found])
-        best = np.argsort(-scores, kind="stable")[:maxDet]
-        crowd = np.array([bool(t["iscrowd"]) for t in truths], dtype=bool)
-        ignored = crowd | _outside(truths, aRng)
-        order = np.argsort(ignored, kind="stable")  # truths that count come first
-        overlaps = np.reshape(self.ious[imgId, catId], (len(best), len(truths)))[:, order]
-        bars = np.minimum(self.params.iouThrs, 1 - 1e-10)
-        matched, excused = _match(overlaps, ignored[order], crowd[order], bars)
-        excused |= ~matched & _outside(found, aRng)[best]
-        return {
-            "dtScores": scores[best],
-            "dtMatches": matched,
-            "dtIgnore": excused,
-            "gtIgnore": ignored[order],
-        }
-
-
-def _outside(boxes: Sequence[dict[str, Any]], area_range: tuple[float, float]) -> Flags:
-    low, high = area_range
-    return np.array([not low <= box["area"] <= high for box in boxes], dtype=bool)
-
-
-def _match(
-    overlaps: NDArray[np.float64], ignored: Flags, crowd: Flags, bars: NDArray[np.float64]
-) -> tuple[Flags, Flags]:
-    """Greedy matching at every overlap asked for, COCO's rules.
-
-    By falling score, each detection takes the free truth it overlaps most, the last of equals;
-    an ignored one (they come last) only if no other reaches the bar. A crowd is never used up.
-    A detection that overlaps no truth enough is never looked at: most are such.
-
-    Parameters
-    ----------
-    overlaps : array, shape (D, G)
-    ignored, crowd : bool array, shape (G,)
-    bars : array, shape (T,), rising
-        Least overlaps of a match.
-
-    Returns
-    -------
-    matched, excused : bool array, shape (T, D)
-        Whether a detection has a truth, and whether that truth is an ignored one.
-    """
-    matched = np.zeros((len(bars), len(overlaps)), dtype=bool)
-    excused = np.zeros_like(matched)
-    reaches = overlaps >= bars[0]
-    near = [
-        (d, float(overlaps[d].max()), [(int(g), float(overlaps[d, g])) for g in places])
-        for d in np.flatnonzero(reaches.any(axis=1)).tolist()
-        for places in (np.flatnonzero(reaches[d]),)
-    ]
-    last_resort, endless = ignored.tolist(), crowd.tolist()
-    for level, bar in enumerate(bars.tolist()):
-        used: set[int] = set()
-        for d, largest, truths in near:
-            if largest < bar:
-                continue
-            most, own = bar, -1
-            for g, overlap in truths:
-                if own >= 0 and last_resort[g] and not last_resort[own]:
-                    break
-                if overlap >= most and (g not in used or endless[g]):
-                    most, own = overlap, g
-            if own >= 0:
-                used.add(own)
-                matched[level, d] = True
-                excused[level, d] = last_resort[own]
-    return matched, excused
-
-
 def _or_nan(values: NDArray[np.float64]) -> float:
     measured = values[values > -1]
     return float(measured.mean()) if measured.size else float("nan")
@@ -218,7 +130,7 @@ def evaluate(
     classes : sequence of str
     """
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-        judge = _Judge(_truth(records, classes), _found(detections), "bbox")
+        judge = COCOeval(_truth(records, classes), _found(detections), "bbox")
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
