@@ -17,7 +17,6 @@ from pycocotools.cocoeval import COCOeval
 from model.data.coco import ImageRecord
 from model.files import write_atomically
 
-
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl",
            "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")  # fmt: skip
 

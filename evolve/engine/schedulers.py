@@ -89,12 +89,12 @@ def _no_scheduler(_: int) -> TrialScheduler:
 
 
 def _asha(epochs: int) -> TrialScheduler:
-    """ASHA (arXiv:1810.05934): rungs at a fifth of the training, then each three times later."""
+    """ASHA (arXiv:1810.05934): rungs at three tenths of the training and three times later."""
     return AsyncHyperBandScheduler(
         time_attr=TIME,
         metric=OBJECTIVE,
         mode="max",
-        grace_period=max(1, round(0.2 * epochs)),
+        grace_period=max(1, round(0.3 * epochs)),
         max_t=epochs,
         reduction_factor=3,
         brackets=1,

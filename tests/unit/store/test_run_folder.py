@@ -89,9 +89,7 @@ def test_same_run_may_move_grow_and_change_workers(tmp_path):
 def test_every_difference_is_listed(tmp_path):
     wanted = {**MANIFEST, "seed": 1, "train": {"epochs": 3, "optimizer": {"lr": 0.02}}}
     assert [d.path for d in differences(MANIFEST, wanted)] == ["seed", "train.optimizer.lr"]
-    with pytest.raises(
-        StoreError, match=r"optimizer\.lr: 0\.01 in the folder, 0\.02 asked"
-    ):
+    with pytest.raises(StoreError, match=r"optimizer\.lr: 0\.01 in the folder, 0\.02 asked"):
         check_same_run(MANIFEST, wanted, tmp_path)
 
 

@@ -1,0 +1,114 @@
+"""A run on real pixels: a detector trained for seconds, on both engines."""
+
+import contextlib
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from evolve.store.folder import RunFolder
+from evolve.store.read import read_run
+from tests.tiny_data import write_tiny_coco
+
+SETTINGS = ("--set", "image_size=64", "--set", "batch_size=4", "--set", "epochs=3")
+TIMES = ("images_per_s", "train_time_s", "eval_time_s")
+
+pytestmark = pytest.mark.slow
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "evolve", *arguments]
+
+
+def smoke(engine, out, *more):
+    fixed = ("run", "--space", "smoke.yaml", "--data", "tiny", *SETTINGS)
+    return command(*fixed, "--engine", engine, "--out", out, *more)
+
+
+def finish(arguments, cwd):
+    done = subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    write_tiny_coco(home / "tiny", {"train": 8, "val": 4})
+    return home
+
+
+@pytest.fixture(scope="module")
+def twin(home):
+    """An undisturbed run in one process with one thread."""
+    finish(smoke("inline", "twin", "--workers", "2"), home)
+    return home / "twin"
+
+
+def numbers(out):
+    """Every trial's epochs without the clock's share."""
+    found = {}
+    for number in read_run(out).trials["number"]:
+        rows = RunFolder(out).trial(number).read_metrics()
+        found[number] = [
+            {k: v for k, v in row["metrics"].items() if k not in TIMES and v == v} for row in rows
+        ]
+    return found
+
+
+def test_every_file_of_a_trial_is_there_and_tells_the_truth(twin):
+    run = read_run(twin)
+    assert list(run.trials["state"]) == ["COMPLETE"] * 3
+    assert run.manifest["data"]["images"] == {"train": 8, "val": 4}
+    assert run.manifest["train"]["image_size"] == 64
+    for number, value in zip(run.trials["number"], run.trials["value"], strict=True):
+        trial = RunFolder(twin).trial(number)
+        assert trial.read_metrics()[-1]["metrics"]["AP50"] == value
+        stored = json.loads(gzip.decompress(trial.detections.read_bytes()))
+        assert len(stored["images"]) == 4
+        assert stored["protocol"]["image_size"] == 64
+        assert trial.best.is_file()
+        assert trial.last.is_file()
+
+
+def test_weights_of_a_trial_measure_as_the_run_said(home, twin):
+    trial = RunFolder(twin).trial(0)
+    done = finish(command("eval", "--weights", str(trial.last), "--data", "tiny", "--json"), home)
+    said = trial.read_metrics()[-1]["metrics"]["AP50"]
+    assert json.loads(done.stdout)["metrics"]["AP50"] == pytest.approx(said, abs=1e-6)
+
+
+@pytest.mark.ray
+def test_ray_trains_the_same_numbers_as_one_process(home, twin):
+    finish(smoke("ray", "on-ray", "--workers", "2"), home)
+    assert numbers(home / "on-ray")[0] == numbers(twin)[0]
+    assert set(numbers(home / "on-ray")) == {0, 1, 2}
+
+
+@pytest.mark.ray
+def test_kill_in_the_middle_of_training_loses_nothing(home, twin):
+    process = subprocess.Popen(
+        smoke("ray", "killed", "--workers", "1"),
+        cwd=home,
+        env={**os.environ, "EVOLVE_CHECKPOINT_EVERY_S": "0"},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(RunFolder(home / "killed").trial(1).read_metrics()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for victim in (process, *psutil.Process(process.pid).children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.kill()
+    process.wait()
+    finish(command("resume", "killed", "--workers", "1"), home)
+    run = read_run(home / "killed")
+    assert list(run.trials["state"]) == ["COMPLETE"] * 3
+    assert "begins with epoch=3" in RunFolder(home / "killed").trial(1).log.read_text()
