@@ -2,7 +2,12 @@
 
 import os
 
+import hypothesis
 import pytest
+
+# a loaded machine is slow, not wrong
+hypothesis.settings.register_profile("evolve", deadline=None)
+hypothesis.settings.load_profile("evolve")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")

@@ -12,6 +12,9 @@ from evolve.search.genetic import GeneticSampler
 from evolve.space import Space
 
 
+POPULATION = (4, 8)
+
+
 def build_sampler(name: str, seed: int, space: Space, n_existing: int = 0) -> BaseSampler:
     """Sampler for a study over a space.
 
@@ -37,7 +40,14 @@ def build_sampler(name: str, seed: int, space: Space, n_existing: int = 0) -> Ba
 
 
 def _genetic(seed: int, space: Space) -> BaseSampler:
-    return GeneticSampler(seed=seed, defaults=space.defaults(), search_space=space.distributions())
+    few, many = POPULATION
+    return GeneticSampler(
+        seed=seed,
+        defaults=space.defaults(),
+        search_space=space.distributions(),
+        # a third of a small budget is spent on the start, the rest on breeding
+        population_size=min(many, max(few, space.trials // 3)),
+    )
 
 
 def _tpe(seed: int, _: Space) -> BaseSampler:

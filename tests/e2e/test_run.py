@@ -19,6 +19,7 @@ import pytest
 
 from evolve.store.folder import RunFolder
 from evolve.store.study import STUDY_NAME, sqlite_url
+from tests.tiny_data import write_tiny_coco
 
 EVOLVE = [sys.executable, "-m", "evolve"]
 ROOT = Path(__file__).parents[2]
@@ -287,4 +288,78 @@ def test_missing_data_and_model_are_named(work):
     done = run(work, "run", "--space", "my.yaml", "--model", "yolov4-nan", "--out", "out")
     assert done.returncode == 2
     assert "did you mean 'yolov4-nano'" in done.stderr
+    assert not (work / "out").exists()
+
+
+LR = "optimizer.lr: {type: float, low: 1.0e-3, high: 0.1, scale: log, default: 2.0e-3}"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "where"),
+    [
+        ("", "empty", "bad.yaml"),
+        ("parameters:\n  " + LR + "\n  " + LR, "twice", "bad.yaml:3:3"),
+        ("parameters:\n  " + LR.replace("lr:", "lrr:"), "optimizer.lr", "bad.yaml:2:3"),
+        ("trails: 3\nparameters:\n  " + LR, "did you mean 'trials'", "bad.yaml:1:1"),
+        ("parameters:\n  " + LR.replace("high: 0.1", "high: 1.0e-4"), "high", "bad.yaml:2:"),
+        ("parameters:\n  " + LR.replace("low: 1.0e-3", "low: 0"), "log", "bad.yaml:2:"),
+        ("parameters:\n  " + LR.replace("1.0e-3", "1e-3"), "1.0e-3", "bad.yaml:2:"),
+        ("parameters: [", "", "bad.yaml:1:"),
+    ],
+)
+def test_bad_space_is_refused_with_line_and_mend(work, text, what, where):
+    (work / "bad.yaml").write_text(text)
+    done = run(work, "run", "--space", "bad.yaml", "--trainer", "curve", "--data", "curve-0")
+    assert done.returncode == 2
+    assert what in done.stderr
+    assert where in done.stderr
+    assert not (work / "runs").exists()
+
+
+def broken_coco(work, change):
+    """A data set whose train.json was changed by `change(content)`."""
+    root = write_tiny_coco(work / "tiny")
+    path = root / "annotations" / "train.json"
+    content = json.loads(path.read_text())
+    text = change(content)
+    path.write_text(text if isinstance(text, str) else json.dumps(content))
+    return root
+
+
+def _no_annotations(content):
+    content["annotations"].clear()
+
+
+def _unknown_image(content):
+    content["annotations"][0]["image_id"] = 999
+
+
+def _unknown_category(content):
+    content["annotations"][0]["category_id"] = 77
+
+
+def _missing_image(content):
+    content["images"][0]["file_name"] = "gone.png"
+
+
+def _escaping_image(content):
+    content["images"][0]["file_name"] = "../../../etc/passwd"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda _: "{", "train.json"),
+        (_no_annotations, "annotation"),
+        (_unknown_image, "999"),
+        (_unknown_category, "77"),
+        (_missing_image, "gone.png"),
+        (_escaping_image, "passwd"),
+    ],
+)
+def test_bad_data_is_refused_before_anything_is_made(work, change, what):
+    broken_coco(work, change)
+    done = run(work, "run", "--space", "smoke.yaml", "--data", "tiny", "--out", "out")
+    assert done.returncode == 2
+    assert what in done.stderr
     assert not (work / "out").exists()
