@@ -55,8 +55,11 @@ class Diverged(ModelError):  # noqa: N818  (the field's word for it)
     """
 
 
+LISTED = 24
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known word, then all of them.
+    """A hint that names the nearest known word, then the others if they are not too many.
 
     Parameters
     ----------
@@ -66,6 +69,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
         What would have been understood.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    listed = ", ".join(names) if names else "none"
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
+    if close and len(names) > LISTED:
+        return "did you mean " + " or ".join(f"'{name}'" for name in close) + "?"
+    listed = ", ".join(names[:LISTED]) if names else "none"
+    if len(names) > LISTED:
+        listed += f" and {len(names) - LISTED} more"
     return f"did you mean '{close[0]}'? known: {listed}" if close else f"known: {listed}"
