@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.engine.schedulers import StableScheduler
 from evolve.engine.trial import TrialTask
+from evolve.search.genetic import DEFAULT, ORIGIN
 from evolve.seeds import trial_seed
 from evolve.space import Space
 from evolve.store.folder import RunFolder
@@ -119,7 +120,9 @@ class Coordinator:
             for number, row in rows
             if math.isfinite(row["objective"])
         )
-        for trial in unfinished(self.study):
+        if not self.study.get_trials(deepcopy=False):
+            self.study.enqueue_trial(self.space.defaults(), user_attrs={ORIGIN: DEFAULT})
+        for trial in map(self._with_all_params, unfinished(self.study)):
             self._ids[trial.number] = trial._trial_id
             for number, row in rows:
                 if number == trial.number:
@@ -128,6 +131,14 @@ class Coordinator:
                 self._tell_pruned(trial.number)
             else:
                 self._waiting.append(trial)
+
+    def _with_all_params(self, trial: FrozenTrial) -> FrozenTrial:
+        """The trial itself, or asked for again if the kill came while it was being asked for."""
+        if trial.params.keys() != self._distributions.keys():
+            again = optuna.trial.Trial(self.study, trial._trial_id)
+            for name, distribution in self._distributions.items():
+                again._suggest(name, distribution)
+        return self.study._storage.get_trial(trial._trial_id)
 
     # -- the four calls of an engine -------------------------------------------------------
 
@@ -209,7 +220,8 @@ class Coordinator:
     # -- helpers ---------------------------------------------------------------------------
 
     def _given_out(self) -> int:
-        return len(self.study.get_trials(deepcopy=False))
+        trials = self.study.get_trials(deepcopy=False)
+        return sum(trial.state != TrialState.WAITING for trial in trials)
 
     def _task(self, trial: FrozenTrial) -> TrialTask:
         number = trial.number

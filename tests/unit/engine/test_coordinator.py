@@ -1,5 +1,7 @@
 """Rebuilding a run from its store is the resume."""
 
+from dataclasses import replace
+
 import pytest
 from optuna.trial import TrialState
 
@@ -48,6 +50,29 @@ def test_default_trial_comes_first_and_is_never_stopped(tmp_path):
     assert trials[0].params == space.defaults()
     assert trials[0].state == TrialState.COMPLETE
     assert any(t.state == TrialState.PRUNED for t in trials)
+
+
+@pytest.mark.parametrize("sampler", ["genetic", "tpe", "random", "nsga2"])
+def test_every_sampler_starts_with_the_defaults(tmp_path, sampler):
+    space = replace(make_space(tmp_path), sampler=sampler)
+    coordinator = make_coordinator(tmp_path / "run", space, trials=2)
+    run_inline(coordinator)
+    first, second = coordinator.study.get_trials()
+    assert first.params == space.defaults()
+    assert first.user_attrs["evolve:origin"] == "default"
+    assert second.params != space.defaults()
+
+
+def test_trial_killed_while_it_was_asked_for_is_asked_for_again(tmp_path):
+    space = make_space(tmp_path)
+    twin = make_coordinator(tmp_path / "twin", space)
+    run_inline(twin)
+    torn = make_coordinator(tmp_path / "run", space, trials=3)
+    run_inline(torn)
+    torn.study._storage.create_new_trial(torn.study._study_id)  # no parameters yet
+    again = make_coordinator(tmp_path / "run", space)
+    run_inline(again)
+    assert outcome(again) == outcome(twin)
 
 
 def test_pruned_trial_keeps_its_last_value(tmp_path):
