@@ -14,10 +14,14 @@ EMBEDDED = "digits"
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where a data set lies, and its name in messages and default folders."""
+    """Where a data set lies, its name in messages and default folders, and what finds it again.
+
+    `argument` is the value of `--data` that gives it from any folder.
+    """
 
     path: Path
     name: str
+    argument: str
 
 
 def resolve_data(text: str | None) -> DataSource:
@@ -37,12 +41,13 @@ def resolve_data(text: str | None) -> DataSource:
     if text is None or (text == EMBEDDED and not Path(text).exists()):
         from model.data.digits import digits_folder
 
-        return DataSource(digits_folder(), EMBEDDED)
+        return DataSource(digits_folder(), EMBEDDED, EMBEDDED)
     path = Path(text).expanduser()
     if not _exists(path):
         raise DataError(f"no data set at '{text}'", str(path), names_beside(path))
     full = path.resolve()
-    return DataSource(full, (full.name if full.is_dir() else full.stem) or "data")
+    name = (full.name if full.is_dir() else full.stem) or "data"
+    return DataSource(full, name, str(full))
 
 
 def open_data(text: str | None, seed: int = 0) -> tuple[Path, str, "Dataset"]:

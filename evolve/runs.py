@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from evolve.data_source import DataSource
+from evolve.data_source import DataSource, resolve_data
 from evolve.engine.coordinator import Coordinator, Listener, Settings
 from evolve.engine.resources import Resources
 from evolve.engine.schedulers import build_scheduler
@@ -130,7 +130,7 @@ def build_manifest(request: RunRequest, space: Space, data: dict[str, Any]) -> d
 def describe_data(source: DataSource, dataset: Dataset) -> dict[str, Any]:
     """The data set as the manifest has it."""
     return {
-        "path": str(source.path.absolute()),
+        "path": source.argument,
         "name": source.name,
         "digest": dataset.digest,
         "classes": list(dataset.classes),
@@ -147,7 +147,7 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
     EvolveError
         For all that is wrong with the request, before any trial begins.
     """
-    space, data = request.space, {"path": str(request.data.path), "name": request.data.name}
+    space, data = request.space, {"path": request.data.argument, "name": request.data.name}
     if request.trainer == "detector":
         from model.data.coco import load_dataset
 
@@ -199,7 +199,7 @@ def stored_request(
         stored = manifest["data"]
         return RunRequest(
             space=replace(space, trials=trials or manifest["trials"]),
-            data=data or DataSource(Path(stored["path"]), stored["name"]),
+            data=data or resolve_data(stored["path"]),
             out=path,
             seed=manifest["seed"],
             engine="inline" if (engine or manifest["engine"]) == "inline" else "ray",

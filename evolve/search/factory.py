@@ -11,7 +11,6 @@ from evolve.errors import SpaceError, nearest
 from evolve.search.genetic import GeneticSampler
 from evolve.space import Space
 
-
 POPULATION = (4, 8)
 
 

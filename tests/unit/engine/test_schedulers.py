@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evolve.engine.schedulers import build_scheduler
+from evolve.engine.schedulers import build_scheduler, rungs
 from evolve.errors import SpaceError
 
 
@@ -49,11 +49,11 @@ def test_default_trial_is_spared():
     scheduler = build_scheduler("asha", 10)
     for number in (1, 2, 3):
         scheduler.add(number)
-        assert scheduler.goes_on(number, {"epoch": 2, "objective": 0.5})
+        assert scheduler.goes_on(number, {"epoch": 3, "objective": 0.5})
     scheduler.add(0)
-    assert scheduler.goes_on(0, {"epoch": 2, "objective": 0.0})
+    assert scheduler.goes_on(0, {"epoch": 3, "objective": 0.0})
     scheduler.add(4)
-    assert not scheduler.goes_on(4, {"epoch": 2, "objective": 0.1})
+    assert not scheduler.goes_on(4, {"epoch": 3, "objective": 0.1})
 
 
 def test_none_stops_nothing():
@@ -64,3 +64,25 @@ def test_unknown_name_lists_the_known():
     with pytest.raises(SpaceError, match="unknown scheduler 'ash'") as caught:
         build_scheduler("ash", 10)
     assert "asha" in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [(1, (1, 1)), (5, (2, 3)), (10, (3, 7)), (20, (6, 13)), (100, (10, 67)), (300, (30, 201))],
+)
+def test_rungs_wait_for_a_meaningful_value_and_leave_the_last_third_alone(epochs, expected):
+    assert rungs(epochs) == expected
+
+
+@pytest.mark.parametrize(("epochs", "stops"), [(20, {6}), (100, {10, 30}), (300, {30, 90})])
+def test_bad_trials_are_stopped_at_rungs_only(epochs, stops):
+    scheduler, seen = build_scheduler("asha", epochs), set()
+    values = np.random.default_rng(0).random((40, epochs))
+    for number in range(1, 40):
+        scheduler.add(number)
+        for epoch in range(1, epochs):
+            objective = float(values[number, epoch])
+            if not scheduler.goes_on(number, {"epoch": epoch, "objective": objective}):
+                seen.add(epoch)
+                break
+    assert seen == stops
