@@ -71,7 +71,7 @@ def test_bundled_spaces_load_and_survive_json(path):
 
 def test_ga_starts_at_the_defaults_of_the_training():
     space = load_space(find_space_file("ga"))
-    assert len(space.parameters) == 13
+    assert len(space.parameters) == 14
     assert space.defaults() == {path: key_paths()[path] for path in space.defaults()}
 
 
