@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evolve.cli import options
+
 if TYPE_CHECKING:
     from model.data.coco import Dataset
 
@@ -31,13 +33,7 @@ def make(kind: str, out: Path) -> None:  # noqa: ARG001  (there is one kind so f
 
 @command.command("show")
 @click.argument("data")
-@click.option(
-    "--split-seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of the split of a single annotations file.",
-)
+@options.split_seed
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def show(data: str, split_seed: int, as_json: bool) -> None:
     """Show classes, splits and boxes of DATA, a COCO folder, an annotations file or 'digits'."""

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evolve.cli import options
+
 if TYPE_CHECKING:
     from model.detect import Found
 
@@ -13,12 +15,7 @@ if TYPE_CHECKING:
 @click.argument(
     "images", nargs=-1, required=True, metavar="IMAGE|FOLDER...", type=click.Path(path_type=Path)
 )
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="best.pt or last.pt of a training.",
-)
+@options.weights
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

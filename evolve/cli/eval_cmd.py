@@ -5,19 +5,12 @@ from pathlib import Path
 
 import click
 
+from evolve.cli import options
+
 
 @click.command("eval")
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="best.pt or last.pt of a training.",
-)
-@click.option(
-    "--data",
-    default=None,
-    help="Folder or annotations file in COCO format [default: the embedded digits].",
-)
+@options.weights
+@options.data
 @click.option(
     "--split",
     type=click.Choice(["val", "test", "train"]),
@@ -25,13 +18,7 @@ import click
     show_default=True,
     help="Images to measure on.",
 )
-@click.option(
-    "--split-seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of the split of a single annotations file.",
-)
+@options.split_seed
 @click.option(
     "--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Images at once."
 )

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from evolve.cli import options
+
 
 @click.command("resume")
 @click.argument("run", type=click.Path(path_type=Path))
@@ -17,14 +19,8 @@ import click
 @click.option(
     "--engine", type=click.Choice(["ray", "inline"]), default=None, help="[default: as before]"
 )
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Trials at once.")
-@click.option(
-    "--gpus-per-trial",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Below 1 trials share a GPU.",
-)
+@options.workers
+@options.gpus_per_trial
 @click.pass_obj
 def command(
     obj: dict[str, bool],

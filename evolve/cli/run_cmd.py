@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from evolve.cli import options
+
 
 @click.command("run")
 @click.option(
@@ -14,11 +16,7 @@ import click
     show_default=True,
     help="Space file, or the name of one that comes with evolve.",
 )
-@click.option(
-    "--data",
-    default=None,
-    help="Folder or annotations file in COCO format [default: the embedded digits].",
-)
+@options.data
 @click.option("--model", default=None, help="Model of the zoo [default: the space's].")
 @click.option(
     "--trials",
@@ -42,19 +40,8 @@ import click
     show_default=True,
     help="Ray Tune, or one trial at a time in this process.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Trials at once [default: one per GPU, or per core without one].",
-)
-@click.option(
-    "--gpus-per-trial",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Below 1 trials share a GPU.",
-)
+@options.workers
+@options.gpus_per_trial
 @click.option(
     "--storage", default=None, help="Optuna storage URL [default: study.db in the run folder]."
 )
@@ -64,13 +51,7 @@ import click
     default=None,
     help="Run folder [default: runs/SPACE-DATA].",
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a key of the training configuration; may be repeated.",
-)
+@options.overrides
 @click.option("--trainer", default="detector", hidden=True)
 @click.pass_obj
 def command(

@@ -8,15 +8,13 @@ from typing import Any
 
 import click
 
+from evolve.cli import options
+
 SHOWN = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
 @click.command("train")
-@click.option(
-    "--data",
-    default=None,
-    help="Folder or annotations file in COCO format [default: the embedded digits].",
-)
+@options.data
 @click.option(
     "--config",
     "config_file",
@@ -25,27 +23,20 @@ SHOWN = ("AP", "AP50", "AP75", "APs", "APm", "APl")
     help="Training configuration in YAML, such as best.yaml of a run.",
 )
 @click.option("--model", default=None, help="Model of the zoo [default: yolov4-nano].")
-@click.option("--epochs", type=click.IntRange(min=1), default=None, help="[default: 30]")
 @click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a key of the training configuration; may be repeated.",
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Passes over the training images [default: 20].",
 )
+@options.overrides
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
     default=None,
     help="Seed of weights, order and augmentation [default: 0].",
 )
-@click.option(
-    "--split-seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of the split of a single annotations file.",
-)
+@options.split_seed
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

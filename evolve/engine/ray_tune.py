@@ -11,12 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Read by Ray when it is imported.
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from evolve.engine.coordinator import Coordinator
+from evolve.engine.resources import Resources
+from evolve.engine.trial import TrialTask, run_trial
+from evolve.store.folder import from_line, to_line
+
+# Read by Ray when it starts and when a search begins. Nothing is sent anywhere, nothing is
+# printed over our progress, and an interrupt is ours to handle.
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -24,18 +33,6 @@ QUIET = {
     "TUNE_MAX_PENDING_TRIALS_PG": "1",
     "TUNE_WARN_THRESHOLD_S": "60",
 }
-os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
-
-import ray  # noqa: E402  (after its environment)
-from ray import tune  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
-
-from evolve.engine.coordinator import Coordinator  # noqa: E402
-from evolve.engine.resources import Resources  # noqa: E402
-from evolve.engine.trial import TrialTask, run_trial  # noqa: E402
-from evolve.store.folder import from_line, to_line  # noqa: E402
-
-logger = logging.getLogger(__name__)
 
 
 class EpochSteps(tune.Trainable):
@@ -136,6 +133,7 @@ class StoreSearcher(Searcher):
 @contextmanager
 def local_ray(resources: Resources) -> Iterator[None]:
     """A Ray of this process's own, gone at the end."""
+    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     ray.init(
         num_cpus=max(resources.cpus, resources.workers),
         num_gpus=resources.gpus,

@@ -1,0 +1,44 @@
+"""Options that several verbs share, told in the same words everywhere."""
+
+from pathlib import Path
+
+import click
+
+data = click.option(
+    "--data",
+    default=None,
+    help="Folder or annotations file in COCO format [default: the embedded digits].",
+)
+split_seed = click.option(
+    "--split-seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the split of a single annotations file.",
+)
+weights = click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="best.pt or last.pt of a training.",
+)
+overrides = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key of the training configuration; may be repeated.",
+)
+workers = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Trials at once [default: one per GPU, or per core without one].",
+)
+gpus_per_trial = click.option(
+    "--gpus-per-trial",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Below 1 trials share a GPU.",
+)
