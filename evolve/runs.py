@@ -24,6 +24,7 @@ from evolve.store.manifest import (
 )
 from evolve.store.read import read_manifest, storage_url
 from evolve.store.study import open_storage, open_study
+from evolve.train_one import check_trainable
 from model.data.coco import Dataset
 
 logger = logging.getLogger(__name__)
@@ -94,11 +95,10 @@ def pick_resources(request: RunRequest) -> Resources:
 
 
 def resolve_space(space: Space, dataset: Dataset) -> Space:
-    """`space` with a base configuration settled for the data; unknown models are refused."""
-    from model.build import zoo
+    """`space` with a base configuration settled for the data, if it can be trained at all."""
     from model.train import resolve
 
-    zoo.get(space.base.model)
+    check_trainable(space.base, dataset)
     return replace(space, base=resolve(space.base, dataset))
 
 

@@ -291,6 +291,15 @@ def test_missing_data_and_model_are_named(work):
     assert not (work / "out").exists()
 
 
+def test_configuration_that_cannot_be_trained_is_refused_before_anything_is_made(work):
+    write_tiny_coco(work / "tiny")
+    arguments = ("--data", "tiny", "--out", "out", "--set", "subdivisions=3")
+    done = run(work, "run", "--space", "smoke.yaml", *arguments)
+    assert done.returncode == 2
+    assert "subdivisions" in done.stderr
+    assert not (work / "out").exists()
+
+
 LR = "optimizer.lr: {type: float, low: 1.0e-3, high: 0.1, scale: log, default: 2.0e-3}"
 
 
