@@ -91,7 +91,10 @@ class RunView:
         per_trial = sum(v.done for v in ended) / len(ended) if ended else running[0].epochs
         finished = sum(self.count(state) for state in ("COMPLETE", "PRUNED", "FAIL"))
         unbegun = max(0, self.trials - finished - len(running))
-        epochs = unbegun * per_trial + sum(max(0.0, per_trial - v.done) for v in running)
+        # one that outlived the usual length will run to its end
+        ends = [per_trial if v.done < per_trial else v.epochs for v in running]
+        rest = sum(end - v.done for end, v in zip(ends, running, strict=True))
+        epochs = unbegun * per_trial + rest
         return epochs * sum(paces) / len(paces) / self.workers
 
 

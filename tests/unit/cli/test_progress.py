@@ -100,3 +100,15 @@ def test_head_lines_tell_the_run_and_hide_terminal_codes():
     lines = describe(manifest)
     assert lines[1] == "data   x?[31m: 5 train, 2 val images, 1 classes"
     assert lines[3] == "note   odd"
+
+
+def test_a_trial_beyond_the_usual_length_is_expected_to_finish():
+    view = RunView(2, 1, "AP")
+    view.on_start(0, {}, 0, 20)
+    view.on_epoch(0, _row(6, 0.1))
+    view.on_end(0, "PRUNED", 0.1, "")
+    view.on_start(1, {}, 0, 20)
+    view.on_epoch(1, _row(10, 0.3))
+    for one in view.views.values():
+        one.epoch_s = 2.0
+    assert view.time_left_s() == pytest.approx(20.0)
