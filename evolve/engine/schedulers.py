@@ -13,7 +13,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 
 from evolve.errors import SpaceError, nearest
 
-DEFAULT_TRIAL = 0
+SPARED = 3  # the trial of the defaults and two more, before a rung can tell anything
 OBJECTIVE = "objective"
 TIME = "epoch"
 
@@ -32,10 +32,11 @@ class TrialRef:
 
 
 class StableScheduler(FIFOScheduler):
-    """A scheduler of Ray's under stable trial names, with the default trial spared.
+    """A scheduler of Ray's under stable trial names, with the first three trials spared.
 
-    The trial of the defaults is what all others are compared with, so it is never stopped; its
-    values count in the rungs all the same.
+    Trial 0, of the defaults, is what all others are compared with, so it is never stopped; nor
+    are the next two, as the best third of one or two values is whatever came first. Their values
+    count in the rungs all the same.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class StableScheduler(FIFOScheduler):
     def goes_on(self, number: int, result: dict[str, Any]) -> bool:
         """Take a result in; whether the trial should continue."""
         decision = self._inner.on_trial_result(None, TrialRef.of(number), result)
-        return bool(decision == TrialScheduler.CONTINUE) or number == DEFAULT_TRIAL
+        return bool(decision == TrialScheduler.CONTINUE) or number < SPARED
 
     def replay(self, results: Iterable[tuple[int, dict[str, Any]]]) -> set[int]:
         """Take stored results in, oldest first; the trials that should have been stopped."""

@@ -45,15 +45,16 @@ def test_decisions_after_a_replay_equal_those_without(cut):
     assert _decide(again, rest, stopped) == whole[cut:]
 
 
-def test_default_trial_is_spared():
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_first_trials_are_spared_and_later_ones_are_not(number):
     scheduler = build_scheduler("asha", 10)
-    for number in (1, 2, 3):
-        scheduler.add(number)
-        assert scheduler.goes_on(number, {"epoch": 3, "objective": 0.5})
-    scheduler.add(0)
-    assert scheduler.goes_on(0, {"epoch": 3, "objective": 0.0})
-    scheduler.add(4)
-    assert not scheduler.goes_on(4, {"epoch": 3, "objective": 0.1})
+    for other in (3, 4, 5):
+        scheduler.add(other)
+        assert scheduler.goes_on(other, {"epoch": 3, "objective": 0.5})
+    scheduler.add(number)
+    assert scheduler.goes_on(number, {"epoch": 3, "objective": 0.0})
+    scheduler.add(6)
+    assert not scheduler.goes_on(6, {"epoch": 3, "objective": 0.1})
 
 
 def test_none_stops_nothing():
@@ -77,8 +78,8 @@ def test_rungs_wait_for_a_meaningful_value_and_leave_the_last_third_alone(epochs
 @pytest.mark.parametrize(("epochs", "stops"), [(20, {6}), (100, {10, 30}), (300, {30, 90})])
 def test_bad_trials_are_stopped_at_rungs_only(epochs, stops):
     scheduler, seen = build_scheduler("asha", epochs), set()
-    values = np.random.default_rng(0).random((40, epochs))
-    for number in range(1, 40):
+    values = np.random.default_rng(0).random((60, epochs))
+    for number in range(3, 60):
         scheduler.add(number)
         for epoch in range(1, epochs):
             objective = float(values[number, epoch])
