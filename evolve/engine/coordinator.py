@@ -16,7 +16,7 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from evolve.engine.schedulers import StableScheduler
+from evolve.engine.schedulers import StableScheduler, decisive
 from evolve.engine.trial import TrialTask
 from evolve.search.genetic import DEFAULT, ORIGIN
 from evolve.seeds import trial_seed
@@ -116,9 +116,7 @@ class Coordinator:
         ]
         rows.sort(key=lambda item: (item[1]["time"], item[0]))
         stopped = self.scheduler.replay(
-            (number, {"epoch": row["epoch"], "objective": row["objective"]})
-            for number, row in rows
-            if math.isfinite(row["objective"])
+            (number, result) for number, row in rows if (result := decisive(row))
         )
         if not self.study.get_trials(deepcopy=False):
             self.study.enqueue_trial(self.space.defaults(), user_attrs={ORIGIN: DEFAULT})
@@ -165,23 +163,20 @@ class Coordinator:
 
     def goes_on(self, number: int, row: dict[str, Any]) -> bool:
         """Ask the scheduler about an epoch; for engines that drive it themselves."""
-        if "failure" in row or row["epoch"] == row["epochs"] or math.isnan(row["objective"]):
-            return True
-        return self.scheduler.goes_on(number, row)
+        result = decisive(row)
+        return not result or self.scheduler.goes_on(number, result)
 
     def finish(self, number: int, row: dict[str, Any] | None, died: str = "") -> None:
         """Close a trial from its last row; `died` says how its process ended, if it did."""
         if died:
-            failure = {"type": "killed", "what": died, "where": "", "mend": "", "log": []}
-            self._tell_failed(number, failure)
+            self._tell_failed(number, _failure("killed", died))
         elif row is not None and "failure" in row:
             self._tell_failed(number, row["failure"])
         elif row is None:
-            failure = {"type": "error", "what": "the trial ended without a word", "log": []}
-            self._tell_failed(number, failure)
+            self._tell_failed(number, _failure("error", "the trial ended without a word"))
         elif math.isnan(row["objective"]):
             what = f"{self.space.objective} cannot be measured: val has no truth for it"
-            self._tell_failed(number, {"type": "data", "what": what, "log": []})
+            self._tell_failed(number, _failure("data", what))
         elif row["epoch"] < row["epochs"]:
             self._tell_pruned(number)
         else:
@@ -257,6 +252,11 @@ class Coordinator:
         head += f"{self.space.objective} {100 * (trial.value or 0):.1f}% on val\n"
         text = head + yaml.safe_dump(config.to_dict(), sort_keys=False)
         write_text_atomically(self.folder.best_config, text)
+
+
+def _failure(kind: str, what: str) -> dict[str, Any]:
+    """A failure that the trial did not tell itself, in the form of `describe_failure`."""
+    return {"type": kind, "what": what, "where": "", "mend": "", "log": []}
 
 
 def _plain(value: float) -> float | None:

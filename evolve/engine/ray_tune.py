@@ -17,6 +17,7 @@ from ray.tune.search import Searcher
 
 from evolve.engine.coordinator import Coordinator
 from evolve.engine.resources import Resources
+from evolve.engine.schedulers import decisive
 from evolve.engine.trial import TrialTask, run_trial
 from evolve.store.folder import from_line, to_line
 
@@ -50,7 +51,7 @@ class EpochSteps(tune.Trainable):
         """Train an epoch; its row, as text because Ray takes dictionaries apart."""
         row = next(self._rows)
         done = "failure" in row or row["epoch"] == row["epochs"]
-        return {"row": to_line(row), "done": done, **_for_scheduler(row)}
+        return {"row": to_line(row), "done": done, **decisive(row)}
 
     def cleanup(self) -> None:
         """Close the trial's files."""
@@ -61,14 +62,6 @@ class EpochSteps(tune.Trainable):
         self._rows.close()
         self.setup(new_config)
         return True
-
-
-def _for_scheduler(row: dict[str, Any]) -> dict[str, Any]:
-    """Time and objective of a row, where there are such; without them Ray's let it pass."""
-    value = row.get("objective", float("nan"))
-    if value != value or row["epoch"] == row["epochs"]:
-        return {}
-    return {"epoch": row["epoch"], "objective": value}
 
 
 class StoreSearcher(Searcher):

@@ -5,6 +5,7 @@ puts the trial's number in the name's place and replays stored results, so decis
 restart are those of an undisturbed run.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,17 @@ from evolve.errors import SpaceError, nearest
 SPARED = 3  # the trial of the defaults and two more, before a rung can tell anything
 OBJECTIVE = "objective"
 TIME = "epoch"
+
+
+def decisive(row: dict[str, Any]) -> dict[str, Any]:
+    """Time and objective of a trial's row; empty where a scheduler has no say.
+
+    That is after the last epoch, and where there is a failure or no value.
+    """
+    value = row.get(OBJECTIVE, math.nan)
+    if not math.isfinite(value) or row[TIME] == row["epochs"]:
+        return {}
+    return {TIME: row[TIME], OBJECTIVE: value}
 
 
 @dataclass(frozen=True)

@@ -141,3 +141,16 @@ def test_best_configuration_is_written_and_can_be_loaded(tmp_path):
     marked = undotted(read_marked(coordinator.folder.best_config))
     config = validate(marked, TrainConfig, SpaceError)
     assert config.optimizer.lr == coordinator.study.best_params["optimizer.lr"]
+
+
+def test_trial_killed_between_its_last_epoch_and_its_end_is_complete(tmp_path):
+    space = make_space(tmp_path, "asha", epochs=1)  # the only rung is the last epoch
+    coordinator = make_coordinator(tmp_path / "run", space, trials=6)
+    while (task := coordinator.next_task()) is not None:
+        for row in run_trial(task):
+            coordinator.record(task.number, row)
+        if task.number < 3:
+            coordinator.finish(task.number, row)
+    again = make_coordinator(tmp_path / "run", space, trials=6)
+    run_inline(again)
+    assert [t.state for t in again.study.get_trials()] == [TrialState.COMPLETE] * 6
