@@ -10,6 +10,7 @@ from evolve.data_source import DataSource, resolve_data
 from evolve.engine.coordinator import Coordinator, Listener, Settings
 from evolve.engine.resources import Resources
 from evolve.engine.schedulers import build_scheduler
+from evolve.engine.trainers import shared_data
 from evolve.errors import EvolveError, StoreError
 from evolve.search.factory import build_sampler
 from evolve.space import Space
@@ -149,9 +150,8 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
     """
     space, data = request.space, {"path": request.data.argument, "name": request.data.name}
     if request.trainer == "detector":
-        from model.data.coco import load_dataset
-
-        dataset = load_dataset(request.data.path, seed=request.seed)
+        # the reader of the trainer, so that trials of this process read the set no second time
+        dataset = shared_data(request.data.path, request.seed)
         space, data = resolve_space(space, dataset), describe_data(request.data, dataset)
     request = replace(request, space=space)
     resources = pick_resources(request)
@@ -242,7 +242,7 @@ def _run(
             Settings(
                 trials=manifest["trials"],
                 seed=request.seed,
-                data=request.data.path.absolute(),
+                data=request.data.path,
                 trainer=request.trainer,
                 threads=resources.threads,
             ),
@@ -260,9 +260,7 @@ def _drive(coordinator: Coordinator, engine: EngineName, resources: Resources) -
         from evolve.engine.inline import run_inline
 
         run_inline(coordinator)
-    elif engine == "ray":
+    else:
         from evolve.engine.ray_tune import run_on_ray
 
         run_on_ray(coordinator, resources)
-    else:
-        raise StoreError(f"unknown engine '{engine}'", "engine", "ray or inline")

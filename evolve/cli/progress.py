@@ -45,6 +45,10 @@ class RunView:
         self.best_before = math.nan
         self.started = time.monotonic()
 
+    def on_begin(self, manifest: dict[str, Any]) -> None:
+        """Take what the run agreed on: a folder may hold more trials than were asked for now."""
+        self.trials, self.workers = manifest["trials"], manifest["workers"]
+
     def remember(self, state: str, value: float) -> None:
         """Note a trial that ended in an earlier session."""
         self.before[state] = self.before.get(state, 0) + 1
@@ -184,6 +188,7 @@ class PlainWatcher:
 
     def on_begin(self, manifest: dict[str, Any]) -> None:
         """Say what is run on what."""
+        self.view.on_begin(manifest)
         for line in describe(manifest):
             self._say(line)
 
@@ -233,6 +238,7 @@ class LiveWatcher:
 
     def on_begin(self, manifest: dict[str, Any]) -> None:
         """Say above the table what is run on what."""
+        self.view.on_begin(manifest)
         for line in describe(manifest):
             self._live.console.print(line, markup=False, highlight=False)
 

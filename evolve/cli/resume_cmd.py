@@ -35,10 +35,9 @@ def command(
 
     Finished trials stay as they are; interrupted ones go on from their last checkpoint.
     """
-    from evolve.cli.progress import RunView
     from evolve.cli.running import watch
     from evolve.data_source import resolve_data
-    from evolve.runs import pick_resources, start_run, stored_request
+    from evolve.runs import stored_request
 
     request = stored_request(
         run,
@@ -48,6 +47,4 @@ def command(
         workers=workers,
         gpus_per_trial=gpus_per_trial,
     )
-    space = request.space
-    view = RunView(space.trials, pick_resources(request).workers, space.objective)
-    return watch(run, view, quiet=obj["quiet"], work=lambda watcher: start_run(request, watcher))
+    return watch(request, quiet=obj["quiet"])

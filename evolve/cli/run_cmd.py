@@ -80,10 +80,9 @@ def command(
     evolve run --space ga.yaml --data mydata --model yolov4-nano --trials 30
     evolve run --space ga.yaml --set epochs=20 --set image_size=256
     """  # noqa: D301
-    from evolve.cli.progress import RunView
     from evolve.cli.running import watch
     from evolve.data_source import resolve_data
-    from evolve.runs import RunRequest, pick_resources, start_run
+    from evolve.runs import RunRequest
     from evolve.space import apply_overrides, find_space_file, load_space
 
     space = load_space(find_space_file(space_name))
@@ -103,7 +102,4 @@ def command(
         trainer=trainer,
         command=" ".join(["evolve", *sys.argv[1:]]),
     )
-    view = RunView(space.trials, pick_resources(request).workers, space.objective)
-    return watch(
-        request.out, view, quiet=obj["quiet"], work=lambda watcher: start_run(request, watcher)
-    )
+    return watch(request, quiet=obj["quiet"])

@@ -2,7 +2,7 @@
 
 import shlex
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,8 +10,7 @@ import click
 
 from evolve.cli.main import FAILED, Interrupted
 from evolve.cli.progress import RunView, build_watcher
-from evolve.engine.coordinator import Listener
-from evolve.runs import shown_path
+from evolve.runs import RunRequest, shown_path, start_run
 from evolve.store.folder import RunFolder
 
 
@@ -34,12 +33,13 @@ def interruptible(out: Path) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def watch(out: Path, view: RunView, *, quiet: bool, work: Callable[[Listener], RunFolder]) -> int:
-    """Do `work` under a watcher, write the report, say what was found; the exit code."""
-    with interruptible(out):
-        _remember_earlier(out, view)
+def watch(request: RunRequest, *, quiet: bool) -> int:
+    """Begin or continue a run under a watcher, report, say what was found; the exit code."""
+    view = RunView(request.space.trials, request.workers or 1, request.space.objective)
+    with interruptible(request.out):
+        _remember_earlier(request.out, view)
         with build_watcher(view, quiet=quiet) as watcher:
-            folder = work(watcher)
+            folder = start_run(request, watcher)
         return conclude(folder.path)
 
 

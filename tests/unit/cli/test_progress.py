@@ -112,3 +112,9 @@ def test_a_trial_beyond_the_usual_length_is_expected_to_finish():
     for one in view.views.values():
         one.epoch_s = 2.0
     assert view.time_left_s() == pytest.approx(20.0)
+
+
+def test_view_follows_the_trials_and_workers_that_the_run_agreed_on():
+    view = RunView(3, 1, "AP")
+    view.on_begin({"trials": 9, "workers": 4})
+    assert (view.trials, view.workers) == (9, 4)
