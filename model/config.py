@@ -50,7 +50,15 @@ class ScheduleConfig(Section):
 class LossConfig(Section):
     """Loss and assignment of a YOLOv4 detector (darknet's `[yolo]` keys)."""
 
-    box: Literal["iou", "giou", "diou", "ciou"] = Field("ciou", description="box loss")
+    box: Literal["mse", "smooth-l1", "iou", "iou-log", "giou", "diou", "ciou"] = Field(
+        "ciou", description="box loss; iou-log is -ln(IoU), the others of the family 1 - overlap"
+    )
+    gradient: Literal["autograd", "darknet"] = Field(
+        "autograd", description="of the IoU family; darknet's is much larger (iou_normalizer 0.07)"
+    )
+    max_delta: NonNegative = Field(
+        0.0, description="bound on each of a box's four darknet gradients; 0: none; yolov4.cfg 5"
+    )
     iou_threshold: Fraction = Field(
         0.213, description="further anchors with a wh-IoU above this are positive; 1 = best only"
     )
@@ -62,6 +70,16 @@ class LossConfig(Section):
     obj_normalizer: NonNegative = Field(1.0, description="weight of the objectness loss")
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
         0.0, description="eps of the class targets: y(1 - eps) + eps/2"
+    )
+    focal: bool = Field(False, description="focal class loss, alpha 0.5, gamma 2")
+    objectness_smooth: bool = Field(
+        False, description="objectness learns the IoU with the truth instead of 1 (darknet's key)"
+    )
+    class_counters: bool = Field(
+        False, description="weigh classes by their rarity (darknet's counters_per_class)"
+    )
+    uc_normalizer: NonNegative = Field(
+        1.0, description="weight of the variances of a Gaussian head"
     )
 
 
@@ -91,10 +109,78 @@ class EmaConfig(Section):
 class NmsConfig(Section):
     """Non-maximum suppression at evaluation."""
 
-    kind: Literal["greedy", "diou"] = Field("greedy", description="criterion of suppression")
+    kind: Literal["greedy", "diou", "darknet-greedy", "soft"] = Field(
+        "greedy", description="criterion of suppression"
+    )
+    beta: Positive = Field(
+        0.6, description="diou: exponent of the distance; 1 is the paper's, 0.6 darknet's"
+    )
+    sigma: Positive = Field(0.5, description="soft: width of the Gaussian decay")
     iou_threshold: Fraction = Field(0.6, description="overlap above which a box is suppressed")
     score_threshold: Fraction = Field(0.001, description="lowest score that is kept")
     max_detections: Annotated[int, Field(ge=1)] = Field(100, description="kept per image")
+
+
+Activation = Literal[
+    "relu", "leaky", "relu6", "prelu", "selu", "swish", "hard-swish", "mish", "hard-mish", "tlu"
+]
+
+
+class BackboneConfig(Section):
+    """Changes to the backbone of the named model."""
+
+    activation: Activation | Literal["auto"] = Field("auto", description="auto: the model's own")
+    residual: Literal["plain", "relu", "softmax"] = Field(
+        "plain", description="residual sums with learned weights so normalised (MiWRC)"
+    )
+    attention: Literal["none", "sam", "cbam", "se"] = Field(
+        "none", description="attention at the end of every residual branch"
+    )
+
+
+class NeckConfig(Section):
+    """Changes to the neck of the named model; `auto` leaves what the model has."""
+
+    activation: Activation | Literal["auto"] = Field("auto", description="of neck and head")
+    pooling: Literal["auto", "none", "spp"] = Field("auto", description="block on the coarsest map")
+    fusion: Literal["auto", "fpn", "pan-add", "pan", "bifpn"] = Field(
+        "auto", description="paths between the scales; pan joins by concatenation as YOLOv4 does"
+    )
+    fusion_weights: Literal["none", "relu", "softmax"] = Field(
+        "none", description="learned weights of the sums of pan-add or bifpn (MiWRC)"
+    )
+    attention: Literal["none", "sam", "cbam", "se"] = Field(
+        "none", description="attention on the three outputs; sam is point-wise, cbam the original"
+    )
+    asff: bool = Field(False, description="adaptively spatial feature fusion before the head")
+
+
+class HeadConfig(Section):
+    """Changes to the head of the named model."""
+
+    box: Literal["point", "gaussian"] = Field(
+        "point", description="gaussian: every coordinate has a variance that lowers the score"
+    )
+    rfb: Literal["none", "rfb", "rfbn"] = Field(
+        "none", description="receptive field block before each prediction; rfbn: with BN"
+    )
+
+
+class DropConfig(Section):
+    """Random removal while training, on the outputs of the last two backbone stages."""
+
+    kind: Literal["none", "dropout", "spatial", "dropblock", "dropblock-darknet", "path"] = Field(
+        "none", description="path drops whole residual branches, in all stages"
+    )
+    probability: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.1, description="share that is dropped"
+    )
+    block: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        0.2, description="side of a DropBlock, as a fraction of the map's"
+    )
+    ramp: Fraction = Field(
+        0.85, description="fraction of the training over which DropBlock grows to its full extent"
+    )
 
 
 class DataConfig(Section):
@@ -125,13 +211,22 @@ class TrainConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where processor or GPU gains from it"
     )
-    anchors: Literal["yolov4", "optimised"] = Field(
-        "yolov4", description="the nine of yolov4.cfg, or k-means on the training boxes"
+    anchors: Literal["auto", "yolov3", "yolov4", "optimised"] = Field(
+        "auto", description="auto: the model's own; optimised: k-means on the training boxes"
     )
-    scale_xy: bool = Field(True, description="scaled sigmoid 1.2, 1.1, 1.05 of the box centre")
+    scale_xy: bool = Field(
+        True, description="the model's scaled sigmoid of box centres; yolov4 1.2, 1.1, 1.05"
+    )
+    norm: Literal["bn", "cmbn", "cbn", "frn"] = Field(
+        "bn", description="normalisation; cmbn gathers over the mini-batches of one update"
+    )
     bn_momentum: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
         0.1, description="weight of a new batch in BN's rolling statistics; darknet 0.01"
     )
+    backbone: BackboneConfig = BackboneConfig()
+    neck: NeckConfig = NeckConfig()
+    head: HeadConfig = HeadConfig()
+    drop: DropConfig = DropConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     loss: LossConfig = LossConfig()
