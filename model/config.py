@@ -142,7 +142,9 @@ class NeckConfig(Section):
     """Changes to the neck of the named model; `auto` leaves what the model has."""
 
     activation: Activation | Literal["auto"] = Field("auto", description="of neck and head")
-    pooling: Literal["auto", "none", "spp"] = Field("auto", description="block on the coarsest map")
+    pooling: Literal["auto", "none", "spp"] = Field(
+        "auto", description="block on the coarsest map"
+    )
     fusion: Literal["auto", "fpn", "pan-add", "pan", "bifpn"] = Field(
         "auto", description="paths between the scales; pan joins by concatenation as YOLOv4 does"
     )
