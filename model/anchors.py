@@ -12,6 +12,18 @@ YOLOV4_ANCHORS_WH_PX: tuple[tuple[float, float], ...] = (
     (142, 110), (192, 243), (459, 401),
 )  # fmt: skip
 
+# yolov3.cfg, for the rows of the paper without "OA".
+YOLOV3_ANCHORS_WH_PX: tuple[tuple[float, float], ...] = (
+    (10, 13), (16, 30), (33, 23),
+    (30, 61), (62, 45), (59, 119),
+    (116, 90), (156, 198), (373, 326),
+)  # fmt: skip
+
+# yolov4-tiny.cfg: strides 16 and 32 have the masks 1,2,3 and 3,4,5.
+YOLOV4_TINY_ANCHORS_WH_PX: tuple[tuple[float, float], ...] = (
+    (10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319),
+)  # fmt: skip
+
 RESTARTS = 10
 MAX_ROUNDS = 1000
 

@@ -1,28 +1,42 @@
-"""From a name in the zoo to a network."""
+"""From a name in the zoo and its options to a network."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from model.backbones.csp_darknet import CspDarknet53
-from model.blocks.conv import initialise
+from model.blocks.attention import attentions
+from model.blocks.conv import ConvBlock, Residual, initialise, scaled_width
+from model.blocks.drops import build_drop
+from model.blocks.weighted import WeightedSum
+from model.config import (
+    BackboneConfig,
+    DropConfig,
+    HeadConfig,
+    NeckConfig,
+    Section,
+    TrainConfig,
+)
 from model.errors import ConfigurationError
+from model.geometry import Geometry
 from model.heads.yolo import YoloHead
-from model.necks.spp_pan import SppPan
-from model.registry import Registry
+from model.necks.asff import Asff
+from model.zoo import CLASSIFIERS, FAMILIES, Size, classifiers, zoo
 
 STRIDES = (8, 16, 32)
+ASFF_INNER = (256, 256, 512)
+ASFF_COMPRESS = 16
 
-zoo: Registry[Callable[..., "Detector"]] = Registry("model")
+Chosen = TypeVar("Chosen", bound=Section)
 
 
 class Detector(nn.Module):
     """Backbone, neck and head in a row.
 
     ``forward(images)`` takes RGB images (B, 3, H, W) in [0, 1], H and W multiples of 32, and
-    gives the three raw maps for strides 8, 16, 32 in darknet's channel order.
+    gives one raw map for each stride of `geometry`, finest first, in darknet's channel order.
     """
 
     def __init__(self, backbone: nn.Module, neck: nn.Module, head: YoloHead) -> None:
@@ -36,43 +50,53 @@ class Detector(nn.Module):
         """Classes that the head tells apart."""
         return self.head.num_classes
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Raw maps (B, 3 (5 + classes), H / stride, W / stride) for strides 8, 16, 32."""
+    @property
+    def geometry(self) -> Geometry:
+        """How the raw maps are to be read."""
+        return self.head.geometry
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Raw maps (B, 3 (5 + classes), H / stride, W / stride), for strides 8, 16, 32."""
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
             raise ConfigurationError(
                 f"the input is {width}x{height} pixels, not multiples of 32",
                 mend="resize the images; the network halves them five times",
             )
-        return self.head(self.neck(self.backbone(images)))
+        maps: tuple[Tensor, ...] = self.head(self.neck(self.backbone(images)))
+        return maps
 
 
-@dataclass(frozen=True)
-class Size:
-    """Width and depth multipliers of a family member."""
+class Classifier(nn.Module):
+    """A backbone, its last map averaged, and a linear layer (a 1x1 convolution, as darknet's).
 
-    width: float
-    depth: float
+    ``forward(images)`` gives logits (B, classes).
+    """
 
+    def __init__(self, backbone: nn.Module, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.predict = nn.Conv2d(channels, num_classes, 1)
 
-YOLOV4_SIZES = {
-    "yolov4": Size(1.0, 1.0),
-    "yolov4-small": Size(0.5, 0.33),
-    "yolov4-nano": Size(0.25, 0.33),
-}
-
-
-def _build_yolov4(size: Size, num_classes: int) -> Detector:
-    backbone = CspDarknet53(size.width, size.depth, activation="mish")
-    neck = SppPan(backbone.channels, size.width, size.depth, activation="leaky")
-    return Detector(backbone, neck, YoloHead(neck.channels, num_classes, activation="leaky"))
+    def forward(self, images: Tensor) -> Tensor:
+        """Map RGB images (B, 3, H, W) in [0, 1] to logits (B, classes)."""
+        logits: Tensor = self.predict(self.pool(self.backbone(images)[-1]))
+        return logits.flatten(1)
 
 
-for _name, _size in YOLOV4_SIZES.items():
-    zoo.register(_name)(partial(_build_yolov4, _size))
-
-
-def build_detector(name: str, num_classes: int = 80, *, bn_momentum: float = 0.01) -> Detector:
+def build_detector(
+    name: str,
+    num_classes: int = 80,
+    *,
+    backbone: BackboneConfig | Mapping[str, Any] | None = None,
+    neck: NeckConfig | Mapping[str, Any] | None = None,
+    head: HeadConfig | Mapping[str, Any] | None = None,
+    drop: DropConfig | Mapping[str, Any] | None = None,
+    norm: str = "bn",
+    scale_xy: bool = True,
+    bn_momentum: float = 0.01,
+) -> Detector:
     """Build a freshly initialised network; draws from torch's global generator.
 
     Parameters
@@ -81,23 +105,214 @@ def build_detector(name: str, num_classes: int = 80, *, bn_momentum: float = 0.0
         A name in the zoo, for example ``yolov4`` or ``yolov4-nano``.
     num_classes : int
         At least 1.
+    backbone, neck, head, drop : section of the configuration or mapping, optional
+        What differs from the named model, for example ``neck={"attention": "sam"}``.
+    norm : str
+        bn, cmbn, cbn or frn.
+    scale_xy : bool
+        False takes the plain sigmoid for box centres ("S" off).
     bn_momentum : float
         Weight of a new batch in the rolling statistics; 0.01 is darknet's.
 
     Raises
     ------
     ConfigurationError
-        If the name is unknown (the nearest is named) or there are no classes.
+        If the name is unknown (the nearest is named), there are no classes, or options
+        exclude each other.
     """
+    backbone_options = _section(BackboneConfig, backbone, "backbone")
+    neck_options = _section(NeckConfig, neck, "neck")
+    head_options = _section(HeadConfig, head, "head")
+    drop_options = _section(DropConfig, drop, "drop")
     if num_classes < 1:
         raise ConfigurationError(f"a detector needs at least one class, not {num_classes}")
-    detector = zoo.get(name)(num_classes)
+    if name in classifiers:
+        raise ConfigurationError(
+            f"'{name}' is a classifier", mend="take a detector; known: " + ", ".join(zoo)
+        )
+    entry = zoo.get(name)
+    family, size = FAMILIES[entry.family], entry.size
+    first = _activation(backbone_options.activation, family.activation, norm)
+    second = _activation(neck_options.activation, family.neck_activation, norm)
+    geometry = _geometry(family.geometry, head_options, scale_xy, name)
+    body = family.backbone(width=size.width, depth=size.depth, activation=first)
+    paths = family.neck(body.channels, size.width, size.depth, second, options=neck_options)
+    channels = paths.channels
+    hidden = [family.hidden * c for c in channels] if family.hidden else None
+    if neck_options.asff:
+        paths, channels = _with_asff(paths, size, second, head_options, name)
+    detector = Detector(
+        body,
+        paths,
+        YoloHead(
+            channels, num_classes, geometry, second, hidden=hidden, rfb=head_options.rfb
+        ),
+    )
+    _change_residuals(body, backbone_options)
+    _insert_drops(body, drop_options)
+    _change_norms(detector, norm)
     initialise(detector)
     detector.head.start_from_prior()
-    for layer in detector.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = bn_momentum
+    _set_momentum(detector, bn_momentum)
     return detector
+
+
+def build_from_config(config: TrainConfig, num_classes: int) -> Detector:
+    """Build the network that a training configuration describes; see `build_detector`."""
+    return build_detector(
+        config.model,
+        num_classes,
+        backbone=config.backbone,
+        neck=config.neck,
+        head=config.head,
+        drop=config.drop,
+        norm=config.norm,
+        scale_xy=config.scale_xy,
+        bn_momentum=config.bn_momentum,
+    )
+
+
+def build_classifier(
+    name: str,
+    num_classes: int = 1000,
+    *,
+    backbone: BackboneConfig | Mapping[str, Any] | None = None,
+    drop: DropConfig | Mapping[str, Any] | None = None,
+    norm: str = "bn",
+    bn_momentum: float = 0.01,
+) -> Classifier:
+    """Build a freshly initialised classifier, ``csdarknet53`` or ``csresnext50``.
+
+    Options and errors are those of `build_detector`. The paper's csdarknet53 with leaky
+    activations is the default; ``backbone={"activation": "mish"}`` gives YOLOv4's backbone.
+    """
+    options = _section(BackboneConfig, backbone, "backbone")
+    drops = _section(DropConfig, drop, "drop")
+    if num_classes < 1:
+        raise ConfigurationError(f"a classifier needs at least one class, not {num_classes}")
+    entry = classifiers.get(name)
+    activation = _activation(options.activation, "leaky", norm)
+    body = CLASSIFIERS[entry.family](
+        width=entry.size.width, depth=entry.size.depth, activation=activation
+    )
+    classifier = Classifier(body, body.channels[-1], num_classes)
+    _change_residuals(body, options)
+    _insert_drops(body, drops)
+    _change_norms(classifier, norm)
+    initialise(classifier)
+    _set_momentum(classifier, bn_momentum)
+    return classifier
+
+
+def _section(kind: type[Chosen], given: Chosen | Mapping[str, Any] | None, name: str) -> Chosen:
+    if isinstance(given, kind):
+        return given
+    try:
+        return kind.model_validate(dict(given or {}))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        path = ".".join([name, *(str(part) for part in fault["loc"])])
+        raise ConfigurationError(
+            f"{fault['msg']}, not {fault['input']!r}", path, f"known: {', '.join(kind.model_fields)}"
+        ) from None
+
+
+def _activation(chosen: str, own: str, norm: str) -> str:
+    """FRN's own activation is the thresholded one, unless another is asked for."""
+    if chosen != "auto":
+        return chosen
+    return "tlu" if norm == "frn" else own
+
+
+def _geometry(own: Geometry, head: HeadConfig, scale_xy: bool, name: str) -> Geometry:
+    if head.box == "gaussian":
+        if own.new_coords:
+            raise ConfigurationError(
+                f"{name} passes its maps through a logistic (new_coords), "
+                "for which no Gaussian head is defined",
+                "head.box",
+                "take yolov4, yolov3-spp, yolov4-tiny or csresnext50-panet-spp",
+            )
+        own = replace(own, gaussian=True)
+    return own if scale_xy else own.without_scaling()
+
+
+def _with_asff(
+    neck: nn.Module, size: Size, activation: str, head: HeadConfig, name: str
+) -> tuple[nn.Module, tuple[int, ...]]:
+    """Neck followed by adaptive fusion; weights are computed on fewer channels with RFB."""
+    channels = neck.channels
+    assert isinstance(channels, tuple)
+    if len(channels) != 3:
+        raise ConfigurationError(
+            f"{name} has {len(channels)} scales, ASFF fuses three",
+            "neck.asff",
+            "take yolov4-tiny-3l or a larger model",
+        )
+    inner = tuple(scaled_width(c, size.width) for c in ASFF_INNER)
+    compress = ASFF_COMPRESS if head.rfb == "none" else ASFF_COMPRESS // 2
+    fused = Asff(channels, inner, activation, "bn", compress)
+    return nn.Sequential(neck, fused), inner
+
+
+def _change_residuals(backbone: nn.Module, options: BackboneConfig) -> None:
+    """Learned weights and attention in the residual units."""
+    units = [m for m in backbone.modules() if isinstance(m, Residual)]
+    changed = options.residual != "plain" or options.attention != "none"
+    if changed and not units:
+        raise ConfigurationError(
+            "this backbone has no residual units to change",
+            "backbone.residual" if options.residual != "plain" else "backbone.attention",
+            "leave it out for the tiny models",
+        )
+    for unit in units:
+        if options.attention != "none":
+            unit.branch.append(attentions.get(options.attention)(unit.channels))
+        if options.residual != "plain" and _keeps_channels(unit):
+            unit.add = WeightedSum(2, options.residual, None)
+
+
+def _keeps_channels(unit: Residual) -> bool:
+    """Whether both sides of the sum are equally wide; the first of CSPResNeXt50 is not."""
+    entry = unit.branch[0]
+    return isinstance(entry, ConvBlock) and entry.conv.in_channels == unit.channels
+
+
+def _insert_drops(backbone: nn.Module, options: DropConfig) -> None:
+    if options.kind == "none":
+        return
+    if options.kind == "path":
+        units = [m for m in backbone.modules() if isinstance(m, Residual)]
+        if not units:
+            raise ConfigurationError(
+                "this backbone has no residual branches to drop",
+                "drop.kind",
+                "take another kind for the tiny models",
+            )
+        for depth, unit in enumerate(units, 1):  # linear decay rule, arXiv:1603.09382 eq. 4
+            share = options.probability * depth / len(units)
+            unit.path = build_drop("path", share, options.block, options.ramp)
+        return
+    drops = backbone.drops
+    assert isinstance(drops, nn.ModuleList)
+    for place in (len(drops) - 2, len(drops) - 1):
+        drops[place] = build_drop(
+            options.kind, options.probability, options.block, options.ramp
+        )
+
+
+def _change_norms(network: nn.Module, norm: str) -> None:
+    if norm == "bn":
+        return
+    for block in network.modules():
+        if isinstance(block, ConvBlock) and not isinstance(block.norm, nn.Identity):
+            block.set_norm(norm)
+
+
+def _set_momentum(network: nn.Module, momentum: float) -> None:
+    for layer in network.modules():
+        if hasattr(layer, "momentum"):
+            layer.momentum = momentum
 
 
 def count_learnable(module: nn.Module) -> int:

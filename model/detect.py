@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor
 
-from model.build import Detector, build_detector
+from model.build import Detector, build_from_config
 from model.checkpoint import load_checkpoint
 from model.config import TrainConfig
 from model.data._headers import header_size_wh
@@ -53,7 +53,7 @@ class LoadedDetector:
     network : Detector
         In evaluation mode, on `device`.
     classes : tuple of str
-    anchors_wh : Tensor, shape (9, 2)
+    anchors_wh : Tensor, shape (A, 2)
         Relative to the network's input; on `device`.
     config : TrainConfig
         Of its training; `image_size` is a number.
@@ -130,10 +130,11 @@ def load_detector(path: Path, device: str | torch.device | None = None) -> Loade
     path, device = Path(path), pick_device(device)
     state = load_checkpoint(path, device)
     config, classes = _read_config(state, path), _read_classes(state, path)
+    network = _read_network(state, config, len(classes), path)
     return LoadedDetector(
-        _read_network(state, config, len(classes), path).to(device).eval(),
+        network.to(device).eval(),
         classes,
-        _read_anchors(state, path).to(device),
+        _read_anchors(state, len(network.geometry.anchors_wh_px), path).to(device),
         config,
         device,
         int(state.get("epoch", 0)),
@@ -176,13 +177,12 @@ def _read_classes(state: dict[str, Any], path: Path) -> tuple[str, ...]:
     return classes
 
 
-def _read_anchors(state: dict[str, Any], path: Path) -> Tensor:
+def _read_anchors(state: dict[str, Any], count: int, path: Path) -> Tensor:
     anchors: Tensor = _get(state, "anchors_wh", Tensor, path)
-    good = anchors.shape == (9, 2) and bool(torch.isfinite(anchors).all() and (anchors > 0).all())
-    if not good:
-        raise CheckpointError(
-            f"its anchors are not nine positive sizes (shape {tuple(anchors.shape)})", str(path)
-        )
+    fits = anchors.shape == (count, 2)
+    if not (fits and bool(torch.isfinite(anchors).all() and (anchors > 0).all())):
+        shape = tuple(anchors.shape)
+        raise CheckpointError(f"its anchors are not {count} positive sizes ({shape})", str(path))
     return anchors.float()
 
 
@@ -192,7 +192,7 @@ def _read_network(
     weights = _get(state, "weights", dict, path)
     with torch.random.fork_rng(devices=[]):  # a fresh network draws random weights
         try:
-            network = build_detector(config.model, classes, bn_momentum=config.bn_momentum)
+            network = build_from_config(config, classes)
         except ConfigurationError as error:
             raise CheckpointError(error.what, str(path), error.mend) from error
     own = network.state_dict()

@@ -2,12 +2,15 @@
 
 import copy
 from collections.abc import Iterator
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+Network = TypeVar("Network", bound=nn.Module)
 
-class Ema:
+
+class Ema(Generic[Network]):
     """A shadow of a network that follows it slowly.
 
     Parameters
@@ -19,7 +22,7 @@ class Ema:
         start is soon forgotten (TensorFlow's ExponentialMovingAverage with `num_updates`).
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: Network, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         self.decay = decay
         self.updates = 0

@@ -2,10 +2,11 @@
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from model.build import Detector
 from model.config import NmsConfig
-from model.decode import SCALE_XY, decode
+from model.decode import decode
 from model.nms import Detections, suppress
 
 FARTHEST = 1e4  # images; an untrained net's exp() overflows, and inf has no overlap
@@ -22,27 +23,25 @@ def as_input(images: np.ndarray, device: torch.device) -> Tensor:
 
 @torch.inference_mode()
 def predict(
-    network: nn.Module,
+    network: Detector,
     images: Tensor,
     anchors_wh: Tensor,
     nms: NmsConfig,
     *,
-    scale_xy: bool = True,
     autocast: bool = False,
 ) -> list[Detections]:
     """Detections of a batch, in units of the network input (0..1).
 
     Parameters
     ----------
-    network : nn.Module
+    network : Detector
         In evaluation mode.
     images : Tensor, shape (B, 3, H, W), in [0, 1]
-    anchors_wh : Tensor, shape (9, 2), relative to the input
+    anchors_wh : Tensor, shape (A, 2), relative to the input
     """
     with torch.autocast(images.device.type, torch.bfloat16, enabled=autocast):
         maps = network(images)
-    scales = SCALE_XY if scale_xy else (1.0,) * len(SCALE_XY)
-    boxes, scores = decode(maps, anchors_wh, scales)
+    boxes, scores = decode(maps, anchors_wh, network.geometry)
     return suppress(
         boxes.clamp_(-FARTHEST, FARTHEST),
         scores,
@@ -50,4 +49,6 @@ def predict(
         score_threshold=nms.score_threshold,
         max_detections=nms.max_detections,
         kind=nms.kind,
+        beta=nms.beta,
+        sigma=nms.sigma,
     )

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.anchors import YOLOV4_ANCHORS_WH_PX, kmeans_anchors
-from model.build import Detector, build_detector
+from model.anchors import YOLOV3_ANCHORS_WH_PX, YOLOV4_ANCHORS_WH_PX, kmeans_anchors
+from model.blocks.batch_aware import batch_aware
+from model.build import Detector, build_from_config
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.config import TrainConfig
 from model.data.cache import ImageCache
@@ -23,6 +24,7 @@ from model.data.loader import EvalLoader, TrainLoader
 from model.ema import Ema
 from model.errors import CheckpointError, ConfigurationError, Diverged
 from model.evaluate import Evaluation, ImageDetections, evaluate, save_detections
+from model.geometry import Geometry
 from model.losses import Loss, YoloLoss
 from model.predict import as_input, predict
 from model.schedules import lr_multiple
@@ -145,8 +147,8 @@ def resolve(config: TrainConfig, dataset: Dataset) -> TrainConfig:
     return config
 
 
-def dataset_anchors(dataset: Dataset, size_px: int) -> np.ndarray:
-    """Nine anchors (9, 2) in pixels of a square network input, by k-means on training boxes."""
+def dataset_anchors(dataset: Dataset, size_px: int, count: int = 9) -> np.ndarray:
+    """Anchors (count, 2) in pixels of a square network input, by k-means on training boxes."""
     sizes = [
         (r.boxes_xyxy_px[:, 2:] - r.boxes_xyxy_px[:, :2])[~r.crowd]
         * (size_px / r.width, size_px / r.height)
@@ -155,12 +157,38 @@ def dataset_anchors(dataset: Dataset, size_px: int) -> np.ndarray:
     boxes = np.concatenate(sizes)
     if len(boxes) == 0:
         raise ConfigurationError(
-            "the training split has no box to find anchors from", "anchors", "set anchors: yolov4"
+            "the training split has no box to find anchors from", "anchors", "set anchors: auto"
         )
     if len(boxes) > ANCHOR_SAMPLE:
         rng = np.random.default_rng(0)
         boxes = boxes[rng.choice(len(boxes), ANCHOR_SAMPLE, replace=False)]
-    return kmeans_anchors(boxes)
+    return kmeans_anchors(boxes, count)
+
+
+def class_counts(dataset: Dataset) -> Tensor:
+    """Training boxes of each class (K,), int64."""
+    labels = [r.labels[~r.crowd] for r in dataset.splits["train"]]
+    counted = np.bincount(np.concatenate(labels), minlength=len(dataset.classes))
+    return torch.from_numpy(counted)
+
+
+def choose_anchors(
+    config: TrainConfig, geometry: Geometry, dataset: Dataset, size_px: int
+) -> np.ndarray:
+    """Anchors (A, 2) in pixels of a square network input, as the configuration wants them."""
+    own = geometry.anchors_wh_px
+    if config.anchors == "optimised":
+        return dataset_anchors(dataset, size_px, len(own))
+    if config.anchors == "auto":
+        return np.array(own, np.float64)
+    named = {"yolov3": YOLOV3_ANCHORS_WH_PX, "yolov4": YOLOV4_ANCHORS_WH_PX}[config.anchors]
+    if len(named) != len(own):
+        raise ConfigurationError(
+            f"{config.model} has {len(own)} anchors, those of {config.anchors} are {len(named)}",
+            "anchors",
+            "set anchors: auto, or optimised",
+        )
+    return np.array(named, np.float64)
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -214,19 +242,11 @@ class Training:
         self.mini_batch = config.batch_size // config.subdivisions
         self.images_per_epoch = self.mini_batches * self.mini_batch
         self.updates_per_epoch = math.ceil(self.mini_batches / config.subdivisions)
-        anchors_px = (
-            dataset_anchors(self.dataset, self.size)
-            if config.anchors == "optimised"
-            else np.array(YOLOV4_ANCHORS_WH_PX)
-        )
-        self.anchors_wh = torch.tensor(anchors_px / self.size, dtype=torch.float32).to(self.device)
 
     def _build_network(self) -> None:
         config = self.config
         torch.manual_seed(config.seed)
-        network = build_detector(
-            config.model, len(self.dataset.classes), bn_momentum=config.bn_momentum
-        )
+        network = build_from_config(config, len(self.dataset.classes))
         self.network: Detector = network.to(self.device)
         if self.device.type == "cuda":
             # torch's own types leave this argument out
@@ -236,7 +256,16 @@ class Training:
             lr=config.optimizer.lr,
             momentum=config.optimizer.momentum,
         )
-        self.loss = YoloLoss(config.loss, self.anchors_wh, scale_xy=config.scale_xy)
+        self.informed = tuple(batch_aware(self.network))
+        anchors_px = choose_anchors(config, network.geometry, self.dataset, self.size)
+        self.anchors_wh = torch.tensor(anchors_px / self.size, dtype=torch.float32).to(self.device)
+        self.loss = YoloLoss(
+            config.loss,
+            network.geometry,
+            self.anchors_wh,
+            len(self.dataset.classes),
+            class_counts=class_counts(self.dataset).to(self.device),
+        )
         self.ema = Ema(self.network, config.ema.decay)
 
     def train_epoch(self) -> dict[str, float]:
@@ -245,6 +274,8 @@ class Training:
         sums = np.zeros(3)
         subdivisions = self.config.subdivisions
         for index, batch in enumerate(self.train_loader.epoch(self.epoch)):
+            if index % subdivisions == 0:
+                self._begin_batch(index // subdivisions)
             images = as_input(batch.images, self.device)
             targets = torch.from_numpy(batch.targets).to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
@@ -264,6 +295,11 @@ class Training:
             "loss_cls": float(classes),
             "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
+
+    def _begin_batch(self, update: int) -> None:
+        done = self.epoch * self.updates_per_epoch + update
+        for module in self.informed:
+            module.begin_batch(done / (self.config.epochs * self.updates_per_epoch))
 
     def _checked(self, loss: Loss, index: int) -> np.ndarray:
         """The three parts as numbers; Diverged if they are beyond repair."""
@@ -382,7 +418,7 @@ class Training:
 
 
 def detect_split(
-    network: nn.Module,
+    network: Detector,
     loader: EvalLoader,
     anchors_wh: Tensor,
     config: TrainConfig,
@@ -397,7 +433,6 @@ def detect_split(
             as_input(batch.images, device),
             anchors_wh,
             config.nms,
-            scale_xy=config.scale_xy,
             autocast=autocast,
         )
         for index, (record, one) in enumerate(zip(batch.records, found, strict=True)):

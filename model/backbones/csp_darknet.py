@@ -1,12 +1,41 @@
-"""CSPDarknet53, the backbone of YOLOv4 (arXiv:2004.10934 sec. 3.4; darknet cfg/yolov4.cfg)."""
+"""CSPDarknet53 and its kin (arXiv:1911.11929; arXiv:2004.10934 sec. 3.4; darknet's cfg files)."""
 
-import torch
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
-from model.blocks.conv import ConvBlock, Residual, scaled_depth, scaled_width
+from model.blocks.conv import Concat, ConvBlock, darknet_residual, scaled_depth, scaled_width
 
-STAGE_CHANNELS = (64, 128, 256, 512, 1024)
-STAGE_RESIDUALS = (1, 2, 8, 8, 4)
+Features = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class CspDarknetPlan:
+    """Channels and residual units of the five stages.
+
+    Attributes
+    ----------
+    stem : int
+        Channels of the first convolution.
+    channels, residuals : tuple of int
+        Of each stage.
+    first_is_csp : bool
+        Whether the first stage has two branches, too; yolov4-csp's is a plain residual one.
+    """
+
+    stem: int
+    channels: tuple[int, ...]
+    residuals: tuple[int, ...]
+    first_is_csp: bool
+
+
+CSP_DARKNET53 = CspDarknetPlan(32, (64, 128, 256, 512, 1024), (1, 2, 8, 8, 4), first_is_csp=True)
+CSP_DARKNET53_PLAIN_START = CspDarknetPlan(
+    32, (64, 128, 256, 512, 1024), (1, 2, 8, 8, 4), first_is_csp=False
+)
+CSP_DARKNET_X = CspDarknetPlan(
+    32, (80, 160, 320, 640, 1280), (1, 3, 10, 10, 5), first_is_csp=False
+)
 
 
 class CspStage(nn.Module):
@@ -33,9 +62,10 @@ class CspStage(nn.Module):
         self.bypass = ConvBlock(c_out, branch, 1, 1, activation)
         self.enter = ConvBlock(c_out, branch, 1, 1, activation)
         self.residuals = nn.Sequential(
-            *(Residual(branch, inner, activation) for _ in range(repeats))
+            *(darknet_residual(branch, inner, activation) for _ in range(repeats))
         )
         self.leave = ConvBlock(branch, branch, 1, 1, activation)
+        self.join = Concat()
         self.fuse = ConvBlock(2 * branch, c_out, 1, 1, activation)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,45 +73,93 @@ class CspStage(nn.Module):
         x = self.down(x)
         bypass = self.bypass(x)
         main = self.leave(self.residuals(self.enter(x)))
-        return self.fuse(torch.cat((main, bypass), dim=1))  # order matters for darknet weights
+        return self.fuse(self.join(main, bypass))  # order matters for darknet weights
 
 
-class CspDarknet53(nn.Module):
-    """Stem and five CSP stages with 1-2-8-8-4 residual units.
+class PlainStage(nn.Sequential):
+    """Down-sampling and residual units, as in Darknet53 (arXiv:1804.02767)."""
 
-    Parameters
-    ----------
-    width, depth : float
-        Multipliers of channels and of residual units; 1 gives the paper's network.
+    def __init__(self, c_in: int, c_out: int, repeats: int, activation: str) -> None:
+        units = (darknet_residual(c_out, c_out // 2, activation) for _ in range(repeats))
+        super().__init__(ConvBlock(c_in, c_out, 3, 2, activation), *units)
+
+
+class StagedBackbone(nn.Module):
+    """A stem and stages, the last three of which give the features.
 
     Attributes
     ----------
     channels : tuple of int
         Channels of the maps at strides 8, 16 and 32.
+    drops : ModuleList
+        What is done to the output of each stage; nothing, unless a DropBlock or the like is
+        put there.
     """
 
-    def __init__(self, width: float = 1.0, depth: float = 1.0, activation: str = "mish") -> None:
+    def __init__(self, stem: nn.Module, stages: list[nn.Module], widths: list[int]) -> None:
         super().__init__()
-        widths = [scaled_width(c, width) for c in STAGE_CHANNELS]
-        stem = scaled_width(32, width)
-        self.stem = ConvBlock(3, stem, 3, 1, activation)
-        stages = []
-        c_in = stem
-        for index, (c_out, repeats) in enumerate(zip(widths, STAGE_RESIDUALS, strict=True)):
-            first = index == 0
-            branch = c_out if first else scaled_width(STAGE_CHANNELS[index] // 2, width)
-            inner = stem if first else branch
-            repeats_scaled = scaled_depth(repeats, depth)
-            stages.append(CspStage(c_in, c_out, branch, inner, repeats_scaled, activation))
-            c_in = c_out
+        self.stem = stem
         self.stages = nn.ModuleList(stages)
-        self.channels = (widths[2], widths[3], widths[4])
+        self.drops = nn.ModuleList(nn.Identity() for _ in stages)
+        self.channels = (widths[-3], widths[-2], widths[-1])
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> Features:
         """Map images (B, 3, H, W) to features at strides 8, 16 and 32."""
         x = self.stem(images)
         features = []
-        for stage in self.stages:
-            x = stage(x)
+        for stage, drop in zip(self.stages, self.drops, strict=True):
+            x = drop(stage(x))
             features.append(x)
-        return features[2], features[3], features[4]
+        return features[-3], features[-2], features[-1]
+
+
+class CspDarknet(StagedBackbone):
+    """Stem and five stages.
+
+    Parameters
+    ----------
+    plan : CspDarknetPlan
+    width, depth : float
+        Multipliers of channels and of residual units; 1 gives darknet's network.
+    """
+
+    def __init__(
+        self,
+        plan: CspDarknetPlan = CSP_DARKNET53,
+        width: float = 1.0,
+        depth: float = 1.0,
+        activation: str = "mish",
+    ) -> None:
+        widths = [scaled_width(c, width) for c in plan.channels]
+        stem = scaled_width(plan.stem, width)
+        stages: list[nn.Module] = []
+        c_in = stem
+        for index, (c_out, repeats) in enumerate(zip(widths, plan.residuals, strict=True)):
+            units = scaled_depth(repeats, depth)
+            branch = scaled_width(plan.channels[index] // 2, width)
+            if index:
+                stage: nn.Module = CspStage(c_in, c_out, branch, branch, units, activation)
+            elif plan.first_is_csp:
+                stage = CspStage(c_in, c_out, c_out, branch, units, activation)
+            else:
+                stage = PlainStage(c_in, c_out, units, activation)
+            stages.append(stage)
+            c_in = c_out
+        super().__init__(ConvBlock(3, stem, 3, 1, activation), stages, widths)
+
+
+class Darknet53(StagedBackbone):
+    """The backbone of YOLOv3: five plain residual stages (arXiv:1804.02767 table 1)."""
+
+    def __init__(
+        self, width: float = 1.0, depth: float = 1.0, activation: str = "leaky"
+    ) -> None:
+        widths = [scaled_width(c, width) for c in (64, 128, 256, 512, 1024)]
+        stem = scaled_width(32, width)
+        stages: list[nn.Module] = [
+            PlainStage(c_in, c_out, scaled_depth(repeats, depth), activation)
+            for c_in, c_out, repeats in zip(
+                [stem, *widths], widths, (1, 2, 8, 8, 4), strict=False
+            )
+        ]
+        super().__init__(ConvBlock(3, stem, 3, 1, activation), stages, widths)
