@@ -54,7 +54,7 @@ class WeightedSum(nn.Module):
 
     def forward(self, *maps: Tensor) -> Tensor:
         """Map as many (B, C, H, W) as there are weights to one of the same shape and type."""
-        shares = self.shares().to(maps[0].dtype).view(len(maps), -1, 1, 1)
+        shares = self.shares().to(maps[0].dtype).view(len(self.weights), -1, 1, 1)
         return weighted_sum(maps, shares.unbind())
 
 
