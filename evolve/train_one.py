@@ -99,11 +99,16 @@ def _override(config: TrainConfig, item: str) -> TrainConfig:
 
 def check_trainable(config: TrainConfig, dataset: "Dataset") -> None:
     """Raise a ConfigurationError now that would else come from inside the training."""
-    from model.build import zoo
+    import torch
+
+    from model.build import build_from_config
     from model.data.cache import ImageCache
     from model.data.loader import TrainLoader
+    from model.train import choose_anchors
 
-    zoo.get(config.model)
+    with torch.device("meta"):  # refuses what cannot be built, and takes no time
+        network = build_from_config(config, len(dataset.classes))
+    choose_anchors(config, network.geometry, dataset, 32)
     TrainLoader(dataset.splits["train"][:1], ImageCache(0), config, (32, 32))
 
 

@@ -23,6 +23,7 @@ from model.errors import ConfigurationError
 from model.geometry import Geometry
 from model.heads.yolo import YoloHead
 from model.necks.asff import Asff
+from model.parts import Backbone, Chain, Neck
 from model.zoo import CLASSIFIERS, FAMILIES, Size, classifiers, zoo
 
 STRIDES = (8, 16, 32)
@@ -39,7 +40,7 @@ class Detector(nn.Module):
     gives one raw map for each stride of `geometry`, finest first, in darknet's channel order.
     """
 
-    def __init__(self, backbone: nn.Module, neck: nn.Module, head: YoloHead) -> None:
+    def __init__(self, backbone: Backbone, neck: Neck, head: YoloHead) -> None:
         super().__init__()
         self.backbone = backbone
         self.neck = neck
@@ -73,11 +74,11 @@ class Classifier(nn.Module):
     ``forward(images)`` gives logits (B, classes).
     """
 
-    def __init__(self, backbone: nn.Module, channels: int, num_classes: int) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.predict = nn.Conv2d(channels, num_classes, 1)
+        self.predict = nn.Conv2d(backbone.channels[-1], num_classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map RGB images (B, 3, H, W) in [0, 1] to logits (B, classes)."""
@@ -137,15 +138,14 @@ def build_detector(
     geometry = _geometry(family.geometry, head_options, scale_xy, name)
     body = family.backbone(width=size.width, depth=size.depth, activation=first)
     paths = family.neck(body.channels, size.width, size.depth, second, options=neck_options)
-    channels = paths.channels
-    hidden = [family.hidden * c for c in channels] if family.hidden else None
+    hidden = [family.hidden * c for c in paths.channels] if family.hidden else None
     if neck_options.asff:
-        paths, channels = _with_asff(paths, size, second, head_options, name)
+        paths = _with_asff(paths, size, second, head_options, name)
     detector = Detector(
         body,
         paths,
         YoloHead(
-            channels, num_classes, geometry, second, hidden=hidden, rfb=head_options.rfb
+            paths.channels, num_classes, geometry, second, hidden=hidden, rfb=head_options.rfb
         ),
     )
     _change_residuals(body, backbone_options)
@@ -195,7 +195,7 @@ def build_classifier(
     body = CLASSIFIERS[entry.family](
         width=entry.size.width, depth=entry.size.depth, activation=activation
     )
-    classifier = Classifier(body, body.channels[-1], num_classes)
+    classifier = Classifier(body, num_classes)
     _change_residuals(body, options)
     _insert_drops(body, drops)
     _change_norms(classifier, norm)
@@ -213,7 +213,9 @@ def _section(kind: type[Chosen], given: Chosen | Mapping[str, Any] | None, name:
         fault = error.errors()[0]
         path = ".".join([name, *(str(part) for part in fault["loc"])])
         raise ConfigurationError(
-            f"{fault['msg']}, not {fault['input']!r}", path, f"known: {', '.join(kind.model_fields)}"
+            f"{fault['msg']}, not {fault['input']!r}",
+            path,
+            f"known: {', '.join(kind.model_fields)}",
         ) from None
 
 
@@ -237,12 +239,9 @@ def _geometry(own: Geometry, head: HeadConfig, scale_xy: bool, name: str) -> Geo
     return own if scale_xy else own.without_scaling()
 
 
-def _with_asff(
-    neck: nn.Module, size: Size, activation: str, head: HeadConfig, name: str
-) -> tuple[nn.Module, tuple[int, ...]]:
+def _with_asff(neck: Neck, size: Size, activation: str, head: HeadConfig, name: str) -> Neck:
     """Neck followed by adaptive fusion; weights are computed on fewer channels with RFB."""
     channels = neck.channels
-    assert isinstance(channels, tuple)
     if len(channels) != 3:
         raise ConfigurationError(
             f"{name} has {len(channels)} scales, ASFF fuses three",
@@ -251,11 +250,10 @@ def _with_asff(
         )
     inner = tuple(scaled_width(c, size.width) for c in ASFF_INNER)
     compress = ASFF_COMPRESS if head.rfb == "none" else ASFF_COMPRESS // 2
-    fused = Asff(channels, inner, activation, "bn", compress)
-    return nn.Sequential(neck, fused), inner
+    return Chain(neck, Asff(channels, inner, activation, "bn", compress))
 
 
-def _change_residuals(backbone: nn.Module, options: BackboneConfig) -> None:
+def _change_residuals(backbone: Backbone, options: BackboneConfig) -> None:
     """Learned weights and attention in the residual units."""
     units = [m for m in backbone.modules() if isinstance(m, Residual)]
     changed = options.residual != "plain" or options.attention != "none"
@@ -278,7 +276,7 @@ def _keeps_channels(unit: Residual) -> bool:
     return isinstance(entry, ConvBlock) and entry.conv.in_channels == unit.channels
 
 
-def _insert_drops(backbone: nn.Module, options: DropConfig) -> None:
+def _insert_drops(backbone: Backbone, options: DropConfig) -> None:
     if options.kind == "none":
         return
     if options.kind == "path":
@@ -293,10 +291,9 @@ def _insert_drops(backbone: nn.Module, options: DropConfig) -> None:
             share = options.probability * depth / len(units)
             unit.path = build_drop("path", share, options.block, options.ramp)
         return
-    drops = backbone.drops
-    assert isinstance(drops, nn.ModuleList)
-    for place in (len(drops) - 2, len(drops) - 1):
-        drops[place] = build_drop(
+    last = len(backbone.drops)
+    for place in (last - 2, last - 1):
+        backbone.drops[place] = build_drop(
             options.kind, options.probability, options.block, options.ramp
         )
 
@@ -312,7 +309,7 @@ def _change_norms(network: nn.Module, norm: str) -> None:
 def _set_momentum(network: nn.Module, momentum: float) -> None:
     for layer in network.modules():
         if hasattr(layer, "momentum"):
-            layer.momentum = momentum
+            setattr(layer, "momentum", momentum)  # noqa: B010  (no common class declares it)
 
 
 def count_learnable(module: nn.Module) -> int:

@@ -149,7 +149,8 @@ class NeckConfig(Section):
         "auto", description="paths between the scales; pan joins by concatenation as YOLOv4 does"
     )
     fusion_weights: Literal["auto", "none", "relu", "softmax"] = Field(
-        "auto", description="learned weights of sums (MiWRC); auto: relu for bifpn, none for pan-add"
+        "auto",
+        description="learned weights of sums (MiWRC); auto: relu for bifpn, none for pan-add",
     )
     attention: Literal["none", "sam", "cbam", "se"] = Field(
         "none", description="attention on the three outputs; sam is point-wise, cbam the original"

@@ -207,8 +207,7 @@ def trace_layers(
     """
     recorder = _Recorder()
     hooks = [
-        module.register_forward_hook(recorder.hook(name))
-        for name, module in _recorded(network)
+        module.register_forward_hook(recorder.hook(name)) for name, module in _recorded(network)
     ]
     training = network.training
     held = itertools.chain(network.named_parameters(), network.named_buffers())

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from torch import nn
-
 from model.anchors import YOLOV3_ANCHORS_WH_PX, YOLOV4_ANCHORS_WH_PX, YOLOV4_TINY_ANCHORS_WH_PX
 from model.backbones.csp_darknet import (
     CSP_DARKNET53,
@@ -23,6 +21,7 @@ from model.necks.bifpn import BiFpnNeck
 from model.necks.csp_pan import CspPanNeck
 from model.necks.pan import PanNeck
 from model.necks.top_down import TinyNeck, Yolov3Neck
+from model.parts import Backbone, Neck
 from model.registry import Registry
 
 
@@ -43,12 +42,8 @@ YOLOV3_GEOMETRY = Geometry((8, 16, 32), THREE_SCALES, (1.0, 1.0, 1.0), YOLOV3_AN
 CSP_GEOMETRY = Geometry(
     (8, 16, 32), THREE_SCALES, (2.0, 2.0, 2.0), YOLOV4_ANCHORS_WH_PX, new_coords=True
 )
-TINY_GEOMETRY = Geometry(
-    (16, 32), ((1, 2, 3), (3, 4, 5)), (1.05, 1.05), YOLOV4_TINY_ANCHORS_WH_PX
-)
-TINY_3L_GEOMETRY = Geometry(
-    (8, 16, 32), THREE_SCALES, (1.05, 1.05, 1.05), YOLOV4_ANCHORS_WH_PX
-)
+TINY_GEOMETRY = Geometry((16, 32), ((1, 2, 3), (3, 4, 5)), (1.05, 1.05), YOLOV4_TINY_ANCHORS_WH_PX)
+TINY_3L_GEOMETRY = Geometry((8, 16, 32), THREE_SCALES, (1.05, 1.05, 1.05), YOLOV4_ANCHORS_WH_PX)
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,8 @@ class Family:
         The head's 3x3 convolution widens a map by this factor; 0: there is none.
     """
 
-    backbone: Callable[..., nn.Module]
-    neck: Callable[..., nn.Module]
+    backbone: Callable[..., Backbone]
+    neck: Callable[..., Neck]
     geometry: Geometry
     activation: str
     neck_activation: str
@@ -75,14 +70,14 @@ class Family:
 
 
 def path_neck(
-    own: Callable[..., nn.Module],
+    own: Callable[..., Neck],
     own_fusion: str,
     channels: tuple[int, ...],
     width: float,
     depth: float,
     activation: str,
     options: NeckConfig,
-) -> nn.Module:
+) -> Neck:
     """Neck of a family whose fusion and pooling can be chosen; `own` is what it has itself."""
     _refuse_idle_weights(options)
     weights = options.fusion_weights
@@ -118,14 +113,14 @@ def _refuse_idle_weights(options: NeckConfig) -> None:
 
 
 def fixed_neck(
-    own: Callable[..., nn.Module],
+    own: Callable[..., Neck],
     name: str,
     channels: tuple[int, ...],
     width: float,
     depth: float,
     activation: str,
     options: NeckConfig,
-) -> nn.Module:
+) -> Neck:
     """Neck of a family that has one form only."""
     for key in ("pooling", "fusion", "fusion_weights"):
         if getattr(options, key) != "auto":
@@ -180,7 +175,7 @@ FAMILIES = {
     ),
 }  # fmt: skip
 
-CLASSIFIERS = {
+CLASSIFIERS: dict[str, Callable[..., Backbone]] = {
     "csdarknet53": partial(CspDarknet, CSP_DARKNET53, activation="leaky"),
     "csresnext50": CspResNeXt50,
 }

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from model.blocks.conv import Concat, ConvBlock, darknet_residual, scaled_depth, scaled_width
-
-Features = tuple[Tensor, Tensor, Tensor]
+from model.parts import Backbone, Features
 
 
 @dataclass(frozen=True)
@@ -84,17 +83,8 @@ class PlainStage(nn.Sequential):
         super().__init__(ConvBlock(c_in, c_out, 3, 2, activation), *units)
 
 
-class StagedBackbone(nn.Module):
-    """A stem and stages, the last three of which give the features.
-
-    Attributes
-    ----------
-    channels : tuple of int
-        Channels of the maps at strides 8, 16 and 32.
-    drops : ModuleList
-        What is done to the output of each stage; nothing, unless a DropBlock or the like is
-        put there.
-    """
+class StagedBackbone(Backbone):
+    """A stem and stages, the last three of which give the features."""
 
     def __init__(self, stem: nn.Module, stages: list[nn.Module], widths: list[int]) -> None:
         super().__init__()
@@ -151,15 +141,11 @@ class CspDarknet(StagedBackbone):
 class Darknet53(StagedBackbone):
     """The backbone of YOLOv3: five plain residual stages (arXiv:1804.02767 table 1)."""
 
-    def __init__(
-        self, width: float = 1.0, depth: float = 1.0, activation: str = "leaky"
-    ) -> None:
+    def __init__(self, width: float = 1.0, depth: float = 1.0, activation: str = "leaky") -> None:
         widths = [scaled_width(c, width) for c in (64, 128, 256, 512, 1024)]
         stem = scaled_width(32, width)
         stages: list[nn.Module] = [
             PlainStage(c_in, c_out, scaled_depth(repeats, depth), activation)
-            for c_in, c_out, repeats in zip(
-                [stem, *widths], widths, (1, 2, 8, 8, 4), strict=False
-            )
+            for c_in, c_out, repeats in zip([stem, *widths], widths, (1, 2, 8, 8, 4), strict=False)
         ]
         super().__init__(ConvBlock(3, stem, 3, 1, activation), stages, widths)

@@ -64,9 +64,7 @@ class CspResNeXt50(StagedBackbone):
         Multipliers of channels (and with them of the 32 groups) and of bottlenecks.
     """
 
-    def __init__(
-        self, width: float = 1.0, depth: float = 1.0, activation: str = "leaky"
-    ) -> None:
+    def __init__(self, width: float = 1.0, depth: float = 1.0, activation: str = "leaky") -> None:
         widths = [scaled_width(c // 8, width) * 8 for c in STAGE_CHANNELS]
         stem = scaled_width(64, width)
         groups = max(1, round(CARDINALITY * width))

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from model.blocks.conv import Concat, ConvBlock, MaxPool, SecondHalf, scaled_width
+from model.parts import Backbone, Features
 
 
 class TinyStage(nn.Module):
@@ -28,17 +29,17 @@ class TinyStage(nn.Module):
         return self.pool(self.close(entered, lateral)), lateral
 
 
-class TinyDarknet(nn.Module):
+class TinyDarknet(Backbone):
     """Two strided convolutions, three stages and a 3x3.
 
-    Attributes
-    ----------
-    channels : tuple of int
-        Channels of the maps at strides 8, 16 and 32.
+    It has one depth; the multiplier is there for all backbones to be called alike.
     """
 
     def __init__(
-        self, width: float = 1.0, depth: float = 1.0, activation: str = "leaky"  # noqa: ARG002
+        self,
+        width: float = 1.0,
+        depth: float = 1.0,  # noqa: ARG002
+        activation: str = "leaky",
     ) -> None:
         super().__init__()
         stem, c1, c2, c3 = (scaled_width(c, width) for c in (32, 64, 128, 256))
@@ -52,7 +53,7 @@ class TinyDarknet(nn.Module):
         self.drops = nn.ModuleList(nn.Identity() for _ in range(2))
         self.channels = (c2, c3, 2 * c3)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> Features:
         """Map images (B, 3, H, W) to features at strides 8, 16 and 32."""
         x = self.stem(images)
         laterals = []

@@ -150,7 +150,7 @@ class Residual(nn.Module):
 
 
 def darknet_residual(channels: int, inner: int, activation: str) -> Residual:
-    """x + 3x3(1x1(x)), the unit of Darknet53 (arXiv:1804.02767 table 1)."""
+    """The unit of Darknet53: a 1x1 and a 3x3 added to their input (arXiv:1804.02767)."""
     branch = nn.Sequential(
         ConvBlock(channels, inner, 1, activation=activation),
         ConvBlock(inner, channels, 3, activation=activation),

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from model.blocks.conv import ConvBlock
 from model.blocks.weighted import weighted_sum
+from model.parts import Neck
 
 Maps = tuple[Tensor, Tensor, Tensor]
 
 
-class Asff(nn.Module):
+class Asff(Neck):
     """Every level becomes a sum of all three, with weights that each cell learns.
 
     Without the 3x3 convolution to twice the width that follows in the paper's network: here it

@@ -7,7 +7,8 @@ from torch.nn import functional as F  # noqa: N812  (the name everybody uses)
 
 from model.blocks.activations import activations
 from model.blocks.conv import ConvBlock, Upsample, scaled_depth, scaled_width
-from model.necks.pan import NECK_CHANNELS, Features, PyramidPooling, build_sum
+from model.necks.pan import NECK_CHANNELS, PyramidPooling, build_sum
+from model.parts import Features, Neck
 
 WIDTH = 256
 LAYERS = 3
@@ -53,7 +54,7 @@ class BiFpnLayer(nn.Module):
         return out3, out4, out5
 
 
-class BiFpnNeck(nn.Module):
+class BiFpnNeck(Neck):
     """SPP block, 1x1 laterals to one width, then BiFPN layers.
 
     Parameters
@@ -64,11 +65,6 @@ class BiFpnNeck(nn.Module):
         Multipliers of the 256 channels and of the three layers.
     fusion_weights : str
         relu is the paper's fast normalised fusion, softmax its other form, none plain sums.
-
-    Attributes
-    ----------
-    channels : tuple of int
-        Channels of the output maps at strides 8, 16, 32.
     """
 
     def __init__(
@@ -87,9 +83,7 @@ class BiFpnNeck(nn.Module):
         pooled = scaled_width(NECK_CHANNELS[2], width)
         self.channels = (wide, wide, wide)
         self.pool = PyramidPooling(c5, pooled, activation, spp=spp)
-        self.laterals = nn.ModuleList(
-            ConvBlock(c, wide, 1, 1, "linear") for c in (c3, c4, pooled)
-        )
+        self.laterals = nn.ModuleList(ConvBlock(c, wide, 1, 1, "linear") for c in (c3, c4, pooled))
         self.layers = nn.Sequential(
             *(
                 BiFpnLayer(wide, activation, fusion_weights)

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from model.blocks.attention import attentions
 from model.blocks.conv import Concat, ConvBlock, Upsample, scaled_depth, scaled_width
-from model.necks.pan import Features, SpatialPyramidPooling
+from model.necks.pan import SpatialPyramidPooling
+from model.parts import Features, Neck
 
 
 class CspPooling(nn.Module):
@@ -70,7 +71,7 @@ def _pairs(c_in: int, channels: int, pairs: int, activation: str) -> nn.Sequenti
     return nn.Sequential(*layers)
 
 
-class CspPanNeck(nn.Module):
+class CspPanNeck(Neck):
     """Path aggregation whose blocks have two branches.
 
     Parameters
@@ -83,11 +84,6 @@ class CspPanNeck(nn.Module):
         Multipliers.
     pairs, pooled_pairs : int
         Pairs of convolutions in a block, and behind the pools.
-
-    Attributes
-    ----------
-    channels : tuple of int
-        Channels of the output maps at strides 8, 16, 32.
     """
 
     def __init__(

@@ -16,8 +16,7 @@ from model.blocks.conv import (
     scaled_width,
 )
 from model.blocks.weighted import WeightedSum
-
-Features = tuple[Tensor, Tensor, Tensor]
+from model.parts import Features, Neck
 
 NECK_CHANNELS = (128, 256, 512)
 
@@ -84,7 +83,7 @@ def build_sum(inputs: int, weights: str) -> nn.Module:
     return WeightedSum(inputs, weights, None)
 
 
-class PanNeck(nn.Module):
+class PanNeck(Neck):
     """Top-down and bottom-up paths over three maps.
 
     Parameters
@@ -101,11 +100,6 @@ class PanNeck(nn.Module):
     spp : bool
     attention : str
         none, or a name in `attentions`: on the blocks that give the outputs.
-
-    Attributes
-    ----------
-    channels : tuple of int
-        Channels of the output maps at strides 8, 16, 32.
     """
 
     def __init__(

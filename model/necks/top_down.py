@@ -5,18 +5,14 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from model.blocks.conv import Concat, ConvBlock, Upsample, scaled_depth, scaled_width
-from model.necks.pan import NECK_CHANNELS, Features, PyramidPooling, alternating
+from model.necks.pan import NECK_CHANNELS, PyramidPooling, alternating
+from model.parts import Features, Neck
 
 
-class Yolov3Neck(nn.Module):
+class Yolov3Neck(Neck):
     """SPP block, then twice: 1x1, up, joined with the backbone's map, five convolutions.
 
     Unlike YOLOv4's, its laterals have no convolution of their own (arXiv:1804.02767 sec. 2.3).
-
-    Attributes
-    ----------
-    channels : tuple of int
-        Channels of the output maps at strides 8, 16, 32.
     """
 
     def __init__(
@@ -51,7 +47,7 @@ class Yolov3Neck(nn.Module):
         return p3, p4, p5
 
 
-class TinyNeck(nn.Module):
+class TinyNeck(Neck):
     """A 1x1 on the coarsest map, and a 3x3 for each output; coarse joined to fine.
 
     Parameters
@@ -60,11 +56,6 @@ class TinyNeck(nn.Module):
         Channels of the backbone's maps at strides 8, 16, 32.
     scales : int
         2 gives maps at strides 16 and 32, 3 one at stride 8, too.
-
-    Attributes
-    ----------
-    channels : tuple of int
-        Channels of the output maps, finest first.
     """
 
     def __init__(
