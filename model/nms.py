@@ -1,18 +1,23 @@
-"""Non-maximum suppression in torch, for a batch of images at once."""
+"""Non-maximum suppression in torch: exact, for all classes of all images at once.
+
+No candidate is cut and no clock is asked. Boxes of equal score are ordered by their corners, then
+by their class, never by their place in the input: neither the order of the boxes nor what else
+is in the batch changes what is kept.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from model.boxes import EPS, cxcywh_to_xyxy
+from model.boxes import cxcywh_to_xyxy
+from model.nms_greedy import keep_greedily, rank
+from model.nms_rules import PAPER_BETA, PAPER_SIGMA, Decay, NmsKind, Rule, check_boxes, make_rule
+from model.nms_soft import above_floor, lower_rows, rows_of, soften
 
-NmsKind = Literal["greedy", "diou"]
-
-FIRST_LOOK = 4  # candidates looked at first, times `max_detections`; see `suppress`
+SOFT_FLOOR = 0.001  # score up to which Soft-NMS drops a box, as its authors do
+FIRST_LOOK = 2  # candidates looked at first, times `max_detections`; see `suppress`
 GROWTH = 4
-ROUNDS_UNCHECKED = 8  # asking whether anything is left waits for a GPU
 
 
 @dataclass(frozen=True)
@@ -31,90 +36,138 @@ class Detections:
     labels: Tensor
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Candidates:
-    """Boxes above the score threshold by falling score, padded to one length K over the batch."""
+    """C boxes above the score threshold, of all images of a batch.
 
-    boxes: Tensor  # B, K, 4
-    scores: Tensor  # B, K; -1 where there is none or it is suppressed
-    labels: Tensor  # B, K
-
-    def first(self, images: Tensor, length: int) -> "_Candidates":
-        """Copy of the best `length` candidates of some images."""
-        parts = (self.boxes, self.scores, self.labels)
-        return _Candidates(*(part[:, :length][images] for part in parts))
-
-    def more_than(self, images: Tensor, length: int) -> Tensor:
-        """Whether each of some images has more than `length` candidates."""
-        return (self.scores[:, length : length + 1][images] >= 0).any(dim=1)
-
-
-def _candidates(boxes_cxcywh: Tensor, scores: Tensor, threshold: float) -> _Candidates:
-    batch, _, classes = scores.shape
-    flat = scores.flatten(1)
-    image, place = (flat > threshold).nonzero(as_tuple=True)
-    counts = torch.bincount(image, minlength=batch)
-    column = torch.arange(len(image), device=flat.device) - (counts.cumsum(0) - counts)[image]
-    longest = int(counts.max()) if len(image) else 0
-    alive = flat.new_full((batch, longest), -1.0)
-    alive[image, column] = flat[image, place]
-    slots = place.new_zeros(batch, longest)
-    slots[image, column] = place
-    # a stable sort keeps equal scores in slot order: the result cannot depend on the batch
-    alive, order = alive.sort(dim=1, descending=True, stable=True)
-    slots = slots.gather(1, order)
-    index = (slots // classes)[..., None].expand(-1, -1, 4)
-    return _Candidates(cxcywh_to_xyxy(boxes_cxcywh.gather(1, index)), alive, slots % classes)
-
-
-class _Overlaps:
-    """Overlap of one box of every image with all its candidates; areas are worked out once."""
-
-    def __init__(self, boxes: Tensor, kind: NmsKind) -> None:
-        self.kind = kind
-        self.corners = tuple(c.contiguous() for c in boxes.unbind(dim=-1))  # each B, K
-        x0, y0, x1, y1 = self.corners
-        self.area = (x1 - x0) * (y1 - y0)
-
-    def of(self, place: Tensor) -> Tensor:
-        """IoU, or IoU - d^2/c^2 (arXiv:1911.08287 eq. 12), of box `place` (B, 1) with all."""
-        x0, y0, x1, y1 = self.corners
-        a0, b0, a1, b1 = (c.gather(1, place) for c in self.corners)
-        wide = (torch.minimum(a1, x1) - torch.maximum(a0, x0)).clamp_(min=0)
-        high = (torch.minimum(b1, y1) - torch.maximum(b0, y0)).clamp_(min=0)
-        overlap = wide.mul_(high)
-        union = (self.area + self.area.gather(1, place)).sub_(overlap).add_(EPS)
-        iou = overlap.div_(union)
-        if self.kind == "greedy":
-            return iou
-        hull_w = torch.maximum(a1, x1) - torch.minimum(a0, x0)
-        hull_h = torch.maximum(b1, y1) - torch.minimum(b0, y0)
-        shift_x, shift_y = (a0 + a1 - x0 - x1) / 2, (b0 + b1 - y0 - y1) / 2
-        distance = shift_x.square() + shift_y.square()
-        return iou - distance / (hull_w.square() + hull_h.square() + EPS)
-
-
-def _take(
-    left: _Candidates, iou_threshold: float, rounds: int, kind: NmsKind
-) -> tuple[Tensor, Tensor]:
-    """Places and scores (B, D) of what suppression keeps; a score of -1 where nothing is left.
-
-    `left.scores` is used up.
+    Attributes
+    ----------
+    boxes : Tensor, shape (C, 4), corners
+    scores : Tensor, shape (C,)
+    images, labels : Tensor, shape (C,), int64
+    groups : Tensor, shape (C,), int64
+        One number for each label of each image.
     """
-    overlaps = _Overlaps(left.boxes, kind)
-    places, scores = [left.labels[:, :0]], [left.scores[:, :0]]
-    for done in range(min(rounds, left.scores.shape[1])):
-        score, place = left.scores.max(dim=1, keepdim=True)
-        if done % ROUNDS_UNCHECKED == 0 and bool((score < 0).all()):
-            break
-        places.append(place)
-        scores.append(score)
-        gone = overlaps.of(place) > iou_threshold
-        gone &= left.labels == left.labels.gather(1, place)
-        left.scores.masked_fill_(gone, -1.0).scatter_(1, place, -1.0)
-    return torch.cat(places, dim=1), torch.cat(scores, dim=1)
+
+    boxes: Tensor
+    scores: Tensor
+    images: Tensor
+    labels: Tensor
+    groups: Tensor
+
+    def __getitem__(self, which: Tensor) -> "_Candidates":
+        parts = (self.boxes, self.scores, self.images, self.labels, self.groups)
+        return _Candidates(*(part[which] for part in parts))
 
 
+@torch.no_grad()
+def nms(
+    boxes_xyxy: Tensor,
+    scores: Tensor,
+    iou_threshold: float,
+    kind: NmsKind = "greedy",
+    beta: float | None = None,
+    *,
+    groups: Tensor | None = None,
+    sigma: float = PAPER_SIGMA,
+    decay: Decay = "gaussian",
+    score_threshold: float | None = None,
+) -> Tensor:
+    """Which boxes are kept, as `torchvision.ops.nms` and `batched_nms` say it.
+
+    Parameters
+    ----------
+    boxes_xyxy : Tensor, shape (N, 4)
+        Corners x0 <= x1 and y0 <= y1, in any unit, up to 1e15.
+    scores : Tensor, shape (N,)
+    iou_threshold : float, in [0, 1]
+        A box goes when its overlap with a better box that is kept is *above* this.
+    kind : str
+        The overlap: ``greedy`` IoU; ``diou`` IoU - (d^2/c^2)^beta (arXiv:1911.08287 sec. 4.3),
+        with d the distance of the centres and c the diagonal of the hull; ``darknet-greedy``
+        the same with darknet's fixed 0.6 (its `greedynms`). ``soft`` removes no box but lowers
+        scores, see `soft_nms`.
+    beta : float, optional
+        Of ``diou`` alone, where None is the paper's 1; darknet's `beta_nms` is 0.6.
+    groups : Tensor, shape (N,), integer, optional
+        Boxes of different groups leave each other alone. For classes of a batch of images:
+        ``image * classes + label``.
+    sigma, decay : float, str
+        Of ``soft`` alone.
+    score_threshold : float, optional
+        Only scores above this are kept; None is no bound, and 0.001 for ``soft``.
+
+    Returns
+    -------
+    Tensor, shape (D,), int64
+        Places of the kept boxes by falling score, for ``soft`` by falling lowered score; at
+        equal scores by x0, y0, x1, y1, group.
+
+    Raises
+    ------
+    ConfigurationError
+        Shapes, numbers or names that make no sense.
+    """
+    if kind == "soft" and score_threshold is None:
+        score_threshold = SOFT_FLOOR
+    rule = make_rule(
+        kind, iou_threshold, beta=beta, sigma=sigma, decay=decay, score_threshold=score_threshold
+    )
+    check_boxes(boxes_xyxy, scores, groups)
+    decide = soften if kind == "soft" else keep_greedily
+    return decide(*_prepared(boxes_xyxy, scores, groups), rule)[0]
+
+
+@torch.no_grad()
+def soft_nms(
+    boxes_xyxy: Tensor,
+    scores: Tensor,
+    iou_threshold: float = 0.3,
+    *,
+    groups: Tensor | None = None,
+    sigma: float = PAPER_SIGMA,
+    decay: Decay = "gaussian",
+    score_threshold: float = SOFT_FLOOR,
+) -> tuple[Tensor, Tensor]:
+    """Soft-NMS (arXiv:1704.04503): places of the boxes and their lowered scores, both falling.
+
+    Again and again the best box that is left is taken, and the scores of the others of its group
+    are multiplied by exp(-IoU^2 / sigma) (gaussian, eq. 3), or by 1 - IoU where the IoU is above
+    the threshold (linear, eq. 2). One round takes one box of every group.
+
+    Parameters
+    ----------
+    boxes_xyxy, scores, groups : Tensor
+        As in `nms`; scores are at least 0.
+    iou_threshold : float, in [0, 1]
+        Of the linear decay alone.
+    score_threshold : float
+        Boxes whose lowered score is not above this are dropped.
+
+    Returns
+    -------
+    tuple of Tensor, shapes (D,) int64 and (D,)
+    """
+    rule = make_rule(
+        "soft", iou_threshold, sigma=sigma, decay=decay, score_threshold=score_threshold
+    )
+    check_boxes(boxes_xyxy, scores, groups)
+    return soften(*_prepared(boxes_xyxy, scores, groups), rule)
+
+
+def _prepared(
+    boxes: Tensor, scores: Tensor, groups: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes and scores in at least float32, groups numbered 0, 1, ..."""
+    boxes, scores = (
+        part if part.dtype == torch.float64 else part.float() for part in (boxes, scores)
+    )
+    if groups is None:
+        return boxes, scores, torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
+    return boxes, scores, groups.unique(return_inverse=True)[1]
+
+
+@torch.no_grad()
 def suppress(
     boxes_cxcywh: Tensor,
     scores: Tensor,
@@ -123,39 +176,97 @@ def suppress(
     score_threshold: float,
     max_detections: int,
     kind: NmsKind = "greedy",
+    beta: float = PAPER_BETA,
+    sigma: float = PAPER_SIGMA,
 ) -> list[Detections]:
-    """Exact greedy suppression per class, for every image of a batch.
+    """Exact suppression per class, for every image of a batch.
 
-    Each round takes the best remaining box of every image and removes those of its class that
-    overlap it too much, so the work is bounded by `max_detections` rounds, whatever the number
-    of candidates, and no time limit or cut is needed. As no box removes a better one, an image
-    whose best few candidates give `max_detections` needs no look at the others.
+    As no box changes the lot of a better one, an image whose best few candidates give
+    `max_detections` needs no look at the others.
 
     Parameters
     ----------
     boxes_cxcywh : Tensor, shape (B, N, 4)
-    scores : Tensor, shape (B, N, K)
+    scores : Tensor, shape (B, N, K), at least 0
         Every class of a box above the threshold is a candidate (multi-label).
+    kind, beta, sigma
+        As in `nms`, with Gaussian decay; `beta` and `sigma` matter to their own kind alone.
 
     Returns
     -------
     list of Detections, length B
     """
+    rule = make_rule(
+        kind,
+        iou_threshold,
+        beta=beta if kind == "diou" else None,
+        sigma=sigma,
+        score_threshold=score_threshold,
+    )
     every = _candidates(boxes_cxcywh, scores, score_threshold)
     found: dict[int, Detections] = {}
-    waiting = torch.arange(len(scores), device=scores.device)
-    length = FIRST_LOOK * max_detections
-    while len(waiting):
-        left = every.first(waiting, length)
-        places, kept = _take(left, iou_threshold, max_detections, kind)
-        full = (kept > 0).sum(dim=1) >= max_detections
-        ended = full | ~every.more_than(waiting, length)
-        for row in ended.nonzero()[:, 0].tolist():
-            ok = kept[row] > 0
-            place, image = places[row, ok], int(waiting[row])
-            found[image] = Detections(
-                left.boxes[row, place], kept[row, ok], left.labels[row, place]
-            )
-        waiting = waiting[~ended]
-        length *= GROWTH
+    waiting = torch.ones(len(scores), dtype=torch.bool, device=scores.device)
+    look = FIRST_LOOK * max_detections
+    while len(found) < len(scores):
+        cut = _cut(every, len(scores), look)
+        some = every[waiting[every.images] & (every.scores >= cut[every.images])]
+        places, final = _decide(some, max_detections, rule)
+        for image, mine in _ended(some.images[places], final, cut, max_detections).items():
+            if image not in found:
+                kept = places[mine]
+                found[image] = Detections(some.boxes[kept], final[mine], some.labels[kept])
+                waiting[image] = False
+        look *= GROWTH
     return [found[image] for image in range(len(scores))]
+
+
+def _candidates(boxes_cxcywh: Tensor, scores: Tensor, threshold: float) -> _Candidates:
+    """Every class of every box whose score is above the threshold."""
+    image, slot, label = (scores > threshold).nonzero(as_tuple=True)
+    return _Candidates(
+        cxcywh_to_xyxy(boxes_cxcywh[image, slot]),
+        scores[image, slot, label],
+        image,
+        label,
+        image * scores.shape[2] + label,
+    )
+
+
+def _cut(every: _Candidates, batch: int, look: int) -> Tensor:
+    """Score (B,) of the candidate number `look` of each image; -1 where there are fewer."""
+    cut = every.scores.new_full((batch,), -1.0)
+    counts = torch.bincount(every.images, minlength=batch).tolist()
+    for image, mine in enumerate(every.scores.split(counts)):
+        if len(mine) > look:
+            cut[image] = mine.topk(look).values[-1]
+    return cut
+
+
+def _decide(some: _Candidates, limit: int, rule: Rule) -> tuple[Tensor, Tensor]:
+    """Places (D,) and scores (D,) of what is left of some candidates, best first.
+
+    Soft-NMS takes `limit` rounds, in each the best box of every image.
+    """
+    if rule.kind != "soft":
+        return keep_greedily(some.boxes, some.scores, some.groups, rule)
+    lowered = torch.full_like(some.scores, -1.0)
+    order = rank(torch.zeros_like(some.scores), some.boxes, some.groups)
+    for rows in rows_of(some.images, order):
+        lower_rows(some.boxes, some.scores, rows, some.labels[rows], limit, rule, lowered)
+    return above_floor(lowered, some.boxes, some.groups, rule)
+
+
+def _ended(images: Tensor, scores: Tensor, cut: Tensor, limit: int) -> dict[int, Tensor]:
+    """For each image whose result is final: which (D,) of what is left belongs to it.
+
+    That is an image with nothing below its cut, or with `limit` scores not below it.
+    """
+    order = images.argsort(stable=True)
+    count = torch.bincount(images, minlength=len(cut))
+    last = (count.cumsum(0) - count + limit - 1).clamp_(max=max(len(order) - 1, 0))
+    full = count >= limit
+    if len(order):
+        full &= scores[order][last] >= cut
+    done = (full | (cut < 0)).tolist()
+    parts = order.split(count.tolist())
+    return {image: parts[image][:limit] for image in range(len(cut)) if done[image]}

@@ -1,4 +1,4 @@
-"""Training step, loss, evaluation and suppression on one thread.
+"""Training step, loss and evaluation on one thread.
 
 Run: ``pytest tests/bench/bench_model.py``. A step is yolov4-nano, 160 px, 16 images; images/s =
 16 / mean. Random pictures and boxes; the first rounds are left out.
@@ -12,7 +12,6 @@ from model.config import LossConfig, TrainConfig
 from model.data.coco import load_dataset
 from model.evaluate import ImageDetections, evaluate
 from model.losses import YoloLoss
-from model.nms import suppress
 from model.train import Training
 from tests.tiny_data import CLASSES, write_tiny_coco
 
@@ -85,13 +84,3 @@ def test_score_100_detections_on_each_of_32_images(benchmark, training):
         scores = rng.random(100).astype(np.float32)
         found.append(ImageDetections(record.image_id, boxes, scores, record.labels[near]))
     benchmark.pedantic(lambda: evaluate(found, records, CLASSES), rounds=10, warmup_rounds=1)
-
-
-@pytest.mark.parametrize("batch", [1, 32])
-@pytest.mark.parametrize("kind", ["greedy", "diou"])
-def test_suppress_1000_boxes(benchmark, batch, kind):
-    rng = torch.Generator().manual_seed(0)
-    boxes = torch.rand(batch, 1000, 4, generator=rng) * 0.5
-    scores = torch.rand(batch, 1000, 1, generator=rng)
-    rule = {"iou_threshold": 0.6, "score_threshold": 0.001, "max_detections": 100, "kind": kind}
-    benchmark.pedantic(lambda: suppress(boxes, scores, **rule), rounds=20, warmup_rounds=2)

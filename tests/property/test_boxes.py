@@ -1,4 +1,4 @@
-"""Overlaps, suppression and anchors hold what they promise on any boxes."""
+"""Overlaps and anchors hold what they promise on any boxes."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from model.anchors import kmeans_anchors
 from model.boxes import cxcywh_to_xyxy, paired_overlap, pairwise_iou, wh_iou
-from model.nms import suppress
 
 LOWEST = {"iou": 0.0, "giou": -1.0, "diou": -1.0, "ciou": -2.0}
 KINDS = tuple(LOWEST)
@@ -60,25 +59,6 @@ def test_pairwise_agrees_with_paired(first, second):
     table = pairwise_iou(cxcywh_to_xyxy(a), cxcywh_to_xyxy(b))
     one_by_one = paired_overlap(a.repeat_interleave(len(b), 0), b.repeat(len(a), 1), "iou")
     torch.testing.assert_close(table.view(-1), one_by_one, atol=ROUNDING, rtol=0)
-
-
-@pytest.mark.parametrize("kind", ["greedy", "diou"])
-@settings(deadline=None, max_examples=40)
-@given(seed=seeds, count=st.integers(0, 30), spread=st.floats(0.05, 1))
-def test_suppression_is_idempotent_and_sorted(kind, seed, count, spread):
-    rng = torch.Generator().manual_seed(seed)
-    some = torch.rand(1, count, 4, generator=rng) * spread + 0.01
-    scores = torch.rand(1, count, 1, generator=rng)
-    rule = {
-        "iou_threshold": 0.5, "score_threshold": 0.1, "max_detections": 100, "kind": kind,
-    }  # fmt: skip
-    once = suppress(some, scores, **rule)[0]
-    assert (once.scores.diff() <= 0).all()
-    low, high = once.boxes_xyxy[:, :2], once.boxes_xyxy[:, 2:]
-    again = suppress(
-        torch.cat(((low + high) / 2, high - low), dim=1)[None], once.scores[None, :, None], **rule
-    )[0]
-    assert torch.equal(again.scores, once.scores)
 
 
 @settings(deadline=None, max_examples=25)
