@@ -69,7 +69,7 @@ def test_cmbn_forgets_when_a_batch_begins():
     assert torch.equal(norm(x), alone)
 
 
-def test_cmbn_mean_square_is_at_least_the_squared_mean():
+def test_cmbn_of_a_single_value_is_its_shift():
     norm = norms.get("cmbn")(1)
     assert torch.equal(norm(column(3.0)), column(0.0))  # one value has no variance
 
