@@ -9,6 +9,7 @@ from torch import Tensor
 Overlap = Literal["iou", "giou", "diou", "ciou"]
 
 EPS = 1e-9
+CIOU_EPS = 1e-6  # darknet's, in the weight of the aspect term
 
 
 def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
@@ -29,12 +30,17 @@ def wh_iou(a_wh: Tensor, b_wh: Tensor) -> Tensor:
     -------
     Tensor, shape (N, M), in [0, 1]
     """
-    overlap = torch.minimum(a_wh[:, None], b_wh[None]).prod(dim=2)
-    return overlap / (a_wh.prod(1)[:, None] + b_wh.prod(1)[None] - overlap + EPS)
+    overlap = _area(torch.minimum(a_wh[:, None], b_wh[None]))
+    return overlap / (_area(a_wh)[:, None] + _area(b_wh)[None] - overlap + EPS)
+
+
+def _area(wh: Tensor) -> Tensor:
+    """Product of the last axis; `prod` would make a GPU wait in its gradient."""
+    return wh[..., 0] * wh[..., 1]
 
 
 def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
-    """IoU of every box of one set with every box of another.
+    """IoU of every box of one set with every box of another; not for gradients.
 
     Parameters
     ----------
@@ -45,13 +51,14 @@ def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     -------
     Tensor, shape (..., N, M), in [0, 1]
     """
-    ax0, ay0, ax1, ay1 = (c[..., :, None] for c in a_xyxy.unbind(dim=-1))  # ..., N, 1
-    bx0, by0, bx1, by1 = (c[..., None, :] for c in b_xyxy.unbind(dim=-1))  # ..., 1, M
-    width = (torch.minimum(ax1, bx1) - torch.maximum(ax0, bx0)).clamp_(min=0)
-    height = (torch.minimum(ay1, by1) - torch.maximum(ay0, by0)).clamp_(min=0)
-    overlap = width * height
+    # contiguous rows of each coordinate are several times faster than columns of boxes
+    ax0, ay0, ax1, ay1 = (c.contiguous()[..., :, None] for c in a_xyxy.unbind(dim=-1))
+    bx0, by0, bx1, by1 = (c.contiguous()[..., None, :] for c in b_xyxy.unbind(dim=-1))
+    width = torch.minimum(ax1, bx1).sub_(torch.maximum(ax0, bx0)).clamp_(min=0)
+    height = torch.minimum(ay1, by1).sub_(torch.maximum(ay0, by0)).clamp_(min=0)
+    overlap = width.mul_(height)
     both = (ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0)
-    return overlap / (both - overlap + EPS)
+    return overlap / both.sub_(overlap).add_(EPS)
 
 
 def paired_overlap(pred: Tensor, target: Tensor, kind: Overlap = "ciou") -> Tensor:
@@ -73,14 +80,14 @@ def paired_overlap(pred: Tensor, target: Tensor, kind: Overlap = "ciou") -> Tens
     """
     a, b = cxcywh_to_xyxy(pred), cxcywh_to_xyxy(target)
     overlap = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0)
-    intersection = overlap.prod(dim=1)
-    union = pred[:, 2:].prod(dim=1) + target[:, 2:].prod(dim=1) - intersection
+    intersection = _area(overlap)
+    union = _area(pred[:, 2:]) + _area(target[:, 2:]) - intersection
     iou = intersection / (union + EPS)
     if kind == "iou":
         return iou
     hull = torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])
     if kind == "giou":
-        hull_area = hull.prod(dim=1)
+        hull_area = _area(hull)
         return iou - (hull_area - union) / (hull_area + EPS)
     distance = (pred[:, :2] - target[:, :2]).square().sum(dim=1)
     diou = iou - distance / (hull.square().sum(dim=1) + EPS)
@@ -89,5 +96,5 @@ def paired_overlap(pred: Tensor, target: Tensor, kind: Overlap = "ciou") -> Tens
     angle = torch.atan2(target[:, 2], target[:, 3]) - torch.atan2(pred[:, 2], pred[:, 3])
     v = (4 / math.pi**2) * angle.square()
     with torch.no_grad():
-        alpha = v / (1 - iou + v + 1e-6)
+        alpha = v / (1 - iou + v + CIOU_EPS)
     return diou - alpha * v
