@@ -1,22 +1,26 @@
-"""The YOLOv4 loss: box overlap, objectness and classes, summed and divided by the batch.
+"""The YOLOv4 loss: boxes, objectness and classes, summed and divided by the batch.
 
 Sums go over slots and images and are divided by the images of the whole batch, never by
 positives or cells: darknet's normalisation, on which learning rates depend.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812  (the name everybody uses)
 
-from model.assign import Assignment, assign_targets
-from model.boxes import cxcywh_to_xyxy, paired_overlap, pairwise_iou
+from model.assign import Assignment, SharedSlots, assign_targets
+from model.box_losses import BoxPairs, box_loss
+from model.class_losses import class_loss, class_multipliers, probability_loss
 from model.config import LossConfig
-from model.decode import SCALE_XY, as_slots, decode_boxes
+from model.decode import anchors_of, as_slots, decode_grid, probabilities
+from model.geometry import Geometry
+from model.ignore import PaddedTruths, best_ious
 
 CLASS_NEEDED_TO_IGNORE = 0.25
+CLASS_LOGIT_NEEDED_TO_IGNORE = -math.log(1 / CLASS_NEEDED_TO_IGNORE - 1)
 
 
 @dataclass(frozen=True)
@@ -33,36 +37,32 @@ class Loss:
         return self.box + self.objectness + self.classes
 
 
-@dataclass(frozen=True)
-class PaddedTruths:
-    """Truth boxes per image, padded with empty boxes to one length: (B, T, 4) corners."""
-
-    boxes_xyxy: Tensor
-
-    @classmethod
-    def build(cls, targets: Tensor, batch: int) -> "PaddedTruths":
-        """Gather the rows (image, class, cx, cy, w, h) of `targets` by image."""
-        image = targets[:, 0].long()
-        counts = torch.bincount(image, minlength=batch)
-        longest = max(1, int(counts.max())) if len(targets) else 1
-        order = image.argsort(stable=True)
-        starts = counts.cumsum(0) - counts
-        place = torch.arange(len(targets), device=targets.device) - starts[image[order]]
-        boxes = targets.new_zeros(batch, longest, 4)
-        boxes[image[order], place] = cxcywh_to_xyxy(targets[order, 2:6])
-        return cls(boxes)
-
-
 class YoloLoss:
-    """Loss of the three raw maps against a batch of truths.
+    """Loss of all raw maps against a batch of truths.
+
+    With `config.class_counters`, darknet's counters_per_class, the multiplier of a class (the
+    most frequent class's count over its own, at most max_delta) multiplies the box loss, the
+    objectness of positives and the loss of the true class. darknet's cls_normalizer acts only
+    then, and only on the true class; here it does so then, and otherwise weighs all of the
+    class loss.
 
     Parameters
     ----------
     config : LossConfig
-    anchors_wh : Tensor, shape (9, 2)
-        Relative to the image.
-    scale_xy : bool
-        Whether centres use the scaled sigmoid ("S").
+    geometry : Geometry
+    anchors_wh : Tensor, shape (anchors of the network, 2)
+        Relative to the network's input.
+    num_classes : int
+    class_counts : Tensor, shape (K,), optional
+        Boxes of each class in the training data; needed with `config.class_counters`.
+    padded : bool, optional
+        Whether to work on tables of fixed size instead of lists, whose length a GPU would have
+        to report first. By default everywhere but on the CPU. The result is the same.
+
+    Raises
+    ------
+    ConfigurationError
+        If class counts are needed and are not one for each class.
 
     References
     ----------
@@ -70,118 +70,155 @@ class YoloLoss:
     ignoring, iou_thresh and normalisation.
     """
 
-    def __init__(self, config: LossConfig, anchors_wh: Tensor, *, scale_xy: bool = True) -> None:
+    def __init__(
+        self,
+        config: LossConfig,
+        geometry: Geometry,
+        anchors_wh: Tensor,
+        num_classes: int,
+        *,
+        class_counts: Tensor | None = None,
+        padded: bool | None = None,
+    ) -> None:
         self.config = config
+        self.geometry = geometry
         self.anchors_wh = anchors_wh
-        self.scales_xy = SCALE_XY if scale_xy else (1.0,) * len(SCALE_XY)
+        self.num_classes = num_classes
+        self.padded = anchors_wh.device.type != "cpu" if padded is None else padded
+        self.multipliers = class_multipliers(config, num_classes, class_counts)
+        if self.multipliers is not None:
+            self.multipliers = self.multipliers.to(anchors_wh.device)
+        scales = [[scale] * geometry.per_scale for scale in geometry.scales_xy]
+        self._scale_xy = torch.tensor(scales, device=anchors_wh.device).view(-1, 1)
 
-    def __call__(self, maps: Sequence[Tensor], targets: Tensor, batch_size: int) -> Loss:
+    def __call__(
+        self,
+        maps: Sequence[Tensor],
+        targets: Tensor,
+        batch_size: int,
+        *,
+        longest: int | None = None,
+    ) -> Loss:
         """Compare raw maps with truths.
 
         Parameters
         ----------
-        maps : sequence of Tensor, shape (B, 3 (5 + K), H_l, W_l)
+        maps : sequence of Tensor, shape (B, A (box channels + 1 + K), H_l, W_l)
+            Already logistic if the geometry has new_coords.
         targets : Tensor, shape (M, 6)
             Image index, class, centre x, y, width, height relative to the image.
         batch_size : int
             Images of the whole batch, of which `maps` may be one of several mini-batches.
+        longest : int, optional
+            Most truths of any image, or more; without it a GPU's host has to wait for it.
         """
-        per_scale = len(self.anchors_wh) // len(maps)
-        slots = [as_slots(raw, per_scale) for raw in maps]
-        grids = [(s.shape[2], s.shape[3]) for s in slots]
-        found = assign_targets(targets, self.anchors_wh, grids, self.config.iou_threshold)
-        truths = PaddedTruths.build(targets, len(maps[0]))
-        anchors = self.anchors_wh.split(per_scale)
-        parts = [
-            self._scale_loss(*each, targets, truths)
-            for each in zip(slots, found, anchors, self.scales_xy, strict=True)
-        ]
-        box, objectness, classes = (torch.stack(part).sum() for part in zip(*parts, strict=True))
-        weights = self.config
-        return Loss(
-            box * (weights.iou_normalizer / batch_size),
-            objectness * (weights.obj_normalizer / batch_size),
-            classes * (weights.cls_normalizer / batch_size),
-        )
+        slots = [as_slots(raw, self.geometry.per_scale) for raw in maps]
+        grids = [(raw.shape[2], raw.shape[3]) for raw in maps]
+        found = assign_targets(
+            targets, self.anchors_wh, self.geometry.masks, grids, self.config.iou_threshold,
+            padded=self.padded,
+        )  # fmt: skip
+        labels = targets[found.truth, 1].long()
+        shared = SharedSlots.build(found, labels, len(maps[0]), self.num_classes)
+        truths = PaddedTruths.build(targets, len(maps[0]), longest)
+        raw = _outputs_of_pairs(slots, found, self.geometry.per_scale)
+        rarity = None if self.multipliers is None else self.multipliers[labels]
+        box = self._box_loss(raw, found, shared, targets, rarity)
+        classes = class_loss(
+            raw[:, self._objectness + 1 :], shared, self.config, self.multipliers,
+            new_coords=self.geometry.new_coords,
+        )  # fmt: skip
+        objectness = self._objectness_loss(slots, shared, truths, rarity)
+        return Loss(box / batch_size, objectness / batch_size, classes / batch_size)
 
-    def _scale_loss(
-        self,
-        slots: Tensor,
-        found: Assignment,
-        anchors_wh: Tensor,
-        scale_xy: float,
-        targets: Tensor,
-        truths: PaddedTruths,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Unweighted box, objectness and class sums of one scale."""
-        shape = slots.shape[:4]
-        flat = slots.reshape(-1, slots.shape[-1])
-        place = ((found.image * shape[1] + found.anchor) * shape[2] + found.row) * shape[
-            3
-        ] + found.column
-        used, pair_slot = place.unique(return_inverse=True)
-        wanted = flat.new_zeros(len(used), flat.shape[1] - 5)
-        wanted[pair_slot, targets[found.truth, 1].long()] = 1.0
-        chosen = flat[used]
-        box = self._box_loss(chosen[pair_slot], found, anchors_wh, scale_xy, targets, shape)
-        if self.config.iou_threshold < 1:
-            # darknet divides a slot's box delta by its positive class deltas
-            box = box / wanted.sum(dim=1)[pair_slot]
-        eps = self.config.label_smoothing
-        classes = F.binary_cross_entropy_with_logits(
-            chosen[:, 5:], wanted * (1 - eps) + eps / 2, reduction="sum"
-        )
-        objectness = self._objectness_loss(slots, used, anchors_wh, scale_xy, truths)
-        return box.sum(), objectness, classes
+    @property
+    def _objectness(self) -> int:
+        """Channel of the objectness; the classes follow."""
+        return self.geometry.box_channels
 
     def _box_loss(
         self,
         raw: Tensor,
         found: Assignment,
-        anchors_wh: Tensor,
-        scale_xy: float,
+        shared: SharedSlots,
         targets: Tensor,
-        shape: torch.Size,
+        rarity: Tensor | None,
     ) -> Tensor:
-        """1 - overlap of every pair (P,), in units of the image."""
-        cells = torch.stack((found.column, found.row), dim=1)
-        grid_wh = raw.new_tensor((shape[3], shape[2]))
-        pred = decode_boxes(raw, cells, grid_wh, anchors_wh[found.anchor], scale_xy)
-        return 1 - paired_overlap(pred, targets[found.truth, 2:6], self.config.box)
+        """Weighted sum over pairs; truths that share a slot all pull at its box.
+
+        With iou_thresh darknet divides the deltas of a slot by its number of positive class
+        deltas. That is taken here for the number of its classes. The two differ with label
+        smoothing, where darknet counts also those other classes that have a small probability.
+        """
+        weight = torch.full_like(raw[:, 0], self.config.iou_normalizer)
+        pairs = BoxPairs(
+            raw[:, : self._objectness],
+            found.cell_xy,
+            found.grid_wh,
+            self.anchors_wh[found.anchor],
+            self._scale_xy[found.place],
+            targets[found.truth, 2:6],
+            weight if rarity is None else weight * rarity,
+            self.geometry.new_coords,
+            self.geometry.gaussian,
+        )
+        share = found.positive.to(raw.dtype)
+        if self.config.iou_threshold < 1:
+            share = share / shared.classes_met()
+        return (box_loss(pairs, self.config) * share).sum()
 
     def _objectness_loss(
         self,
-        slots: Tensor,
-        used: Tensor,
-        anchors_wh: Tensor,
-        scale_xy: float,
+        slots: Sequence[Tensor],
+        shared: SharedSlots,
         truths: PaddedTruths,
+        rarity: Tensor | None,
     ) -> Tensor:
-        """BCE of objectness: positives 1, others 0 or left out where they overlap a truth."""
-        logits = slots[..., 4].reshape(-1)
-        weight = torch.ones_like(logits)
-        ignored = self._ignored(slots.detach(), anchors_wh, scale_xy, truths)
-        weight[ignored] = 0.0
-        weight[used] = 1.0
-        wanted = torch.zeros_like(logits)
-        wanted[used] = 1.0
-        return F.binary_cross_entropy_with_logits(logits, wanted, weight, reduction="sum")
+        """Loss of every slot's objectness: positives 1, others 0 or left out near a truth.
 
-    def _ignored(
-        self, slots: Tensor, anchors_wh: Tensor, scale_xy: float, truths: PaddedTruths
-    ) -> Tensor:
-        """Flat places of slots that overlap a truth beyond the ignore threshold.
-
-        As in darknet, a slot counts only if one of its class probabilities exceeds 0.25.
+        With objectness_smooth (darknet's key, on in yolov4-csp) a slot near a truth has their
+        IoU for a target instead of being left out. darknet then sets a positive's target to 1
+        only if its delta is exactly 0 by then. That is all but never so, and positives are
+        treated as other slots are: they learn their IoU, or 0 as long as that is too small.
         """
-        logit = float(torch.logit(torch.tensor(CLASS_NEEDED_TO_IGNORE)))
-        candidate = (slots[..., 5:].amax(dim=-1) > logit).view(-1).nonzero().squeeze(1)
-        rows, columns = slots.shape[2:4]
-        image, anchor, row, column = torch.unravel_index(candidate, slots.shape[:4])
-        raw = slots.reshape(-1, slots.shape[-1])[candidate]
-        cells = torch.stack((column, row), dim=1)
-        grid_wh = slots.new_tensor((columns, rows))
-        pred = decode_boxes(raw, cells, grid_wh, anchors_wh[anchor], scale_xy)
-        near = truths.boxes_xyxy[image]
-        best = pairwise_iou(cxcywh_to_xyxy(pred)[:, None], near).amax(dim=(1, 2))
-        return candidate[best > self.config.ignore_threshold]
+        raw = torch.cat([s[..., self._objectness].flatten(1) for s in slots], dim=1)
+        raw = raw.view(-1).float()
+        with torch.no_grad():
+            best = self._best_ious(slots, truths).view(-1)
+            near = best > self.config.ignore_threshold
+            wanted, weight = shared.marked(), torch.ones_like(raw)
+            soft = torch.where(near, best, 0.0)
+            if self.config.objectness_smooth:
+                wanted &= probabilities(raw, new_coords=self.geometry.new_coords) == soft
+            else:
+                soft, weight = torch.zeros_like(best), 1 - near.float()
+            rare = 1.0 if rarity is None else shared.largest(rarity, 1.0)
+            weight = torch.where(wanted, rare, weight) * self.config.obj_normalizer
+            target = torch.where(wanted, 1.0, soft)
+        return probability_loss(raw, target, weight, new_coords=self.geometry.new_coords)
+
+    def _best_ious(self, slots: Sequence[Tensor], truths: PaddedTruths) -> Tensor:
+        """Largest IoU (B, N) of every predicted box with a truth.
+
+        As in darknet, it counts only where some class probability exceeds 0.25, and is else 0.
+        """
+        geometry = self.geometry
+        kind = {"new_coords": geometry.new_coords, "gaussian": geometry.gaussian}
+        boxes, chosen = [], []
+        for each, mask, scale_xy in zip(slots, geometry.masks, geometry.scales_xy, strict=True):
+            boxes.append(decode_grid(each, anchors_of(self.anchors_wh, mask), scale_xy, **kind))
+            chosen.append(each[..., self._objectness + 1 :].amax(dim=-1).flatten(1))
+        least = CLASS_NEEDED_TO_IGNORE if geometry.new_coords else CLASS_LOGIT_NEEDED_TO_IGNORE
+        return best_ious(
+            torch.cat(boxes, dim=1), torch.cat(chosen, dim=1) > least, truths,
+            everywhere=self.padded,
+        )  # fmt: skip
+
+
+def _outputs_of_pairs(slots: Sequence[Tensor], found: Assignment, per_scale: int) -> Tensor:
+    """Raw outputs (P, C) of the pairs' slots, float32."""
+    index = torch.stack(
+        (found.image, found.place % per_scale, found.cell_xy[:, 1], found.cell_xy[:, 0])
+    )
+    parts = zip(slots, index.split(found.per_scale, dim=1), strict=True)
+    return torch.cat([each[tuple(where)] for each, where in parts]).float()

@@ -4,10 +4,15 @@ import pytest
 import torch
 
 from model.config import LossConfig
+from model.errors import ConfigurationError
+from model.geometry import Geometry
 from model.losses import YoloLoss
 
 ANCHORS = torch.tensor([[0.1, 0.1], [0.1, 0.2], [0.2, 0.1], [0.3, 0.3], [0.3, 0.5], [0.5, 0.3],
                         [0.6, 0.6], [0.6, 0.9], [0.9, 0.6]])  # fmt: skip
+MASKS = ((0, 1, 2), (3, 4, 5), (6, 7, 8))
+SCALED = Geometry((8, 16, 32), MASKS, (1.2, 1.1, 1.05), ((1, 1),) * 9)
+PLAIN = SCALED.without_scaling()
 CLASSES = 2
 SLOTS = 3 * (16 + 4 + 1)
 LN2 = math.log(2)
@@ -35,8 +40,9 @@ def parts(loss):
     return [loss.box.item(), loss.objectness.item(), loss.classes.item()]
 
 
-def loss_of(raw, targets, batch_size=1, scale_xy=False, **values):
-    return YoloLoss(settings(**values), ANCHORS, scale_xy=scale_xy)(raw, targets, batch_size)
+def loss_of(raw, targets, batch_size=1, geometry=PLAIN, padded=None, **values):
+    loss = YoloLoss(settings(**values), geometry, ANCHORS, CLASSES, padded=padded)
+    return loss(raw, targets, batch_size)
 
 
 def set_class_logits(raw, value):
@@ -171,23 +177,23 @@ def test_order_of_truths_does_not_matter():
     assert parts(forth) == pytest.approx(parts(back), rel=1e-5)
 
 
-@pytest.mark.parametrize("box", ["iou", "giou", "diou", "ciou"])
+@pytest.mark.parametrize("box", ["mse", "smooth-l1", "iou", "iou-log", "giou", "diou", "ciou"])
 def test_a_perfect_box_costs_nothing(box):
     assert loss_of(maps(), TRUTH, box=box).box.item() == pytest.approx(0, abs=1e-5)
 
 
-@pytest.mark.parametrize("box", ["giou", "diou", "ciou"])
+@pytest.mark.parametrize("box", ["mse", "smooth-l1", "iou-log", "giou", "diou", "ciou"])
 def test_descending_the_box_loss_finds_the_box(box):
     raw = [m.requires_grad_() for m in random_maps(1)]
     optimizer = torch.optim.SGD(raw, lr=1.0)
     truth = TRUTH + torch.tensor([[0, 0, 0.2, -0.3, -0.1, 0.1]])
-    first = loss_of(raw, truth, box=box, scale_xy=True).box.item()
-    for step in range(160):
-        optimizer.param_groups[0]["lr"] = 0.3 * 0.97**step
+    first = loss_of(raw, truth, box=box, geometry=SCALED).box.item()
+    for step in range(60):
+        optimizer.param_groups[0]["lr"] = 0.4 * 0.94**step
         optimizer.zero_grad()
-        loss_of(raw, truth, box=box, scale_xy=True).box.backward()
+        loss_of(raw, truth, box=box, geometry=SCALED).box.backward()
         optimizer.step()
-    assert loss_of(raw, truth, box=box, scale_xy=True).box.item() < 0.1 * first
+    assert loss_of(raw, truth, box=box, geometry=SCALED).box.item() < 0.1 * first
 
 
 def test_gradient_of_objectness_is_probability_minus_target():
@@ -196,3 +202,147 @@ def test_gradient_of_objectness_is_probability_minus_target():
     scores = raw[2].detach().unflatten(1, (3, -1))[0, :, 4].sigmoid().flatten()
     grad = raw[2].grad.unflatten(1, (3, -1))[0, :, 4].flatten()
     torch.testing.assert_close(grad[0], scores[0] - 1)
+
+
+def test_darknets_gradient_finds_the_box_too():
+    raw = [m.requires_grad_() for m in random_maps(1)]
+    optimizer = torch.optim.SGD(raw, lr=1.0)
+    truth = TRUTH + torch.tensor([[0, 0, 0.2, -0.3, -0.1, 0.1]])
+    rule = {"box": "ciou", "gradient": "darknet", "geometry": SCALED}
+    first = loss_of(raw, truth, **rule).box.item()
+    for step in range(80):
+        optimizer.param_groups[0]["lr"] = 0.2 * 0.94**step
+        optimizer.zero_grad()
+        loss_of(raw, truth, **rule).box.backward()
+        optimizer.step()
+    assert loss_of(raw, truth, **rule).box.item() < 0.1 * first
+
+
+@pytest.mark.parametrize("box", ["iou", "iou-log", "giou", "diou", "ciou"])
+def test_darknets_gradient_leaves_the_value(box):
+    raw, truth = random_maps(2), TRUTH.repeat(2, 1)
+    plain = loss_of(raw, truth, box=box)
+    assert parts(loss_of(raw, truth, box=box, gradient="darknet")) == parts(plain)
+
+
+@pytest.mark.parametrize("targets", [NO_TRUTH, TRUTH.repeat(3, 1)])
+@pytest.mark.parametrize("values", [{}, {"objectness_smooth": True}, {"focal": True}])
+def test_tables_of_fixed_size_give_the_same(targets, values):
+    raw = random_maps(2)
+    listed = loss_of(raw, targets, padded=False, ignore_threshold=0.3, **values)
+    padded = loss_of(raw, targets, padded=True, ignore_threshold=0.3, **values)
+    assert parts(padded) == pytest.approx(parts(listed), rel=1e-6)
+
+
+def test_nothing_asks_a_device_for_a_value():
+    # tensors of the device `meta` have no values to ask for
+    raw = [m.to("meta").requires_grad_() for m in random_maps(2)]
+    for box in ("mse", "giou", "ciou"):
+        for gradient in ("autograd", "darknet"):
+            config = LossConfig(
+                box=box, gradient=gradient, focal=True, class_counters=True,
+                objectness_smooth=True, max_delta=1,
+            )  # fmt: skip
+            loss = YoloLoss(
+                config, SCALED, ANCHORS.to("meta"), CLASSES,
+                class_counts=torch.ones(CLASSES, device="meta"),
+            )  # fmt: skip
+            loss(raw, TRUTH.repeat(4, 1).to("meta"), 2, longest=5).total.backward()
+            assert raw[0].grad.shape == raw[0].shape
+
+
+def test_a_bound_on_truths_per_image_may_be_given():
+    raw = random_maps(2)
+    truths = torch.cat((TRUTH, TRUTH - 0.1)).clamp(min=0)
+    loss = YoloLoss(settings(), PLAIN, ANCHORS, CLASSES)
+    assert parts(loss(raw, truths, 1, longest=7)) == parts(loss(raw, truths, 1))
+
+
+def test_objectness_learns_the_overlap():
+    raw = maps()  # anchors 7 and 8 have IoU 2/3 with the truth; the positive has 1
+    smooth = loss_of(raw, TRUTH, objectness_smooth=True, ignore_threshold=0.6)
+    assert smooth.objectness.item() == pytest.approx(SLOTS * LN2, rel=1e-5)
+    raw = [m.requires_grad_() for m in raw]
+    loss_of(raw, TRUTH, objectness_smooth=True, ignore_threshold=0.6).total.backward()
+    grad = raw[2].grad.unflatten(1, (3, -1))[0, :, 4].flatten()
+    assert grad.tolist() == pytest.approx([0.5 - 1, 0.5 - 2 / 3, 0.5 - 2 / 3], abs=1e-5)
+
+
+def test_a_smooth_positive_stays_negative_below_the_threshold():
+    raw = [m.requires_grad_() for m in maps()]
+    off = TRUTH * torch.tensor([1, 1, 1, 1, 0.8, 0.8])  # IoU of the positive 0.64
+    loss_of(raw, off, objectness_smooth=True).total.backward()
+    assert raw[2].grad.unflatten(1, (3, -1))[0, 0, 4].item() == pytest.approx(0.5)
+
+
+def test_a_smooth_positive_is_wanted_if_its_delta_is_zero():
+    raw = maps()
+    raw[2].unflatten(1, (3, -1))[0, 0, 4:] = -200.0  # objectness 0, and no class to be ignored by
+    raw = [m.requires_grad_() for m in raw]
+    loss_of(raw, TRUTH, objectness_smooth=True).total.backward()
+    assert raw[2].grad.unflatten(1, (3, -1))[0, 0, 4].item() == pytest.approx(-1)
+
+
+def test_new_coords_takes_squared_errors():
+    geometry = Geometry(SCALED.strides, MASKS, (2.0,) * 3, SCALED.anchors_wh_px, new_coords=True)
+    raw = [m.requires_grad_() for m in maps(fill=0.5)]  # all boxes are their anchors'
+    loss = loss_of(raw, TRUTH, geometry=geometry)
+    assert parts(loss) == pytest.approx([0, SLOTS / 8, CLASSES / 8], abs=1e-5)
+    loss.total.backward()
+    grad = raw[2].grad.unflatten(1, (3, -1))[0, 0, :, 0, 0]
+    assert grad[4:].tolist() == pytest.approx([-0.5, 0.5, -0.5])
+
+
+def test_new_coords_ignores_by_the_probability_itself():
+    geometry = Geometry(SCALED.strides, MASKS, (2.0,) * 3, SCALED.anchors_wh_px, new_coords=True)
+    for value, count in ((0.24, SLOTS), (0.26, SLOTS - 2)):
+        raw = maps(fill=0.5)
+        set_class_logits(raw, value)
+        loss = loss_of(raw, TRUTH, geometry=geometry, ignore_threshold=0.6)
+        assert loss.objectness.item() == pytest.approx(count / 8, rel=1e-5)
+
+
+def test_a_gaussian_head_keeps_objectness_and_classes():
+    geometry = Geometry(
+        SCALED.strides, MASKS, PLAIN.scales_xy, SCALED.anchors_wh_px, gaussian=True
+    )
+    raw = random_maps(1)
+    wide = [
+        torch.cat(
+            (m.unflatten(1, (3, -1))[:, :, :4].repeat_interleave(2, 2),
+             m.unflatten(1, (3, -1))[:, :, 4:]), dim=2,
+        ).flatten(1, 2)
+        for m in raw
+    ]  # fmt: skip
+    for values in ({"box": "ciou", "uc_normalizer": 0.0}, {"box": "iou", "uc_normalizer": 0.0}):
+        found = loss_of(wide, TRUTH, geometry=geometry, **values)
+        assert parts(found) == pytest.approx(parts(loss_of(raw, TRUTH, **values)))
+
+
+def test_cls_normalizer_without_and_with_counters():
+    raw = maps()
+    plain = loss_of(raw, TRUTH, cls_normalizer=0.5)
+    assert plain.classes.item() == pytest.approx(2 * LN2 * 0.5)
+    config = settings(cls_normalizer=0.5, class_counters=True)
+    loss = YoloLoss(config, PLAIN, ANCHORS, CLASSES, class_counts=torch.tensor([30, 10]))
+    found = loss(raw, TRUTH, 1)  # of class 1, multiplier 3
+    assert found.classes.item() == pytest.approx(LN2 + LN2 * 3 * 0.5)
+    assert found.objectness.item() == pytest.approx((SLOTS - 1 + 3) * LN2)
+
+
+@pytest.mark.parametrize(("counts", "told"), [(None, "none is given"), ([1, 2, 3], "there are 3")])
+def test_counters_need_a_count_for_each_class(counts, told):
+    counts = counts and torch.tensor(counts)
+    with pytest.raises(ConfigurationError, match=f"need 2 counts of boxes, and {told}"):
+        YoloLoss(settings(class_counters=True), PLAIN, ANCHORS, CLASSES, class_counts=counts)
+
+
+def test_gradients_reach_maps_of_any_layout_and_type():
+    raw = [
+        m.bfloat16().to(memory_format=torch.channels_last).requires_grad_() for m in random_maps(2)
+    ]
+    loss = loss_of(raw, TRUTH, geometry=SCALED, box="ciou")
+    loss.total.backward()
+    exact = loss_of([m.detach().float() for m in raw], TRUTH, geometry=SCALED, box="ciou")
+    assert parts(loss) == pytest.approx(parts(exact))
+    assert all(m.grad.dtype == torch.bfloat16 for m in raw)
