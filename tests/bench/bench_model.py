@@ -11,6 +11,7 @@ import torch
 from model.config import LossConfig, TrainConfig
 from model.data.coco import load_dataset
 from model.evaluate import ImageDetections, evaluate
+from model.geometry import Geometry
 from model.losses import YoloLoss
 from model.train import Training
 from tests.tiny_data import CLASSES, write_tiny_coco
@@ -62,7 +63,10 @@ def test_loss_and_assignment(benchmark):
         torch.randn(BATCH, 3 * (5 + len(CLASSES)), n, n, generator=rng).requires_grad_()
         for n in sizes
     ]
-    loss = YoloLoss(LossConfig(), torch.rand(9, 2, generator=rng) * 0.5 + 0.05)
+    masks = ((0, 1, 2), (3, 4, 5), (6, 7, 8))
+    geometry = Geometry((8, 16, 32), masks, (1.2, 1.1, 1.05), ((1, 1),) * 9)
+    anchors = torch.rand(9, 2, generator=rng) * 0.5 + 0.05
+    loss = YoloLoss(LossConfig(), geometry, anchors, len(CLASSES))
     targets = random_targets()
     benchmark.pedantic(
         lambda: loss(maps, targets, BATCH).total.backward(), rounds=50, warmup_rounds=5
