@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from model.blocks.conv import activations
+from model.blocks.activations import activations
 from model.blocks.mish import mish
 
 X = torch.cat((torch.linspace(-30, 30, 20_001), torch.tensor([-88.0, -104.0, 1e4, -0.0])))
@@ -61,12 +61,29 @@ def test_float64_takes_the_operator_and_checks():
     assert torch.autograd.gradcheck(mish, (x,))
 
 
-def test_module_has_no_parameters_and_saves_only_its_input():
-    module = activations.get("mish")()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_module_has_no_parameters_and_saves_one_tensor_of_its_inputs_size(dtype):
+    module = activations.get("mish")(8)
     assert module.state_dict() == {}
-    x = torch.randn(8, requires_grad=True)
+    x = torch.randn(8, dtype=dtype, requires_grad=True)
     (saved,) = module(x).grad_fn.saved_tensors
-    assert saved.data_ptr() == x.data_ptr()
+    assert (saved.shape, saved.dtype) == (x.shape, dtype)
+
+
+def test_every_bfloat16_number_is_rounded_correctly():
+    x = torch.arange(1 << 16, dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
+    x = x[x.isfinite()]
+    exact = value_and_gradient(F.mish, x.double())
+    ours = mish(x.requires_grad_())
+    (slope,) = torch.autograd.grad(ours.sum(), x)
+    assert torch.equal(ours, exact[0].bfloat16())
+    assert torch.equal(slope, exact[1].bfloat16())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_infinities(dtype):
+    x = torch.tensor([torch.inf, -torch.inf], dtype=dtype)
+    assert mish(x)[0] == torch.inf
 
 
 def test_nan_stays():
