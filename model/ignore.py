@@ -56,7 +56,7 @@ def best_ious(boxes: Tensor, chosen: Tensor, truths: PaddedTruths, *, everywhere
     Tensor, shape (B, N)
     """
     if not everywhere:
-        places = chosen.view(-1).nonzero()[:, 0]
+        places = chosen.flatten().nonzero()[:, 0]
         if len(places) < LONG_LIST * chosen.numel():
             return _best_of_some(boxes, places, truths)
     return torch.where(chosen, _best_of_all(boxes, truths), 0.0)
@@ -74,7 +74,7 @@ def _best_of_all(boxes: Tensor, truths: PaddedTruths) -> Tensor:
 
 def _best_of_some(boxes: Tensor, places: Tensor, truths: PaddedTruths) -> Tensor:
     best = boxes.new_zeros(boxes.shape[:2])
-    corners = cxcywh_to_xyxy(boxes.view(-1, 4)[places])
+    corners = cxcywh_to_xyxy(boxes.flatten(0, 1)[places])
     near = truths.boxes_xyxy[places // boxes.shape[1]]
     best.view(-1)[places] = pairwise_iou(corners[:, None], near).amax(dim=(1, 2))
     return best
