@@ -7,10 +7,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from model.blocks.attention import attentions
-from model.blocks.conv import ConvBlock, Residual, initialise, scaled_width
-from model.blocks.drops import build_drop
-from model.blocks.weighted import WeightedSum
+from model.blocks.conv import initialise, scaled_width
 from model.config import (
     BackboneConfig,
     DropConfig,
@@ -24,6 +21,7 @@ from model.geometry import Geometry
 from model.heads.yolo import YoloHead
 from model.necks.asff import Asff
 from model.parts import Backbone, Chain, Neck
+from model.plug_ins import change_norms, change_residuals, insert_drops, set_momentum
 from model.zoo import CLASSIFIERS, FAMILIES, Size, classifiers, zoo
 
 STRIDES = (8, 16, 32)
@@ -148,12 +146,12 @@ def build_detector(
             paths.channels, num_classes, geometry, second, hidden=hidden, rfb=head_options.rfb
         ),
     )
-    _change_residuals(body, backbone_options)
-    _insert_drops(body, drop_options)
-    _change_norms(detector, norm)
+    change_residuals(body, backbone_options)
+    insert_drops(body, drop_options)
+    change_norms(detector, norm)
     initialise(detector)
     detector.head.start_from_prior()
-    _set_momentum(detector, bn_momentum)
+    set_momentum(detector, bn_momentum)
     return detector
 
 
@@ -196,11 +194,11 @@ def build_classifier(
         width=entry.size.width, depth=entry.size.depth, activation=activation
     )
     classifier = Classifier(body, num_classes)
-    _change_residuals(body, options)
-    _insert_drops(body, drops)
-    _change_norms(classifier, norm)
+    change_residuals(body, options)
+    insert_drops(body, drops)
+    change_norms(classifier, norm)
     initialise(classifier)
-    _set_momentum(classifier, bn_momentum)
+    set_momentum(classifier, bn_momentum)
     return classifier
 
 
@@ -251,65 +249,6 @@ def _with_asff(neck: Neck, size: Size, activation: str, head: HeadConfig, name: 
     inner = tuple(scaled_width(c, size.width) for c in ASFF_INNER)
     compress = ASFF_COMPRESS if head.rfb == "none" else ASFF_COMPRESS // 2
     return Chain(neck, Asff(channels, inner, activation, "bn", compress))
-
-
-def _change_residuals(backbone: Backbone, options: BackboneConfig) -> None:
-    """Learned weights and attention in the residual units."""
-    units = [m for m in backbone.modules() if isinstance(m, Residual)]
-    changed = options.residual != "plain" or options.attention != "none"
-    if changed and not units:
-        raise ConfigurationError(
-            "this backbone has no residual units to change",
-            "backbone.residual" if options.residual != "plain" else "backbone.attention",
-            "leave it out for the tiny models",
-        )
-    for unit in units:
-        if options.attention != "none":
-            unit.branch.append(attentions.get(options.attention)(unit.channels))
-        if options.residual != "plain" and _keeps_channels(unit):
-            unit.add = WeightedSum(2, options.residual, None)
-
-
-def _keeps_channels(unit: Residual) -> bool:
-    """Whether both sides of the sum are equally wide; the first of CSPResNeXt50 is not."""
-    entry = unit.branch[0]
-    return isinstance(entry, ConvBlock) and entry.conv.in_channels == unit.channels
-
-
-def _insert_drops(backbone: Backbone, options: DropConfig) -> None:
-    if options.kind == "none":
-        return
-    if options.kind == "path":
-        units = [m for m in backbone.modules() if isinstance(m, Residual)]
-        if not units:
-            raise ConfigurationError(
-                "this backbone has no residual branches to drop",
-                "drop.kind",
-                "take another kind for the tiny models",
-            )
-        for depth, unit in enumerate(units, 1):  # linear decay rule, arXiv:1603.09382 eq. 4
-            share = options.probability * depth / len(units)
-            unit.path = build_drop("path", share, options.block, options.ramp)
-        return
-    last = len(backbone.drops)
-    for place in (last - 2, last - 1):
-        backbone.drops[place] = build_drop(
-            options.kind, options.probability, options.block, options.ramp
-        )
-
-
-def _change_norms(network: nn.Module, norm: str) -> None:
-    if norm == "bn":
-        return
-    for block in network.modules():
-        if isinstance(block, ConvBlock) and not isinstance(block.norm, nn.Identity):
-            block.set_norm(norm)
-
-
-def _set_momentum(network: nn.Module, momentum: float) -> None:
-    for layer in network.modules():
-        if hasattr(layer, "momentum"):
-            setattr(layer, "momentum", momentum)  # noqa: B010  (no common class declares it)
 
 
 def count_learnable(module: nn.Module) -> int:

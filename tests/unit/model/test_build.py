@@ -180,7 +180,7 @@ def test_dropped_paths_grow_linearly_with_depth():
         ("yolov4-tiny", {"neck": {"asff": True}}, "2 scales, ASFF fuses three"),
         ("yolov4-tiny-3l", {"neck": {"attention": "se"}}, "no block that attention could close"),
         ("yolov4-tiny", {"backbone": {"residual": "relu"}}, "no residual units"),
-        ("yolov4-tiny", {"drop": {"kind": "path"}}, "no residual branches"),
+        ("yolov4-tiny", {"drop": {"kind": "path"}}, "no residual units"),
         ("yolov4-nano", {"norm": "bm"}, "no such normalisation: 'bm'"),
         ("yolov4-nano", {"neck": {"fusion": "pan+bifpn"}}, "'pan', 'bifpn'|'bifpn'"),
         ("yolov4-nano", {"neck": {"fusoin": "pan"}}, "neck.fusoin"),
