@@ -280,7 +280,8 @@ class Training:
             targets = torch.from_numpy(batch.targets).to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
                 maps = self.network(images)
-            loss = self.loss(maps, targets, self.config.batch_size)
+            longest = int(np.bincount(batch.targets[:, 0].astype(np.int64), minlength=1).max())
+            loss = self.loss(maps, targets, self.config.batch_size, longest=longest)
             sums += self._checked(loss, index)
             loss.total.backward()
             last = index + 1 == self.mini_batches
