@@ -182,7 +182,7 @@ def _read_anchors(state: dict[str, Any], count: int, path: Path) -> Tensor:
     fits = anchors.shape == (count, 2)
     if not (fits and bool(torch.isfinite(anchors).all() and (anchors > 0).all())):
         shape = tuple(anchors.shape)
-        raise CheckpointError(f"its anchors are not {count} positive sizes ({shape})", str(path))
+        raise CheckpointError(f"its anchors are not {count} positive sizes (shape {shape})", str(path))
     return anchors.float()
 
 
