@@ -241,7 +241,7 @@ def _heads_in_place(layers: Sequence[Layer]) -> list[int]:
     for scale, group in itertools.groupby(enumerate(layers), lambda pair: _scale(pair[1].name)):
         places = [place for place, _ in group]
         if scale:
-            following[layers[places[0]].inputs[0]] = places
+            following.setdefault(layers[places[0]].inputs[0], []).extend(places)
         else:
             body += places
     order = []
