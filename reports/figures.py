@@ -112,6 +112,12 @@ _LINES: dict[str, dict[str, Any]] = {
     "RUNNING": {"color": RUNNING, "linewidth": 1.0, "alpha": 0.8},
     "COMPLETE": {"color": COMPLETE, "linewidth": 0.9, "alpha": 0.5},
 }
+_LOSS_LOOKS: dict[str, tuple[str, str, Any]] = {  # name, colour, dashes
+    "iou": ("IoU", INK, (0, (1, 1))),
+    "giou": ("GIoU", FAIL, (0, (6, 1.5))),
+    "diou": ("DIoU", COMPLETE, (0, (6, 1, 1, 1))),
+    "ciou": ("CIoU", RUNNING, "-"),
+}
 _SPECIAL_LINES: dict[str, dict[str, Any]] = {
     "best": {"color": COMPLETE, "linewidth": 2.4, "linestyle": "-"},
     "default": {"color": INK, "linewidth": 1.7, "linestyle": (0, (3.5, 1.5))},
@@ -249,6 +255,64 @@ def draw_parameters(run: RunRecord, summary: Summary) -> Figure | None:
                 axes.set_ylabel(_value_label(summary))
         _legend(figure, _handles(set(run.trials["state"]), summary), (PANEL[0] * columns, 0))
     return figure
+
+
+def draw_box_errors(frame: pd.DataFrame, marks: dict[int, str]) -> Figure:
+    """Mean error of each box loss by iteration, on a log axis, named at the end of its line.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns iteration, loss, mean_error; a loss is drawn in the order it first appears.
+    marks : dict of int to str
+        What begins at some iterations.
+    """
+    with _style():
+        figure, axes = _one_axes(WIDE)
+        axes.set_yscale("log")
+        ends: dict[str, float] = {}
+        for loss, rows in frame.groupby("loss", sort=False):
+            _, color, dashes = _LOSS_LOOKS[str(loss)]
+            axes.plot(rows["iteration"], rows["mean_error"], color=color, linestyle=dashes, lw=1.9)
+            ends[str(loss)] = float(rows["mean_error"].iloc[-1])
+        last = int(frame["iteration"].max())
+        axes.set(xlim=(0, last), xlabel="iteration", ylabel="mean L1 error of (x, y, w, h)")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        _name_ends(axes, ends)
+        for start, text in marks.items():
+            axes.axvline(start, color=MUTED, lw=0.7, ls=(0, (2, 2)), zorder=1)
+            axes.annotate(
+                text, (start, 1), (3, -2), xycoords=("data", "axes fraction"),
+                textcoords="offset points", va="top", fontsize=8, color=MUTED,
+            )  # fmt: skip
+    return figure
+
+
+def _name_ends(axes: Axes, ends: dict[str, float]) -> None:
+    """Name and end value of each line at its right, moved apart where they would touch."""
+    low, high = np.log(axes.get_ylim())
+    places = [(math.log(end) - low) / (high - low) for end in ends.values()]
+    moved = spread(places, 0.06)
+    for (loss, end), place, height in zip(ends.items(), places, moved, strict=True):
+        name, color, _ = _LOSS_LOOKS[loss]
+        leader = Line2D([1, 1.015, 1.025], [place, height, height], color=color, lw=0.8)
+        leader.set(transform=axes.transAxes, clip_on=False)
+        axes.add_artist(leader)
+        axes.annotate(
+            f"{name}  {number(end)}", (1.03, height), xycoords="axes fraction", va="center",
+            color=color, fontweight="bold", annotation_clip=False,
+        )  # fmt: skip
+
+
+def spread(places: list[float], gap: float) -> list[float]:
+    """Places moved up, as little as is needed, until all are at least `gap` apart."""
+    moved: dict[int, float] = {}
+    least = -math.inf
+    for index in sorted(range(len(places)), key=lambda index: places[index]):
+        moved[index] = max(places[index], least)
+        least = moved[index] + gap
+    return [moved[index] for index in range(len(places))]
 
 
 def to_svg(figure: Figure) -> str:

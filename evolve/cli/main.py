@@ -22,6 +22,7 @@ VERBS = {
     "detect": "Detect objects in images and draw them.",
     "data": "Make or look at data sets.",
     "spaces": "List the search spaces that come with evolve.",
+    "simulate-boxes": "Compare box losses in the experiment of the DIoU paper.",
 }
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -42,7 +43,7 @@ class Verbs(click.Group):
         """The verb's command, or None."""
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"evolve.cli.{cmd_name}_cmd")
+        module = importlib.import_module(f"evolve.cli.{cmd_name.replace('-', '_')}_cmd")
         command = module.command
         assert isinstance(command, click.Command)
         return command
