@@ -22,14 +22,14 @@ from model.data.cache import ImageCache
 from model.data.coco import Dataset
 from model.data.loader import EvalLoader, TrainLoader
 from model.ema import Ema
-from model.errors import CheckpointError, ConfigurationError, Diverged
+from model.errors import CheckpointError, ConfigurationError
 from model.evaluate import Evaluation, ImageDetections, evaluate, save_detections
 from model.geometry import Geometry
-from model.losses import Loss, YoloLoss
+from model.losses import YoloLoss
 from model.predict import as_input, predict
 from model.schedules import lr_multiple
+from model.watch import LossWatch
 
-EXPLODED = 20.0  # a loss this many times the first one is beyond repair
 ANCHOR_SAMPLE = 20_000
 AUTO_SIZE_PX = (64, 416)
 EVAL_BATCH = 32
@@ -221,7 +221,7 @@ class Training:
             config.precision == "auto" and gains_from_bf16(self.device)
         )
         self.epoch = 0
-        self.first_loss: float | None = None
+        self.watch = LossWatch(self.device)
         self._build_data(cache or ImageCache(config.data.cache_mb << 20, max_side=self.size * 2))
         self._build_network()
 
@@ -249,12 +249,14 @@ class Training:
         network = build_from_config(config, len(self.dataset.classes))
         self.network: Detector = network.to(self.device)
         if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # shapes do not change within a training
             # torch's own types leave this argument out
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.SGD(
             parameter_groups(self.network, config.optimizer.weight_decay),
             lr=config.optimizer.lr,
             momentum=config.optimizer.momentum,
+            fused=True,
         )
         self.informed = tuple(batch_aware(self.network))
         anchors_px = choose_anchors(config, network.geometry, self.dataset, self.size)
@@ -271,7 +273,6 @@ class Training:
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch; mean losses over its updates, and the last learning rate."""
         self.network.train()
-        sums = np.zeros(3)
         subdivisions = self.config.subdivisions
         for index, batch in enumerate(self.train_loader.epoch(self.epoch)):
             if index % subdivisions == 0:
@@ -282,11 +283,13 @@ class Training:
                 maps = self.network(images)
             longest = int(np.bincount(batch.targets[:, 0].astype(np.int64), minlength=1).max())
             loss = self.loss(maps, targets, self.config.batch_size, longest=longest)
-            sums += self._checked(loss, index)
+            where = f"epoch {self.epoch + 1}, step {index + 1} of {self.mini_batches}"
+            self.watch.see(loss, where)
             loss.total.backward()
             last = index + 1 == self.mini_batches
             if (index + 1) % subdivisions == 0 or last:
                 self._update(index // subdivisions)
+        sums = self.watch.close()
         self.epoch += 1
         box, objectness, classes = sums / self.updates_per_epoch
         return {
@@ -301,27 +304,6 @@ class Training:
         done = self.epoch * self.updates_per_epoch + update
         for module in self.informed:
             module.begin_batch(done / (self.config.epochs * self.updates_per_epoch))
-
-    def _checked(self, loss: Loss, index: int) -> np.ndarray:
-        """The three parts as numbers; Diverged if they are beyond repair."""
-        parts: Tensor = torch.stack((loss.box, loss.objectness, loss.classes)).detach()
-        values = parts.double().cpu().numpy()
-        total = float(values.sum())
-        where = f"epoch {self.epoch + 1}, step {index + 1} of {self.mini_batches}"
-        mend = "lower optimizer.lr or loss.iou_normalizer, or lengthen schedule.warmup"
-        if not math.isfinite(total):
-            names = ("box", "objectness", "class")
-            bad = [n for n, v in zip(names, values, strict=True) if not math.isfinite(v)]
-            raise Diverged(f"the {' and '.join(bad)} loss is not finite", where, mend)
-        if self.first_loss is None:
-            self.first_loss = total
-        if total > EXPLODED * self.first_loss:
-            raise Diverged(
-                f"the loss exploded to {total:.4g}, from {self.first_loss:.4g} at the start",
-                where,
-                mend,
-            )
-        return values
 
     def _update(self, update: int) -> None:
         """One optimiser step at the scheduled learning rate, then the moving average."""
@@ -389,7 +371,7 @@ class Training:
     def state_dict(self, report: EpochReport) -> dict[str, Any]:
         """All that continuing needs, and all that detecting needs."""
         return self.weights_dict(report) | {
-            "first_loss": self.first_loss,
+            "first_loss": self.watch.first,
             "network": self.network.state_dict(),
             "ema_updates": self.ema.updates,
             "optimizer": self.optimizer.state_dict(),
@@ -412,7 +394,8 @@ class Training:
         self.ema.network.load_state_dict(state["weights"])
         self.ema.updates = state["ema_updates"]
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-        self.epoch, self.first_loss = state["epoch"], state["first_loss"]
+        self.epoch = state["epoch"]
+        self.watch = LossWatch(self.device, state["first_loss"])
         torch.set_rng_state(state["torch_rng"].cpu())
         if self.device.type == "cuda" and state["cuda_rng"]:
             torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda_rng"]])

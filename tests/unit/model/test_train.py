@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 
-import model.train
 from model.config import TrainConfig
 from model.data.coco import Dataset, load_dataset
 from model.errors import CheckpointError, ConfigurationError, Diverged
@@ -187,33 +186,49 @@ def test_diverges_at_once_with_epoch_step_and_part(dataset):
     assert "optimizer.lr" in caught.value.mend
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("parts", "named"),
+    "values",
     [
-        ((math.nan, 1, 1), "the box loss"),
-        ((1, math.inf, 1), "the objectness loss"),
-        ((1, 1, math.nan), "the class loss"),
-        ((math.nan, 1, math.nan), "the box and class loss"),
+        {"norm": "cmbn", "subdivisions": 2},
+        {"norm": "cbn"},
+        {"norm": "frn"},
+        {"drop__kind": "dropblock-darknet", "drop__probability": 0.3},
+        {"model": "yolov4-tiny-nano", "anchors": "optimised"},
+        {"model": "yolov4-csp-nano", "loss__objectness_smooth": True},
+        {"head__box": "gaussian", "loss__gradient": "darknet", "loss__class_counters": True},
+    ],
+    ids=str,
+)
+def test_every_kind_of_state_resumes(dataset, tmp_path, values):
+    config = tiny(epochs=3, **values)
+    straight = []
+    for report in fit(config, dataset, device="cpu"):
+        straight.append(report.metrics["loss"])
+        if report.epoch == 1:
+            report.save(tmp_path / "last.pt")
+    resumed = fit(config, dataset, device="cpu", resume=tmp_path / "last.pt")
+    assert [report.metrics["loss"] for report in resumed] == straight[1:]
+
+
+@pytest.mark.parametrize(
+    ("model", "anchors", "first"),
+    [
+        ("yolov4-nano", "auto", (12, 16)),
+        ("yolov4-nano", "yolov3", (10, 13)),
+        ("yolov3-spp-nano", "auto", (10, 13)),
+        ("yolov3-spp-nano", "yolov4", (12, 16)),
+        ("yolov4-tiny-nano", "auto", (10, 14)),
     ],
 )
-def test_the_part_that_is_not_finite_is_named(dataset, parts, named):
-    training = Training(tiny(), dataset, device="cpu")
-    loss = model.train.Loss(*(torch.tensor(float(p)) for p in parts))
-    with pytest.raises(Diverged, match=f"^Diverged: {named} is not finite"):
-        training._checked(loss, 1)
+def test_anchors_of_a_name(dataset, model, anchors, first):
+    training = Training(tiny(model=model, anchors=anchors), dataset, device="cpu")
+    assert (training.anchors_wh[0] * training.size).tolist() == pytest.approx(first)
 
 
-def test_exploding_is_twenty_times_the_first_loss(dataset):
-    training = Training(tiny(), dataset, device="cpu")
-
-    def check(total):
-        zero = torch.zeros(())
-        training._checked(model.train.Loss(torch.tensor(float(total)), zero, zero), 0)
-
-    check(2.0)
-    check(40.0)
-    with pytest.raises(Diverged, match=r"exploded to 40\.01, from 2 at the start"):
-        check(40.01)
+def test_six_anchors_cannot_be_nine(dataset):
+    with pytest.raises(ConfigurationError, match="has 6 anchors, those of yolov4 are 9"):
+        Training(tiny(model="yolov4-tiny-nano", anchors="yolov4"), dataset, device="cpu")
 
 
 @pytest.mark.parametrize(
