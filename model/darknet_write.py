@@ -84,6 +84,8 @@ def _remarks(config: TrainConfig) -> Iterator[str]:
     yield f"{config.model}, written by evolve for use by darknet and its readers"
     if config.norm != "bn":
         yield f"trained with norm {config.norm}, which in use is batch_normalize=1"
+    if config.backbone.residual != "plain" or config.neck.fusion_weights not in ("auto", "none"):
+        yield "has weighted sums (weights_type), which darknet knows and OpenCV passes over"
     loss = config.loss
     if loss.box in BOX_LOSSES:
         yield f"trained with the box loss {loss.box}"
