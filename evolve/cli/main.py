@@ -20,8 +20,12 @@ VERBS = {
     "train": "Train one detector.",
     "eval": "Measure a detector on a split with COCO's metrics.",
     "detect": "Detect objects in images and draw them.",
+    "speed": "Measure the latency of a detector on this machine.",
+    "export": "Write a trained detector as an ONNX file.",
     "data": "Make or look at data sets.",
     "spaces": "List the search spaces that come with evolve.",
+    "import-cfg": "Turn a darknet cfg file into a training configuration.",
+    "import-weights": "Make a checkpoint of darknet's weights.",
     "simulate-boxes": "Compare box losses in the experiment of the DIoU paper.",
 }
 
