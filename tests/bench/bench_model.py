@@ -1,13 +1,20 @@
 """Training step, loss and evaluation on one thread.
 
 Run: ``pytest tests/bench/bench_model.py``. A step is yolov4-nano, 160 px, 16 images; images/s =
-16 / mean. Random pictures and boxes; the first rounds are left out.
+16 / mean. Random pictures and boxes; the first rounds are left out. `--benchmark-json FILE` keeps
+the ratios (extra_info).
 """
+
+import statistics
+import time
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
+from model.blocks.conv import ConvBlock
 from model.config import LossConfig, TrainConfig
 from model.data.coco import load_dataset
 from model.evaluate import ImageDetections, evaluate
@@ -29,9 +36,19 @@ def one_thread():
 
 
 @pytest.fixture
-def training(tmp_path):
+def build_training(tmp_path):
     dataset = load_dataset(write_tiny_coco(tmp_path / "set", {"train": 16, "val": 32}, SIZE))
-    return Training(TrainConfig(image_size=SIZE, batch_size=BATCH), dataset, device="cpu")
+
+    def build(precision="auto"):
+        config = TrainConfig(image_size=SIZE, batch_size=BATCH, precision=precision)
+        return Training(config, dataset, device="cpu")
+
+    return build
+
+
+@pytest.fixture
+def training(build_training):
+    return build_training()
 
 
 def random_targets():
@@ -42,7 +59,23 @@ def random_targets():
     return targets
 
 
-def test_train_step(benchmark, training):
+class PlainMish(nn.Module):
+    def forward(self, x):
+        return functional.mish(x)
+
+
+def make_plain(training):
+    """The same training with PyTorch's own operators: its Mish, its default SGD."""
+    for block in training.network.modules():
+        if isinstance(block, ConvBlock) and block.activation == "mish":
+            block.act = PlainMish()
+    settings = {k: v for k, v in training.optimizer.defaults.items() if k != "fused"}
+    groups = [{"params": g["params"]} for g in training.optimizer.param_groups]
+    training.optimizer = torch.optim.SGD(groups, **settings)
+    return training
+
+
+def stepper(training):
     images, targets = torch.rand(BATCH, 3, SIZE, SIZE), random_targets()
     training.network.train()
 
@@ -52,8 +85,27 @@ def test_train_step(benchmark, training):
         training.loss(maps, targets, BATCH).total.backward()
         training._update(0)
 
-    benchmark.pedantic(step, rounds=20, warmup_rounds=3)
-    benchmark.extra_info["images_per_s"] = BATCH / benchmark.stats["mean"]
+    return step
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_train_step_and_a_plain_one(benchmark, build_training, precision):
+    """Steps of both in turn, so that a busy machine slows both; the ratio is of medians."""
+    ours, plain = (
+        stepper(build_training(precision)),
+        stepper(make_plain(build_training(precision))),
+    )
+    seconds = {"ours": [], "plain": []}
+    for turn in range(14):
+        for name, step in (("ours", ours), ("plain", plain)):
+            started = time.perf_counter()
+            step()
+            if turn > 1:
+                seconds[name].append(time.perf_counter() - started)
+    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+    benchmark.extra_info["images_per_s"] = {n: round(BATCH / m, 1) for n, m in medians.items()}
+    benchmark.extra_info["plain_over_ours"] = round(medians["plain"] / medians["ours"], 2)
+    benchmark.pedantic(ours, rounds=10)
 
 
 def test_loss_and_assignment(benchmark):
