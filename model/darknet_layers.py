@@ -59,8 +59,8 @@ def describe_network(detector: Detector) -> list[Described]:
     ConfigurationError
         If it has a layer or an activation that darknet does not have.
     """
-    described = []
-    for number, layer in enumerate(trace_layers(detector)):
+    layers = trace_layers(detector)
+    for number, layer in enumerate(layers):
         if layer.kind == "other" or (number and UNKNOWN in layer.inputs):
             raise ConfigurationError(
                 "darknet has no layer for what is computed here",
@@ -68,8 +68,7 @@ def describe_network(detector: Detector) -> list[Described]:
                 "of the plug-ins darknet has sam, weighted residual sums, pan-add and Gaussian "
                 "heads",
             )
-        described.append(_of_network(number, layer, detector))
-    return described
+    return [_of_network(number, layer, detector) for number, layer in enumerate(layers)]
 
 
 def describe_cfg(cfg: Cfg) -> list[Described]:

@@ -1,7 +1,7 @@
 """Which network of the zoo a darknet cfg file describes."""
 
-import itertools
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from model.anchors import YOLOV3_ANCHORS_WH_PX, YOLOV4_ANCHORS_WH_PX
+from model.blocks.conv import scaled_width
 from model.build import Detector, build_detector
 from model.darknet_cfg import Cfg, Section
 from model.darknet_layers import (
@@ -27,6 +28,7 @@ from model.zoo import FAMILIES, SIZES
 
 LARGEST_CLASSES = 100_000
 STRIDE = 32
+KEPT = 64  # networks on the meta device, for the next file
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,15 @@ class _Candidate:
         return f"{self.model} with {changes}" if changes else self.model
 
     @property
-    def convolutions(self) -> list[nn.Conv2d]:
-        return [m for m in self.detector.modules() if isinstance(m, nn.Conv2d)]
+    def count(self) -> int:
+        """Convolutions."""
+        return sum(isinstance(module, nn.Conv2d) for module in self.detector.modules())
+
+    @property
+    def stem(self) -> int:
+        """Channels of the first convolution."""
+        first = next(m for m in self.detector.modules() if isinstance(m, nn.Conv2d))
+        return first.out_channels
 
 
 def recognise(cfg: Cfg) -> Recognised:
@@ -187,7 +196,7 @@ def _find(cfg: Cfg, theirs: list[Described], classes: int) -> _Candidate:
     seen = []
     for candidate in _candidates(theirs, classes):
         try:
-            ours = describe_network(candidate.detector)
+            ours = _describe(candidate.detector)
         except ConfigurationError:  # a plug-in that darknet does not have
             continue
         if first_difference(ours, theirs) is None:
@@ -197,25 +206,34 @@ def _find(cfg: Cfg, theirs: list[Described], classes: int) -> _Candidate:
     raise _unknown(cfg, theirs, nearest, ours)
 
 
+_describe = functools.lru_cache(maxsize=KEPT)(describe_network)
+
+
 def _candidates(theirs: list[Described], classes: int) -> Iterator[_Candidate]:
-    """Networks that begin as the file does, full-sized ones first; then those that do not."""
+    """Networks that begin as the file does, full-sized ones first; if there are none, all."""
     hints = _hints(theirs)
     filters = theirs[0].values.get("filters")
     count = sum(layer.kind == "convolutional" for layer in theirs)
-    others: list[_Candidate] = []
-    for suffixes in ([""], [suffix for suffix in SIZES if suffix]):
-        found = [
-            candidate
-            for suffix in suffixes
-            for family in FAMILIES
-            if (candidate := _candidate(family, suffix, theirs, hints, classes)) is not None
-        ]
-        found.sort(key=lambda candidate: abs(len(candidate.convolutions) - count))
-        fits = [str(c.convolutions[0].out_channels) == filters for c in found]
-        yield from itertools.compress(found, fits)
-        if not suffixes[0]:
-            others = [c for c, fit in zip(found, fits, strict=True) if not fit]
-    yield from others
+
+    def built(names: Iterable[tuple[str, str]]) -> list[_Candidate]:
+        found = (_candidate(family, suffix, theirs, hints, classes) for family, suffix in names)
+        return sorted(
+            (candidate for candidate in found if candidate is not None),
+            key=lambda candidate: abs(candidate.count - count),
+        )
+
+    full = built((family, "") for family in FAMILIES)
+    fitting = [candidate for candidate in full if str(candidate.stem) == filters]
+    yield from fitting
+    smaller = [
+        (candidate.model, suffix)
+        for candidate in full
+        for suffix, size in SIZES.items()
+        if suffix and str(scaled_width(candidate.stem, size.width)) == filters
+    ]
+    yield from built(smaller)
+    if not fitting and not smaller:
+        yield from full
 
 
 def _hints(theirs: list[Described]) -> dict[str, Any]:
@@ -258,9 +276,10 @@ def _candidate(
         options["scale_xy"] = False
     for kept in (options, {path: v for path, v in options.items() if path not in _PATHS}):
         try:
-            return _Candidate(name + suffix, kept, _build(name + suffix, kept, classes))
+            detector = _build(name + suffix, tuple(kept.items()), classes)
         except ConfigurationError:
             continue
+        return _Candidate(name + suffix, kept, detector)
     return None
 
 
@@ -272,9 +291,10 @@ def _is_own(family: str, path: str, value: str) -> bool:
     return path == "neck.fusion" and value == "fpn" and family.startswith("yolov3")
 
 
-def _build(model: str, options: dict[str, Any], classes: int) -> Detector:
+@functools.lru_cache(maxsize=KEPT)
+def _build(model: str, options: tuple[tuple[str, Any], ...], classes: int) -> Detector:
     sections: dict[str, dict[str, Any]] = {"backbone": {}, "neck": {}, "head": {}}
-    for path, value in options.items():
+    for path, value in options:
         section, dot, key = path.partition(".")
         if dot:
             sections[section][key] = value
@@ -285,7 +305,7 @@ def _build(model: str, options: dict[str, Any], classes: int) -> Detector:
             backbone=sections["backbone"],
             neck=sections["neck"],
             head=sections["head"],
-            scale_xy=options.get("scale_xy", True),
+            scale_xy=dict(options).get("scale_xy", True),
         )
 
 
