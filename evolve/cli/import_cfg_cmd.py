@@ -34,6 +34,8 @@ def command(file: Path, out: Path | None, as_json: bool) -> None:
     from model.darknet_recognise import recognise
     from model.files import write_text_atomically
 
+    if out is not None and not out.parent.is_dir():
+        raise click.UsageError(f"no such folder: {out.parent}")
     found = recognise(read_cfg(file))
     text = _yaml(found, file)
     if out is not None:

@@ -55,6 +55,8 @@ def command(
 
     if (model is None) == (cfg is None):
         raise click.UsageError("give either --model or --cfg")
+    if not out.parent.is_dir():
+        raise click.UsageError(f"no such folder: {out.parent}")
     if size is not None and size % 32:
         raise click.UsageError(f"--size {size} is not a multiple of 32")
     found = recognise(read_cfg(cfg)) if cfg else None
