@@ -1,7 +1,8 @@
 """The folder of `evolve detect`: drawn pictures and `detections.json`."""
 
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,16 @@ from model.files import write_atomically, write_text_atomically
 _NEW_FOLDER = "give another folder with --out"
 
 
-def find_images(given: Iterable[Path]) -> list[Path]:
-    """Picture files, as named or found in the folders named; each once.
+def find_images(given: Iterable[Path], leave_out: Path | None = None) -> list[Path]:
+    """Picture files, as named or found in the folders named and below them; each once.
+
+    Links are followed as far as they stay inside the folder that is named.
+
+    Parameters
+    ----------
+    given : iterable of Path
+    leave_out : Path, optional
+        A folder that is not searched when it lies below one that is.
 
     Raises
     ------
@@ -27,10 +36,14 @@ def find_images(given: Iterable[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in given:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            inside = _pictures_below(path, leave_out)
             if not inside:
                 known = ", ".join(IMAGE_SUFFIXES)
-                raise DataError("there is no image in this folder", str(path), f"sought: {known}")
+                raise DataError(
+                    "there is no image in this folder or below it",
+                    str(path),
+                    f"sought: {known}; links that lead out of it are not followed",
+                )
         elif path.exists():
             inside = [path]
         else:
@@ -40,17 +53,36 @@ def find_images(given: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
+def _pictures_below(folder: Path, leave_out: Path | None) -> list[Path]:
+    """Picture files of a folder and its subfolders, in order, none of them outside it."""
+    root = folder.resolve()
+    closed = leave_out.resolve() if leave_out else None
+    pictures = []
+    for parent, subfolders, names in os.walk(folder, onerror=_refuse):
+        here = Path(parent)
+        subfolders[:] = [name for name in subfolders if (here / name).resolve() != closed]
+        pictures += [here / name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    return sorted(path for path in pictures if path.resolve().is_relative_to(root))
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"the folder cannot be read: {error.strerror}", str(error.filename))
+
+
 def output_names(paths: Sequence[Path]) -> list[str]:
     """File names for drawn pictures: same stem, JPEG for JPEG and else PNG, no name twice."""
     taken: set[str] = set()
+    last: dict[str, int] = {}
     names = []
     for path in paths:
         suffix = ".jpg" if path.suffix.lower() in (".jpg", ".jpeg") else ".png"
-        name, number = f"{path.stem}{suffix}", 1
+        name = first = f"{path.stem}{suffix}"
+        number = last.get(first.casefold(), 1)
         while name.casefold() in taken:
             number += 1
             name = f"{path.stem}-{number}{suffix}"
         taken.add(name.casefold())
+        last[first.casefold()] = number
         names.append(name)
     return names
 
@@ -107,26 +139,38 @@ class DetectionFolder:
             what = f"the folder cannot be written: {error.strerror}"
             raise EvolveError(what, str(self.path), _NEW_FOLDER) from error
 
-    def add(self, path: Path) -> Found:
-        """Detect in a picture, draw and write it.
+    def add(self, paths: Sequence[Path]) -> Iterator[Found | DataError]:
+        """Detect in some pictures at once, draw and write them; what was found in each.
 
-        Raises
-        ------
-        DataError
-            If the picture cannot be read; this is noted in `failed`.
+        A picture that cannot be read gives an error, which is noted in `failed`; the others are
+        done.
         """
         try:
-            found = detect_images(self._detector, [path], self._score_threshold)[0]
-            picture = load_picture(path)
+            every = detect_images(self._detector, paths, self._score_threshold, len(paths))
         except DataError as error:
-            self.failed.append({"file": str(path), "error": error.what})
-            raise
-        drawn = draw(
-            picture, found.boxes_xyxy_px, found.labels, found.scores, self._detector.classes
-        )
-        _write_picture(self.path / self._names[path], drawn)
+            if len(paths) == 1:
+                yield self._note_failure(paths[0], error)
+                return
+            for path in paths:
+                yield from self.add([path])
+            return
+        for found in every:
+            try:
+                self._draw(found)
+            except DataError as error:  # it was changed in the meantime
+                yield self._note_failure(found.path, error)
+            else:
+                yield found
+
+    def _note_failure(self, path: Path, error: DataError) -> DataError:
+        self.failed.append({"file": str(path), "error": error.what})
+        return error
+
+    def _draw(self, found: Found) -> None:
+        boxes, labels, scores = found.boxes_xyxy_px, found.labels, found.scores
+        drawn = draw(load_picture(found.path), boxes, labels, scores, self._detector.classes)
+        _write_picture(self.path / self._names[found.path], drawn)
         self._rows.append(self._row(found))
-        return found
 
     def _row(self, found: Found) -> dict[str, Any]:
         classes = self._detector.classes

@@ -37,6 +37,9 @@ COLOURS_RGB = (
 )  # fmt: skip
 """Okabe and Ito's colours, told apart by the colour-blind; white in the place of black."""
 
+MOST_AT_ONCE = 16
+CPU_BATCH_PX = 8 * 160 * 160  # of all pictures of a batch together
+
 _SHADES = (1.0, 0.62, 0.4)  # of a colour, when the classes outnumber the colours
 _READABLE_SIDE_PX = 480  # a picture is enlarged towards this, so that its labels can be read
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -182,7 +185,9 @@ def _read_anchors(state: dict[str, Any], count: int, path: Path) -> Tensor:
     fits = anchors.shape == (count, 2)
     if not (fits and bool(torch.isfinite(anchors).all() and (anchors > 0).all())):
         shape = tuple(anchors.shape)
-        raise CheckpointError(f"its anchors are not {count} positive sizes (shape {shape})", str(path))
+        raise CheckpointError(
+            f"its anchors are not {count} positive sizes (shape {shape})", str(path)
+        )
     return anchors.float()
 
 
@@ -250,6 +255,17 @@ def detect_images(
         boxes, scores, labels = one.boxes_xyxy_px[order], one.scores[order], one.labels[order]
         found.append(Found(record.path, record.width, record.height, boxes, scores, labels))
     return found
+
+
+def images_at_once(detector: LoadedDetector) -> int:
+    """Pictures in a batch that keep the device busy.
+
+    On a CPU small pictures gain from company (160 px: 1.7 times as fast in float32), and large
+    ones do not, as their maps leave the caches.
+    """
+    if detector.device.type != "cpu":
+        return MOST_AT_ONCE
+    return min(MOST_AT_ONCE, max(1, CPU_BATCH_PX // int(detector.config.image_size) ** 2))
 
 
 def evaluate_split(

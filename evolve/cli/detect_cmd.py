@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def command(
     images: tuple[Path, ...], weights: Path, out: Path, score: float, as_json: bool
 ) -> int:
-    """Detect objects in images, or in all images of a folder, and draw them.
+    """Detect objects in images, or in all images of a folder and below it, and draw them.
 
     Images that cannot be read are named, the others are done, and the exit code is 1. Small
     images are drawn enlarged; detections.json holds pixels of the images as they are.
@@ -45,20 +45,18 @@ def command(
     from evolve.cli.main import DONE, FAILED
     from evolve.data_source import find_weights
     from evolve.detections import DetectionFolder, find_images
-    from model.detect import load_detector
-    from model.errors import DataError
+    from model.detect import images_at_once, load_detector
 
     detector = load_detector(find_weights(weights))
-    paths = find_images(images)
+    paths = find_images(images, leave_out=out)
     folder = DetectionFolder(out, paths)
     folder.begin(detector, weights, score)
-    for path in paths:
-        try:
-            found = folder.add(path)
-        except DataError as error:
-            click.echo(str(error), err=True)
-        else:
-            if not as_json:
+    step = images_at_once(detector)
+    for start in range(0, len(paths), step):
+        for found in folder.add(paths[start : start + step]):
+            if isinstance(found, Exception):
+                click.echo(str(found), err=True)
+            elif not as_json:
                 click.echo(_line(found, detector.classes))
     text = folder.finish()
     click.echo(text if as_json else f"drawn images and detections.json in {out}")

@@ -12,7 +12,14 @@ from model.build import build_detector
 from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
 from model.data._headers import header_size_wh
-from model.detect import colour_of, detect_images, draw, load_detector, load_picture
+from model.detect import (
+    colour_of,
+    detect_images,
+    draw,
+    images_at_once,
+    load_detector,
+    load_picture,
+)
 from model.errors import CheckpointError, DataError
 
 CLASSES = ["cat", "dog"]
@@ -199,15 +206,74 @@ def test_inputs_and_strange_folders_are_never_overwritten(tmp_path):
         DetectionFolder(tmp_path, [one])
 
 
+def test_subfolders_are_searched_but_not_what_links_lead_out_to(tmp_path):
+    home, outside = tmp_path / "home", tmp_path / "outside"
+    for folder in (home / "a" / "b", outside):
+        folder.mkdir(parents=True)
+    inside = [write_picture(home / "a" / "b" / "x.png"), write_picture(home / "a" / "x.png")]
+    strange = write_picture(outside / "y.png")
+    (home / "folder").symlink_to(outside)
+    (home / "loop").symlink_to(home)
+    (home / "z.png").symlink_to(strange)
+    (home / "again.png").symlink_to(inside[1])
+    found = find_images([home])
+    assert {path.resolve() for path in found} == set(inside)
+    assert len(found) == 2
+    assert find_images([home / "z.png"]) == [home / "z.png"]  # it is named
+
+
+def test_a_folder_of_links_that_lead_out_is_told(tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "x.png").symlink_to(write_picture(tmp_path / "x.png"))
+    with pytest.raises(DataError, match="no image in this folder") as raised:
+        find_images([tmp_path / "home"])
+    assert "links that lead out" in raised.value.mend
+
+
+def test_drawn_pictures_of_an_earlier_detection_are_left_out(tmp_path):
+    one = write_picture(tmp_path / "a.png")
+    (tmp_path / "detections").mkdir()
+    drawn = write_picture(tmp_path / "detections" / "a.png")
+    assert find_images([tmp_path], leave_out=tmp_path / "detections") == [one]
+    assert find_images([tmp_path]) == [one, drawn]
+
+
+def test_many_pictures_of_one_name_get_names_of_their_own():
+    paths = [Path(f"{i}/x.jpg") for i in range(5000)]
+    names = output_names(paths)
+    assert names[:3] == ["x.jpg", "x-2.jpg", "x-3.jpg"]
+    assert len(set(names)) == 5000
+
+
+@pytest.mark.parametrize(("size", "count"), [(32, 16), (96, 16), (160, 8), (288, 2), (416, 1)])
+def test_small_pictures_are_done_together(write_weights, size, count):
+    config = TrainConfig(image_size=size, precision="fp32").to_dict()
+    assert images_at_once(load_detector(write_weights(config=config), "cpu")) == count
+
+
+def test_one_bad_picture_of_a_batch_spoils_no_other(write_weights, tmp_path):
+    weights = write_weights()
+    paths = [write_picture(tmp_path / f"{i}.png", seed=i) for i in range(3)]
+    paths[1].write_bytes(b"no image")
+    folder = DetectionFolder(tmp_path / "out", paths)
+    folder.begin(load_detector(weights, "cpu"), weights, 0.0001)
+    first, error, last = folder.add(paths)
+    assert isinstance(error, DataError)
+    assert [one["file"] for one in folder.failed] == [str(paths[1])]
+    assert (first.path, last.path) == (paths[0], paths[2])
+    tree = json.loads(folder.finish())
+    assert [row["drawn"] for row in tree["images"]] == ["0.png", "2.png"]
+
+
 def test_the_folder_holds_drawn_pictures_and_json(write_weights, tmp_path):
     weights = write_weights()
     good, bad = write_picture(tmp_path / "a.png"), tmp_path / "b.png"
     bad.write_bytes(b"")
     folder = DetectionFolder(tmp_path / "out", [good, bad])
     folder.begin(load_detector(weights, "cpu"), weights, 0.0001)
-    found = folder.add(good)
-    with pytest.raises(DataError):
-        folder.add(bad)
+    (found,) = folder.add([good])
+    (error,) = folder.add([bad])
+    assert isinstance(error, DataError)
     folder.finish()
     tree = json.loads((tmp_path / "out" / "detections.json").read_text())
     assert [row["drawn"] for row in tree["images"]] == ["a.png"]
