@@ -435,7 +435,7 @@ def describe_protocol(device: torch.device, wanted: Wanted) -> dict[str, Any]:
         "torch": torch.__version__,
         "cuda": torch.version.cuda if on_gpu else None,
         "tf32": torch.backends.cudnn.allow_tf32 if on_gpu else None,
-        "timed": "forward, decoding and suppression; images lie on the device as float32",
+        "timed": "forward, decoding and NMS; images lie on the device, their copy is not timed",
         "images": "seeded noise",
         "warm_up": wanted.warm_up,
         "repeats": wanted.repeats,

@@ -204,7 +204,7 @@ def _heading(protocol: Mapping[str, Any]) -> str:
             f"timed: {protocol['timed']}",
             f"{protocol['warm_up']} passes to warm up, {protocol['repeats']} timed{short}",
             f"NMS at IoU {nms['iou_threshold']} of the {nms['candidates_per_image']} best boxes "
-            f"an image, as {protocol['images']} has no real scores",
+            f"an image ({protocol['images']} has no real scores)",
             f"memory: {protocol['memory']}",
         ]
     )

@@ -59,6 +59,13 @@ def check_equal(path, detector, tolerance=1e-4):
                 torch.testing.assert_close(ours, expected, atol=tolerance, rtol=tolerance)
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Give a detector and what its export says."""
+    detector = make_detector(**{"data.letter_box": True})
+    return detector, export_onnx(detector, tmp_path_factory.mktemp("export") / "x.onnx")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_exported(family, tmp_path):
@@ -87,10 +94,9 @@ def test_every_activation_is_exported(pair, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_file_tells_all_that_detecting_needs(tmp_path):
+def test_the_file_tells_all_that_detecting_needs(exported):
     onnx = pytest.importorskip("onnx")
-    detector = make_detector(**{"data.letter_box": True})
-    done = export_onnx(detector, tmp_path / "x.onnx")
+    detector, done = exported
     model = onnx.load(done.path)
     told = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(told["classes"]) == list(CLASSES)
@@ -103,15 +109,15 @@ def test_the_file_tells_all_that_detecting_needs(tmp_path):
     assert done.inputs == {"images": ("batch", 3, 64, 64)}
     assert done.outputs == {"boxes": ("batch", 60, 4), "scores": ("batch", 60, 3)}
     assert done.size_bytes == done.path.stat().st_size
-    assert [file.name for file in tmp_path.iterdir()] == ["x.onnx"]
+    assert [file.name for file in done.path.parent.iterdir()] == ["x.onnx"]
     assert b"/model/" not in done.path.read_bytes()  # no path of the machine it was made on
 
 
 @pytest.mark.slow
-def test_boxes_are_those_that_predict_gives(tmp_path):
-    detector = make_detector()
+def test_boxes_are_those_that_predict_gives(exported):
+    detector, done = exported
     images = torch.rand(1, 3, 64, 64)
-    boxes, scores = run(export_onnx(detector, tmp_path / "x.onnx").path, images)
+    boxes, scores = run(done.path, images)
     rule = detector.config.nms.model_copy(update={"score_threshold": 0.0})
     (best,) = predict(detector.network, images, detector.anchors_wh, rule)
     place = int(scores[0].amax(1).argmax())
