@@ -209,7 +209,7 @@ def trace_layers(
     hooks = [
         module.register_forward_hook(recorder.hook(name)) for name, module in _recorded(network)
     ]
-    training = network.training
+    modes = {module: module.training for module in network.modules()}
     held = itertools.chain(network.named_parameters(), network.named_buffers())
     weights = {name: tensor.to("meta") for name, tensor in held}
     images = torch.empty(1, 3, height, width, device="meta")
@@ -217,7 +217,8 @@ def trace_layers(
         with torch.no_grad():
             torch.func.functional_call(network.eval(), weights, images)
     finally:
-        network.train(training)
+        for module, mode in modes.items():
+            module.training = mode
         for hook in hooks:
             hook.remove()
     order = _heads_in_place(recorder.layers)

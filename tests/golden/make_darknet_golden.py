@@ -71,7 +71,7 @@ def write_weights(network, path):
 
 
 def write_files(folder):
-    from model.darknet_write import write_cfg
+    from model.darknet_cfg.write import write_cfg
 
     for name in NETWORKS:
         config, network = build(name)

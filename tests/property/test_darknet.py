@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model.blocks.conv import ConvBlock
 from model.build import Detector
 from model.darknet import file_size, load_weights, save_weights
-from model.darknet_cfg import read_cfg
+from model.darknet_cfg.read import read_cfg
 from model.errors import CheckpointError, ConfigurationError
 from model.geometry import Geometry
 from model.heads.yolo import YoloHead

@@ -5,10 +5,10 @@ import torch
 
 from model.build import build_from_config
 from model.config import TrainConfig
-from model.darknet_cfg import LIMIT_BYTES, read_cfg
-from model.darknet_layers import describe_cfg
-from model.darknet_recognise import recognise
-from model.darknet_write import write_cfg
+from model.darknet_cfg.layers import describe_cfg
+from model.darknet_cfg.read import LIMIT_BYTES, read_cfg
+from model.darknet_cfg.recognise import recognise
+from model.darknet_cfg.write import write_cfg
 from model.errors import ConfigurationError
 from model.zoo import FAMILIES
 

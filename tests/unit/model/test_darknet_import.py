@@ -11,8 +11,8 @@ from evolve.train_one import build_config
 from model.build import build_from_config
 from model.config import TrainConfig
 from model.darknet import save_weights
+from model.darknet_cfg.write import write_cfg
 from model.darknet_import import read_names
-from model.darknet_write import write_cfg
 from model.detect import load_detector
 from model.errors import DataError
 

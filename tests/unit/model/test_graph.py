@@ -71,9 +71,10 @@ def test_weighted_sums_count_twice():
 def test_tracing_leaves_the_network_alone():
     torch.manual_seed(0)
     network = build_detector("yolov4-nano", 2).train()
+    network.neck.eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     trace_layers(network, 64, 96)
-    assert network.training
+    assert (network.training, network.neck.training, network.head.training) == (True, False, True)
     assert not any(module._forward_hooks for module in network.modules())
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
 

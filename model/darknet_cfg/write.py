@@ -6,8 +6,8 @@ from pathlib import Path
 from model.anchors import YOLOV3_ANCHORS_WH_PX, YOLOV4_ANCHORS_WH_PX
 from model.build import Detector
 from model.config import TrainConfig
-from model.darknet_layers import YOLO_KINDS, Described, describe_network
-from model.darknet_settings import NMS_KINDS
+from model.darknet_cfg.layers import YOLO_KINDS, Described, describe_network
+from model.darknet_cfg.settings import NMS_KINDS
 from model.errors import ConfigurationError
 from model.files import write_text_atomically
 from model.geometry import Anchors

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from model.config import TrainConfig
-from model.darknet_cfg import Cfg, Section
-from model.darknet_layers import STRUCTURE_KEYS, YOLO_KINDS
+from model.darknet_cfg.layers import STRUCTURE_KEYS, YOLO_KINDS
+from model.darknet_cfg.read import Cfg, Section
 
 MOSAIC_SHARE = 0.5  # darknet makes mosaics of half of its data
 FLIP_SHARE = 0.5

@@ -11,8 +11,7 @@ from torch import nn
 from model.anchors import YOLOV3_ANCHORS_WH_PX, YOLOV4_ANCHORS_WH_PX
 from model.blocks.conv import scaled_width
 from model.build import Detector, build_detector
-from model.darknet_cfg import Cfg, Section
-from model.darknet_layers import (
+from model.darknet_cfg.layers import (
     ACTIVATIONS,
     YOLO_KINDS,
     Described,
@@ -21,7 +20,8 @@ from model.darknet_layers import (
     first_difference,
     likeness,
 )
-from model.darknet_settings import read_settings
+from model.darknet_cfg.read import Cfg, Section
+from model.darknet_cfg.settings import read_settings
 from model.errors import ConfigurationError
 from model.geometry import Anchors, Geometry
 from model.zoo import FAMILIES, SIZES

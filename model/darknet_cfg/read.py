@@ -1,7 +1,7 @@
 """Darknet's `.cfg` files: sections of keys and values, with the line of each.
 
 Numbers are read strictly and every fault is told as file:line. What a value means is the matter
-of `model.darknet_layers` and `model.darknet_settings`.
+of `model.darknet_cfg.layers` and `model.darknet_cfg.settings`.
 """
 
 import math

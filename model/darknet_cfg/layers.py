@@ -11,7 +11,7 @@ from torch import nn
 from model.blocks.conv import ConvBlock, MaxPool
 from model.blocks.weighted import WeightedSum
 from model.build import Detector
-from model.darknet_cfg import Cfg, Section
+from model.darknet_cfg.read import Cfg, Section
 from model.errors import ConfigurationError
 from model.graph import UNKNOWN, Layer, trace_layers
 from model.heads.yolo import Prediction
