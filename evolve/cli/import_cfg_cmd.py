@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from model.darknet_recognise import Recognised
+    from model.darknet_cfg.recognise import Recognised
 
 
 @click.command("import-cfg")
@@ -30,8 +30,8 @@ def command(file: Path, out: Path | None, as_json: bool) -> None:
     """  # noqa: D301
     import json
 
-    from model.darknet_cfg import read_cfg
-    from model.darknet_recognise import recognise
+    from model.darknet_cfg.read import read_cfg
+    from model.darknet_cfg.recognise import recognise
     from model.files import write_text_atomically
 
     if out is not None and not out.parent.is_dir():

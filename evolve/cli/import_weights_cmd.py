@@ -49,9 +49,9 @@ def command(
     evolve detect --weights yolov4.pt photo.jpg
     """  # noqa: D301
     from model.config import TrainConfig
-    from model.darknet_cfg import read_cfg
+    from model.darknet_cfg.read import read_cfg
+    from model.darknet_cfg.recognise import recognise
     from model.darknet_import import import_weights, read_names
-    from model.darknet_recognise import recognise
 
     if (model is None) == (cfg is None):
         raise click.UsageError("give either --model or --cfg")
