@@ -22,7 +22,7 @@ CHUNK = 1 << 16  # float32 elements per thread: the buffers stay in the second-l
 @functools.cache
 def _tables() -> tuple[Tensor, Tensor]:
     """Values and derivatives of all bfloat16 numbers, by their bits read as an integer."""
-    with torch.enable_grad():
+    with torch.inference_mode(mode=False), torch.enable_grad():
         numbers = torch.arange(1 << 16, dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
         x = numbers.double().requires_grad_()
         y = F.mish(x)

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from model.blocks.activations import activations
-from model.blocks.mish import mish
+from model.blocks.mish import _tables, mish
 
 X = torch.cat((torch.linspace(-30, 30, 20_001), torch.tensor([-88.0, -104.0, 1e4, -0.0])))
 
@@ -78,6 +78,17 @@ def test_every_bfloat16_number_is_rounded_correctly():
     (slope,) = torch.autograd.grad(ours.sum(), x)
     assert torch.equal(ours, exact[0].bfloat16())
     assert torch.equal(slope, exact[1].bfloat16())
+
+
+def test_the_table_can_be_made_while_detecting_and_used_in_training():
+    _tables.cache_clear()
+    x = torch.randn(8).bfloat16()
+    with torch.inference_mode():
+        expected = mish(x)
+    x.requires_grad_()
+    y = mish(x)
+    y.sum().backward()
+    assert torch.equal(y, expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
