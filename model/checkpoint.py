@@ -1,5 +1,6 @@
 """Checkpoints: whole or not there, read without running code from the file."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,7 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
     except (OSError, MemoryError):
         raise
     except Exception as e:  # whatever torch's readers make of bytes that are none of theirs
-        first_line = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise CheckpointError(
-            f"this is not a readable checkpoint ({first_line})",
-            str(path),
-            "take another one; a run keeps last.pt and best.pt of every trial",
-        ) from e
+        raise CheckpointError(*_unreadable(path, e)) from e
     if not isinstance(state, dict) or "format" not in state:
         raise CheckpointError("this file was not written by evolve", str(path))
     if state["format"] > FORMAT:
@@ -52,3 +48,17 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
             "update evolve",
         )
     return state
+
+
+def _unreadable(path: Path, error: Exception) -> tuple[str, str, str]:
+    """Tell what, where and how to mend it, without torch's advice to trust the file."""
+    if path.suffix == ".weights":
+        what = "these are darknet's weights"
+        return what, str(path), "make a checkpoint of them with evolve import-weights"
+    reason = "it is not in PyTorch's format"
+    if isinstance(error, pickle.UnpicklingError):
+        reason = "it is not in PyTorch's format, or holds more than tensors and plain values"
+    elif isinstance(error, (RuntimeError, EOFError)) and str(error):
+        reason = str(error).split(". ")[0].splitlines()[0]
+    mend = "take another one; a run keeps last.pt and best.pt of every trial"
+    return f"this is not a readable checkpoint ({reason})", str(path), mend

@@ -77,3 +77,17 @@ def test_failed_writing_leaves_the_older_file(path):
         save_checkpoint(path, {"bad": lambda: None})
     assert load_checkpoint(path)["epoch"] == 4
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_darknets_weights_are_told_apart(tmp_path):
+    path = tmp_path / "yolov4.weights"
+    path.write_bytes(bytes(400))
+    with pytest.raises(CheckpointError, match="evolve import-weights"):
+        load_checkpoint(path)
+
+
+def test_nobody_is_told_to_trust_a_file(path):
+    path.write_bytes(b"hello")
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    assert "weights_only" not in str(caught.value)
