@@ -19,7 +19,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-test
-	$(BIN)/python -m pytest tests/unit tests/property tests/golden tests/gpu
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/unit tests/property tests/golden tests/gpu
 
 e2e: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/e2e
