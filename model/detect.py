@@ -24,6 +24,7 @@ from model.data.coco import Dataset, ImageRecord
 from model.data.loader import EvalLoader
 from model.errors import CheckpointError, ConfigurationError, DataError
 from model.evaluate import Evaluation, evaluate
+from model.predict import channels_last
 from model.train import EVAL_BATCH, detect_split, gains_from_bf16, pick_device
 
 Picture = NDArray[np.uint8]
@@ -135,7 +136,7 @@ def load_detector(path: Path, device: str | torch.device | None = None) -> Loade
     config, classes = _read_config(state, path), _read_classes(state, path)
     network = _read_network(state, config, len(classes), path)
     return LoadedDetector(
-        network.to(device).eval(),
+        channels_last(network.to(device).eval()),
         classes,
         _read_anchors(state, len(network.geometry.anchors_wh_px), path).to(device),
         config,

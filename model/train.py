@@ -26,7 +26,7 @@ from model.errors import CheckpointError, ConfigurationError
 from model.evaluate import Evaluation, ImageDetections, evaluate, save_detections
 from model.geometry import Geometry
 from model.losses import YoloLoss
-from model.predict import as_input, predict
+from model.predict import as_input, channels_last, predict
 from model.schedules import lr_multiple
 from model.watch import LossWatch
 
@@ -247,11 +247,9 @@ class Training:
         config = self.config
         torch.manual_seed(config.seed)
         network = build_from_config(config, len(self.dataset.classes))
-        self.network: Detector = network.to(self.device)
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # shapes do not change within a training
-            # torch's own types leave this argument out
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: Detector = channels_last(network.to(self.device))
         self.optimizer = torch.optim.SGD(
             parameter_groups(self.network, config.optimizer.weight_decay),
             lr=config.optimizer.lr,

@@ -32,12 +32,31 @@ def _tables() -> tuple[Tensor, Tensor]:
     return values.bfloat16(), slope.bfloat16()
 
 
-def _look_up(table: Tensor, x: Tensor) -> Tensor:
-    out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    bits = x.contiguous().view(-1).view(torch.uint16)
-    pieces = (bits.split(TABLE_CHUNK), out.view(-1).split(TABLE_CHUNK))
-    for source, target in zip(*pieces, strict=True):
-        torch.index_select(table, 0, source.to(torch.int32), out=target)
+def _flat(x: Tensor) -> Tensor:
+    """All elements in the order of memory; a view of a dense tensor of either layout."""
+    if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+        return x.permute(0, 2, 3, 1).reshape(-1)
+    return x.reshape(-1)
+
+
+def _dense(x: Tensor, like: Tensor | None = None) -> Tensor:
+    """The tensor without gaps, in its own layout or in that of another."""
+    model = x if like is None else like
+    if model.dim() == 4 and model.is_contiguous(memory_format=torch.channels_last):
+        return x.contiguous(memory_format=torch.channels_last)
+    return x.contiguous()
+
+
+def _look_up(table: Tensor, x: Tensor, factor: Tensor | None = None) -> Tensor:
+    """What a table says of each element, perhaps times a factor; `x` is dense."""
+    out = torch.empty_like(x)
+    bits, flat = _flat(x).view(torch.uint16), _flat(out)
+    factors = None if factor is None else _flat(factor)
+    for start in range(0, x.numel(), TABLE_CHUNK):
+        piece = slice(start, start + TABLE_CHUNK)
+        torch.index_select(table, 0, bits[piece].to(torch.int32), out=flat[piece])
+        if factors is not None:
+            flat[piece].mul_(factors[piece])
     return out
 
 
@@ -46,6 +65,7 @@ class _TabledMish(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        x = _dense(x)
         ctx.save_for_backward(x)
         return _look_up(_tables()[0], x)
 
@@ -53,7 +73,7 @@ class _TabledMish(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return _look_up(_tables()[1], x).mul_(grad)
+        return _look_up(_tables()[1], x, _dense(grad, x))
 
 
 class _SigmoidMish(torch.autograd.Function):
@@ -61,23 +81,23 @@ class _SigmoidMish(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        x = x.contiguous()
+        x = _dense(x)
         out = torch.empty_like(x)
         slope = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         size = min(CHUNK * torch.get_num_threads(), max(x.numel(), 1))
         buffers = torch.empty(3, size)
         for start in range(0, x.numel(), size):
             piece = slice(start, start + size)
-            source = x.view(-1)[piece]
+            source = _flat(x)[piece]
             s, q, r = buffers[:, : len(source)]
             torch.sigmoid(source, out=s)
             torch.sub(s, 1.0, out=q).square_()
             torch.add(q, 1.0, out=r).reciprocal_()
             t = (2.0 - s).mul_(s).mul_(r)  # tanh(ln(1 + e^x))
-            torch.mul(source, t, out=out.view(-1)[piece])
+            torch.mul(source, t, out=_flat(out)[piece])
             if slope is not None:
                 s.mul_(q).mul_(r).mul_(r).mul_(source)
-                torch.add(t, s, alpha=4.0, out=slope.view(-1)[piece])
+                torch.add(t, s, alpha=4.0, out=_flat(slope)[piece])
         ctx.save_for_backward(slope)
         return out
 

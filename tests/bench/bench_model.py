@@ -20,11 +20,13 @@ from model.data.coco import load_dataset
 from model.evaluate import ImageDetections, evaluate
 from model.geometry import Geometry
 from model.losses import YoloLoss
+from model.predict import as_input
 from model.train import Training
 from tests.tiny_data import CLASSES, write_tiny_coco
 
 BATCH, SIZE = 16, 160
 BOXES = 12  # an image
+PICTURES = np.random.default_rng(0).integers(0, 256, (BATCH, 3, SIZE, SIZE), np.uint8)
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +67,8 @@ class PlainMish(nn.Module):
 
 
 def make_plain(training):
-    """The same training with PyTorch's own operators: its Mish, its default SGD."""
+    """The same training as PyTorch does it unless told else: its Mish, SGD and layout."""
+    training.network.to(memory_format=torch.contiguous_format)
     for block in training.network.modules():
         if isinstance(block, ConvBlock) and block.activation == "mish":
             block.act = PlainMish()
@@ -75,8 +78,10 @@ def make_plain(training):
     return training
 
 
-def stepper(training):
-    images, targets = torch.rand(BATCH, 3, SIZE, SIZE), random_targets()
+def stepper(training, *, plain=False):
+    images, targets = as_input(PICTURES, torch.device("cpu")), random_targets()
+    if plain:
+        images = images.contiguous()
     training.network.train()
 
     def step():
