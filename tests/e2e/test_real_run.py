@@ -47,8 +47,8 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def twin(home):
-    """An undisturbed run in one process with one thread."""
-    finish(smoke("inline", "twin", "--workers", "2"), home)
+    """An undisturbed run in one process, with all cores for the one trial at a time."""
+    finish(smoke("inline", "twin"), home)
     return home / "twin"
 
 
@@ -87,7 +87,7 @@ def test_weights_of_a_trial_measure_as_the_run_said(home, twin):
 
 @pytest.mark.ray
 def test_ray_trains_the_same_numbers_as_one_process(home, twin):
-    finish(smoke("ray", "on-ray", "--workers", "2"), home)
+    finish(smoke("ray", "on-ray", "--workers", "1"), home)  # so it has as many threads
     assert numbers(home / "on-ray")[0] == numbers(twin)[0]
     assert set(numbers(home / "on-ray")) == {0, 1, 2}
 
