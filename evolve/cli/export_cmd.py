@@ -26,8 +26,16 @@ def _read_batch(_ctx: click.Context, _param: click.Parameter, text: str) -> int 
     "--onnx",
     "path",
     type=click.Path(path_type=Path),
-    required=True,
-    help="File to write; replaced if it is there.",
+    default=None,
+    help="ONNX file to write; replaced if it is there.",
+)
+@click.option(
+    "--darknet",
+    "cfg",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE.cfg",
+    help="cfg file to write for darknet or OpenCV, with .weights and .names beside it.",
 )
 @click.option("--raw", is_flag=True, help="Give the network's maps, not boxes and scores.")
 @click.option(
@@ -43,27 +51,38 @@ def _read_batch(_ctx: click.Context, _param: click.Parameter, text: str) -> int 
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def command(
     weights: Path,
-    path: Path,
+    path: Path | None,
+    cfg: Path | None,
     raw: bool,
     batch: int | None,
     dynamic_size: bool,
     opset: int | None,
     as_json: bool,
 ) -> None:
-    """Write a trained detector as an ONNX file, and check that it computes the same.
+    """Write a trained detector as an ONNX file, or as darknet's files.
 
-    The input is RGB from 0 to 1. Boxes are corners relative to the input, scores one a class;
-    suppression is left to you. Classes, sizes and anchors stand in the file's metadata.
+    The ONNX file is checked to compute the same. Its input is RGB from 0 to 1; boxes are corners
+    relative to the input, scores one a class; suppression is left to you. Classes, sizes and
+    anchors stand in the file's metadata.
 
     \b
     evolve export --weights runs/train-mydata/best.pt --onnx mydata.onnx
+    evolve export --weights runs/train-mydata/best.pt --darknet mydata.cfg
     """  # noqa: D301
     from evolve.data_source import find_weights
     from evolve.store.folder import to_line
+    from model.darknet_export import export_darknet
     from model.detect import load_detector
     from model.export import export_onnx
 
+    if (path is None) == (cfg is None):
+        raise click.UsageError("give one of --onnx FILE and --darknet FILE.cfg")
     detector = load_detector(find_weights(weights), "cpu")
+    if path is None:
+        written = [str(file) for file in export_darknet(detector, cfg or Path())]
+        text = to_line({"files": written}) if as_json else "\n".join(written)
+        click.echo(text, nl=not as_json)
+        return
     done = export_onnx(
         detector, path, raw=raw, opset=opset, batch=batch, dynamic_size=dynamic_size
     )
