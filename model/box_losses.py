@@ -96,16 +96,20 @@ def box_loss(pairs: BoxPairs, config: LossConfig) -> Tensor:
     Of a Gaussian head one part moves the means and one the sigmas, the latter always by the
     likelihood; so do the means unless a loss of the IoU family is configured (darknet's
     [Gaussian_yolo]).
+
+    With gradient `darknet` the likelihood's derivatives by mean and sigma are put on the raw
+    outputs as they are, without the logistic's; they grow as error^2 / sigma^3 and want the
+    small learning rates of its cfg, or max_delta. `autograd` is the true gradient.
     """
     max_delta = config.max_delta if config.gradient == "darknet" else 0.0
     if config.box not in ("mse", "smooth-l1"):
         loss = overlap_loss(pairs, config.box, config.gradient, max_delta)
     elif pairs.gaussian:
-        loss = _means_likelihood(pairs, max_delta)
+        loss = _means_likelihood(pairs, config.gradient, max_delta)
     else:
         loss = point_loss(pairs, config.box)
     if pairs.gaussian:
-        loss = loss + _sigmas_likelihood(pairs, config.uc_normalizer, max_delta)
+        loss = loss + _sigmas_likelihood(pairs, config.uc_normalizer, config.gradient, max_delta)
     return loss
 
 
@@ -173,21 +177,25 @@ class _Likelihood:
         return cls(-(p + LIKELIHOOD_EPS).log(), share * z / sigmas, by_sigmas)
 
 
-def _likelihood(pairs: BoxPairs) -> _Likelihood:
-    return _Likelihood.of(pairs.errors.detach(), pairs.sigmas.detach())
-
-
-def _means_likelihood(pairs: BoxPairs, max_delta: float) -> Tensor:
+def _means_likelihood(pairs: BoxPairs, gradient: str, max_delta: float) -> Tensor:
     """Negative log-likelihood of the truth, moving the means (arXiv:1904.04620 eq. 6)."""
     weight = pairs.weight[:, None] * pairs.emphasis / 2
-    found = _likelihood(pairs)
+    errors = pairs.errors if gradient == "autograd" else pairs.errors.detach()
+    found = _Likelihood.of(errors, pairs.sigmas.detach())
     loss = (weight * found.loss).sum(dim=1)
+    if gradient == "autograd":
+        return loss
     return with_deltas(pairs.means, loss, weight * found.by_means, max_delta)
 
 
-def _sigmas_likelihood(pairs: BoxPairs, normalizer: float, max_delta: float) -> Tensor:
+def _sigmas_likelihood(
+    pairs: BoxPairs, normalizer: float, gradient: str, max_delta: float
+) -> Tensor:
     """The same, moving the sigmas; weighed by uc_normalizer alone."""
     weight = normalizer * pairs.emphasis / 2
-    found = _likelihood(pairs)
+    sigmas = pairs.sigmas if gradient == "autograd" else pairs.sigmas.detach()
+    found = _Likelihood.of(pairs.errors.detach(), sigmas)
     loss = (weight * found.loss).sum(dim=1)
+    if gradient == "autograd":
+        return loss
     return with_deltas(pairs.raw[:, 1::2], loss, weight * found.by_sigmas, max_delta)

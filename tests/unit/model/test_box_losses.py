@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -181,11 +182,22 @@ def coordinates():
     return [(t - v, s) for t, v, s in zip(wanted, shown, sigmas, strict=True)]
 
 
+def slopes(rule):
+    """Derivatives of means and sigmas by the raw outputs; darknet leaves the logistic's out."""
+    if rule == "darknet":
+        return np.ones(4), np.ones(4)
+    s = 1 / (1 + np.exp(-np.array(GAUSSIAN)))
+    by_raw = s * (1 - s)
+    return np.array([by_raw[0], by_raw[2], 1, 1]), by_raw[1::2]
+
+
+@pytest.mark.parametrize("rule", ["autograd", "darknet"])
 @pytest.mark.parametrize("box", ["mse", "smooth-l1"])
-def test_likelihood_of_means_and_sigmas(box):
+def test_likelihood_of_means_and_sigmas(box, rule):
     pairs = make(GAUSSIAN, TRUTH, [0.4, 0.4], weight=0.5, gaussian=True)
-    loss = box_loss(pairs, LossConfig(box=box, uc_normalizer=0.7))
-    by_mean, by_sigma = likelihood_deltas(coordinates())
+    loss = box_loss(pairs, LossConfig(box=box, uc_normalizer=0.7, gradient=rule))
+    deltas = likelihood_deltas(coordinates())
+    by_mean, by_sigma = (d * slope for d, slope in zip(deltas, slopes(rule), strict=True))
     half = (2 - 0.2) / 2
     found = gradient(loss, pairs)
     assert found[0::2].tolist() == pytest.approx([-0.5 * half * d for d in by_mean])
@@ -199,7 +211,7 @@ def test_overlap_moves_the_means_and_likelihood_the_sigmas(rule):
     pairs = make(GAUSSIAN, TRUTH, [0.4, 0.4], weight=0.5, gaussian=True)
     config = LossConfig(box="giou", gradient=rule, uc_normalizer=0.7)
     found = gradient(box_loss(pairs, config), pairs)
-    _, by_sigma = likelihood_deltas(coordinates())
+    by_sigma = likelihood_deltas(coordinates())[1] * slopes(rule)[1]
     assert found[1::2].tolist() == pytest.approx([-0.7 * 0.9 * d for d in by_sigma])
     point = make(GAUSSIAN[0::2], TRUTH, [0.4, 0.4], weight=0.5)
     torch.testing.assert_close(found[0::2], gradient(overlap_loss(point, "giou", rule), point))
