@@ -37,7 +37,30 @@ CSP_DARKNET_X = CspDarknetPlan(
 )
 
 
-class CspStage(nn.Module):
+class TwoBranchStage(nn.Module):
+    """What cross stage partial stages share: two branches of the whole input, one of them deep.
+
+    Concatenation is [deep, bypass]; darknet's weights depend on that order.
+    """
+
+    down: nn.Module
+    bypass: nn.Module
+    enter: nn.Module
+    residuals: nn.Module
+    leave: nn.Module
+    join: nn.Module
+    fuse: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, c_in, H, W) to (B, c_out, H/2, W/2), or of the same extent without `down`."""
+        x = self.down(x)
+        bypass = self.bypass(x)
+        deep = self.leave(self.residuals(self.enter(x)))
+        fused: Tensor = self.fuse(self.join(deep, bypass))
+        return fused
+
+
+class CspStage(TwoBranchStage):
     """Down-sampling, two 1x1 branches of the whole input, residual units on one, fusion.
 
     The first stage of CSPDarknet53 is the odd one: each branch keeps the full width and the
@@ -66,13 +89,6 @@ class CspStage(nn.Module):
         self.leave = ConvBlock(branch, branch, 1, 1, activation)
         self.join = Concat()
         self.fuse = ConvBlock(2 * branch, c_out, 1, 1, activation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, c_in, H, W) to (B, c_out, H/2, W/2)."""
-        x = self.down(x)
-        bypass = self.bypass(x)
-        main = self.leave(self.residuals(self.enter(x)))
-        return self.fuse(self.join(main, bypass))  # order matters for darknet weights
 
 
 class PlainStage(nn.Sequential):

@@ -1,8 +1,8 @@
 """CSPResNeXt50, the backbone of the paper's ablations (arXiv:1911.11929; arXiv:1611.05431)."""
 
-from torch import Tensor, nn
+from torch import nn
 
-from model.backbones.csp_darknet import StagedBackbone
+from model.backbones.csp_darknet import StagedBackbone, TwoBranchStage
 from model.blocks.conv import Concat, ConvBlock, MaxPool, Residual, scaled_depth, scaled_width
 
 CARDINALITY = 32
@@ -20,7 +20,7 @@ def bottleneck(c_in: int, channels: int, groups: int, activation: str) -> Residu
     return Residual(branch, channels, activation)
 
 
-class CspResNeXtStage(nn.Module):
+class CspResNeXtStage(TwoBranchStage):
     """Grouped down-sampling (not in stage 1), two 1x1 branches, bottlenecks on one, fusion.
 
     In the first stage the main branch is entered with half the channels, which are added to
@@ -42,17 +42,12 @@ class CspResNeXtStage(nn.Module):
         self.bypass = ConvBlock(wide, branch, 1, 1, entry)
         self.enter = ConvBlock(wide, enter, 1, 1, entry)
         widths = [enter] + [branch] * (units - 1)
-        self.units = nn.Sequential(*(bottleneck(w, branch, groups, activation) for w in widths))
+        self.residuals = nn.Sequential(
+            *(bottleneck(w, branch, groups, activation) for w in widths)
+        )
         self.leave = ConvBlock(branch, branch, 1, 1, activation)
         self.join = Concat()
         self.fuse = ConvBlock(2 * branch, c_out, 1, 1, activation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, c_in, H, W) to (B, c_out, H/2, W/2), or of the same extent in stage 1."""
-        x = self.down(x)
-        bypass = self.bypass(x)
-        main = self.leave(self.units(self.enter(x)))
-        return self.fuse(self.join(main, bypass))
 
 
 class CspResNeXt50(StagedBackbone):

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from model.blocks.attention import attentions
 from model.blocks.conv import Concat, ConvBlock, Upsample, scaled_depth, scaled_width
-from model.necks.pan import SpatialPyramidPooling
-from model.parts import Features, Neck
+from model.necks.pan import PathNeck, SpatialPyramidPooling
 
 
 class CspPooling(nn.Module):
@@ -71,7 +70,7 @@ def _pairs(c_in: int, channels: int, pairs: int, activation: str) -> nn.Sequenti
     return nn.Sequential(*layers)
 
 
-class CspPanNeck(Neck):
+class CspPanNeck(PathNeck):
     """Path aggregation whose blocks have two branches.
 
     Parameters
@@ -118,15 +117,3 @@ class CspPanNeck(Neck):
         self.down4 = ConvBlock(n4, n5, 3, 2, activation)
         self.rejoin5 = Concat()
         self.bottom5 = CspBlock(2 * n5, n5, count, activation, attention)
-
-    def forward(self, features: Features) -> Features:
-        """Map backbone features at strides 8, 16, 32 to fused ones of the same sizes."""
-        c3, c4, c5 = features
-        p5 = self.pool(c5)
-        up5 = self.up5(p5)
-        p4 = self.top4(self.join4(self.lateral4(c4), up5))
-        up4 = self.up4(p4)
-        n3 = self.top3(self.join3(self.lateral3(c3), up4))
-        n4 = self.bottom4(self.rejoin4(self.down3(n3), p4))
-        n5 = self.bottom5(self.rejoin5(self.down4(n4), p5))
-        return n3, n4, n5

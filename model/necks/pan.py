@@ -83,7 +83,47 @@ def build_sum(inputs: int, weights: str) -> nn.Module:
     return WeightedSum(inputs, weights, None)
 
 
-class PanNeck(Neck):
+class PathNeck(Neck):
+    """A path from coarse to fine and one back, over three maps.
+
+    Its kinds build `pool`, and for each step of a path what moves a map (`up`, `down`), what
+    brings the backbone's there (`lateral`), what joins the two and what follows (`top`,
+    `bottom`).
+    """
+
+    pool: nn.Module
+    up5: nn.Module
+    lateral4: nn.Module
+    join4: nn.Module
+    top4: nn.Module
+    up4: nn.Module
+    lateral3: nn.Module
+    join3: nn.Module
+    top3: nn.Module
+    down3: nn.Module
+    rejoin4: nn.Module
+    bottom4: nn.Module
+    down4: nn.Module
+    rejoin5: nn.Module
+    bottom5: nn.Module
+    bottom_up = True
+
+    def forward(self, features: Features) -> Features:
+        """Map backbone features at strides 8, 16, 32 to fused ones of the same sizes."""
+        c3, c4, c5 = features
+        p5 = self.pool(c5)
+        up5 = self.up5(p5)
+        p4 = self.top4(self.join4(self.lateral4(c4), up5))
+        up4 = self.up4(p4)
+        n3 = self.top3(self.join3(self.lateral3(c3), up4))
+        if not self.bottom_up:
+            return n3, p4, p5
+        n4 = self.bottom4(self.rejoin4(self.down3(n3), p4))
+        n5 = self.bottom5(self.rejoin5(self.down4(n4), p5))
+        return n3, n4, n5
+
+
+class PanNeck(PathNeck):
     """Top-down and bottom-up paths over three maps.
 
     Parameters
@@ -145,17 +185,3 @@ class PanNeck(Neck):
             self.down4 = ConvBlock(n4, n5, 3, 2, activation)
             self.rejoin5 = join()
             self.bottom5 = block(n5, attention)
-
-    def forward(self, features: Features) -> Features:
-        """Map backbone features at strides 8, 16, 32 to fused ones of the same sizes."""
-        c3, c4, c5 = features
-        p5 = self.pool(c5)
-        up5 = self.up5(p5)
-        p4 = self.top4(self.join4(self.lateral4(c4), up5))
-        up4 = self.up4(p4)
-        n3 = self.top3(self.join3(self.lateral3(c3), up4))
-        if not self.bottom_up:
-            return n3, p4, p5
-        n4 = self.bottom4(self.rejoin4(self.down3(n3), p4))
-        n5 = self.bottom5(self.rejoin5(self.down4(n4), p5))
-        return n3, n4, n5
