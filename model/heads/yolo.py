@@ -11,6 +11,7 @@ from model.blocks.rfb import RfbBlock
 from model.geometry import Geometry
 
 OBJECT_PRIOR = 0.01
+LOGISTIC_PRIOR = 0.1  # squared errors behind a logistic: at 0.01 their gradient all but vanishes
 
 
 class Prediction(nn.Module):
@@ -85,10 +86,11 @@ class YoloHead(nn.Module):
         Without it the first steps are spent on pushing thousands of empty cells down.
         """
         box = self.geometry.box_channels
+        prior = LOGISTIC_PRIOR if self.geometry.new_coords else OBJECT_PRIOR
         for prediction in self.predictions:
             bias = prediction.conv.bias
             assert bias is not None
             with torch.no_grad():
                 per_anchor = bias.view(self.geometry.per_scale, -1)
-                per_anchor[:, box] = -math.log((1 - OBJECT_PRIOR) / OBJECT_PRIOR)
+                per_anchor[:, box] = -math.log((1 - prior) / prior)
                 per_anchor[:, box + 1 :] = -math.log(max(self.num_classes - 1, 1))

@@ -210,6 +210,12 @@ def test_plain_sigmoid():
     assert built().geometry.scales_xy == (1.2, 1.1, 1.05)
 
 
+def test_prior_behind_a_logistic_leaves_its_gradient_alive():
+    network = build_detector("yolov4-csp-nano", 4)
+    bias = network.head.predictions[0].conv.bias.view(3, 9)
+    assert bias[:, 4].sigmoid().tolist() == pytest.approx([0.1] * 3)
+
+
 def test_gaussian_prior_sits_behind_the_eight_coordinates():
     network = build_detector("yolov4-nano", 4, head={"box": "gaussian"})
     bias = network.head.predictions[0].conv.bias.view(3, 13)
