@@ -5,7 +5,6 @@ Run: ``pytest tests/bench/bench_model.py``. A step is yolov4-nano, 160 px, 16 im
 the ratios (extra_info).
 """
 
-import statistics
 import time
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch.nn import functional
 from model.blocks.conv import ConvBlock
 from model.config import LossConfig, TrainConfig
 from model.data.coco import load_dataset
+from model.ema import Ema
 from model.evaluate import ImageDetections, evaluate
 from model.geometry import Geometry
 from model.losses import YoloLoss
@@ -68,10 +68,12 @@ class PlainMish(nn.Module):
 
 def make_plain(training):
     """The same training as PyTorch does it unless told else: its Mish, SGD and layout."""
-    training.network.to(memory_format=torch.contiguous_format)
+    for parameter in training.network.parameters():  # a 1x1 kernel would keep its old strides
+        parameter.data = torch.empty(parameter.shape).copy_(parameter.data)
     for block in training.network.modules():
         if isinstance(block, ConvBlock) and block.activation == "mish":
             block.act = PlainMish()
+    training.ema = Ema(training.network, training.ema.decay)
     settings = {k: v for k, v in training.optimizer.defaults.items() if k != "fused"}
     groups = [{"params": g["params"]} for g in training.optimizer.param_groups]
     training.optimizer = torch.optim.SGD(groups, **settings)
@@ -95,7 +97,7 @@ def stepper(training, *, plain=False):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_train_step_and_a_plain_one(benchmark, build_training, precision):
-    """Steps of both in turn, so that a busy machine slows both; the ratio is of medians."""
+    """Steps of both in turn; the fastest of each, as other work on a machine only adds."""
     ours, plain = (
         stepper(build_training(precision)),
         stepper(make_plain(build_training(precision))),
@@ -107,9 +109,9 @@ def test_train_step_and_a_plain_one(benchmark, build_training, precision):
             step()
             if turn > 1:
                 seconds[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
-    benchmark.extra_info["images_per_s"] = {n: round(BATCH / m, 1) for n, m in medians.items()}
-    benchmark.extra_info["plain_over_ours"] = round(medians["plain"] / medians["ours"], 2)
+    best = {name: min(taken) for name, taken in seconds.items()}
+    benchmark.extra_info["images_per_s"] = {n: round(BATCH / s, 1) for n, s in best.items()}
+    benchmark.extra_info["plain_over_ours"] = round(best["plain"] / best["ours"], 2)
     benchmark.pedantic(ours, rounds=10)
 
 
