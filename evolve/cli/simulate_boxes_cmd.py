@@ -62,6 +62,9 @@ def command(
 
     Anchors of many shapes at many points around a target are moved onto it by gradient descent
     on each loss; what counts is the error that is left. No data and no GPU are needed.
+
+    The paper's order comes with darknet's gradients, which its authors used. With the losses'
+    own, DIoU ends behind GIoU.
     """
     from evolve.store.folder import to_line
     from model.box_simulation import CASES_A_POINT, simulate
