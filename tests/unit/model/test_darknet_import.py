@@ -84,7 +84,8 @@ def test_import_weights_by_cfg_gives_a_detector(folder, capsys):
     images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         pairs = zip(detector.network(images), network.eval()(images), strict=True)
-        assert all(torch.equal(one, other) for one, other in pairs)
+        for one, other in pairs:  # laid out differently in memory, so rounded differently
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
 def test_import_weights_by_name_counts_the_classes(folder):

@@ -292,7 +292,7 @@ def test_weight_decay_is_for_convolution_weights_only(dataset):
 @pytest.mark.slow
 def test_overfits_four_pictures(tmp_path):
     four = load_dataset(write_tiny_coco(tmp_path / "set", {"train": 4, "val": 4}, seed=3))
-    config = without_noise(epochs=30, optimizer__lr=0.002, ema__decay=0)
+    config = without_noise(epochs=60, optimizer__lr=0.002, ema__decay=0)
     training = Training(config, four, device="cpu")
-    losses = [training.train_epoch()["loss"] for _ in range(30)]
-    assert losses[-1] < 0.3 * losses[0]
+    losses = [training.train_epoch()["loss"] for _ in range(60)]
+    assert losses[-1] < 0.2 * losses[0]
