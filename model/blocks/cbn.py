@@ -16,9 +16,8 @@ class CrossIterationBatchNorm(StatisticsNorm):
 
     To first order in the change of this layer's own convolution weight theta (the paper drops
     the layers before it), the mean of a past iteration is now mu + dmu/dtheta (theta_now -
-    theta_then) (eq. 6), and so is its mean square nu (eq. 7). The statistics are averages over the
-    window, of mu and of max(nu, mu^2) (eq. 8-9). Gradients flow through the mini-batch at hand,
-    exactly.
+    theta_then), and so is its mean square nu. The statistics are averages over the window, of
+    mu and of max(nu, mu^2). Gradients flow through the mini-batch at hand, exactly.
 
     A past iteration is one update: what its mini-batches gave is averaged, `begin_batch` closes
     it. BN alone acts during the burn-in, when weights move too fast for the expansion; the
