@@ -10,7 +10,8 @@ import cv2
 
 from evolve.data_source import names_beside
 from evolve.errors import EvolveError
-from model.detect import IMAGE_SUFFIXES, Found, LoadedDetector, detect_images, draw, load_picture
+from model.detect import IMAGE_SUFFIXES, Found, LoadedDetector, detect_images, load_picture
+from model.draw import draw
 from model.errors import DataError
 from model.files import write_atomically, write_text_atomically
 
