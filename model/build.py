@@ -24,7 +24,6 @@ from model.parts import Backbone, Chain, Neck
 from model.plug_ins import change_norms, change_residuals, insert_drops, set_momentum
 from model.zoo import CLASSIFIERS, FAMILIES, Size, classifiers, zoo
 
-STRIDES = (8, 16, 32)
 ASFF_INNER = (256, 256, 512)
 ASFF_COMPRESS = 16
 
