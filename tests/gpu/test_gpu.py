@@ -11,18 +11,9 @@ from model.config import NmsConfig, TrainConfig
 from model.data.coco import load_dataset
 from model.predict import predict
 from model.train import fit
+from tests.gpu.devices import DEVICES
 from tests.tiny_data import write_tiny_coco
 
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda",
-        marks=[
-            pytest.mark.gpu,
-            pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-        ],
-    ),
-]
 LOSSES = ("loss", "loss_box", "loss_obj", "loss_cls")
 
 

@@ -6,17 +6,7 @@ import torch
 from model.build import build_detector
 from model.decode import decode
 from model.speed import Mode, Wanted, describe_protocol, measure_speed, prepare
-
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda",
-        marks=[
-            pytest.mark.gpu,
-            pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-        ],
-    ),
-]
+from tests.gpu.devices import DEVICES
 
 
 @pytest.fixture(scope="module")
