@@ -298,17 +298,19 @@ class Training:
             "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
 
-    def _begin_batch(self, update: int) -> None:
+    def _progress(self, update: int) -> float:
+        """Fraction of the training that is done after so many updates of this epoch."""
         done = self.epoch * self.updates_per_epoch + update
+        return done / (self.config.epochs * self.updates_per_epoch)
+
+    def _begin_batch(self, update: int) -> None:
         for module in self.informed:
-            module.begin_batch(done / (self.config.epochs * self.updates_per_epoch))
+            module.begin_batch(self._progress(update))
 
     def _update(self, update: int) -> None:
         """One optimiser step at the scheduled learning rate, then the moving average."""
         config = self.config
-        done = self.epoch * self.updates_per_epoch + update + 1
-        progress = done / (config.epochs * self.updates_per_epoch)
-        lr = config.optimizer.lr * lr_multiple(progress, config.schedule)
+        lr = config.optimizer.lr * lr_multiple(self._progress(update + 1), config.schedule)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         if config.optimizer.clip_norm:
