@@ -6,8 +6,7 @@ from model.darknet import save_weights
 from model.darknet_cfg.write import write_cfg
 from model.darknet_parts import network_parts
 from model.detect import LoadedDetector
-from model.errors import ConfigurationError
-from model.files import write_atomically
+from model.files import require_folder_of, write_atomically
 
 
 def export_darknet(detector: LoadedDetector, path: Path) -> tuple[Path, Path, Path]:
@@ -30,10 +29,7 @@ def export_darknet(detector: LoadedDetector, path: Path) -> tuple[Path, Path, Pa
     ConfigurationError, CheckpointError
         If darknet lacks something that the network has; nothing is written then.
     """
-    if not path.parent.is_dir():
-        raise ConfigurationError(
-            "there is no such folder", str(path.parent), "make it, or name another file"
-        )
+    require_folder_of(path)
     cfg, weights, names = (path.with_suffix(s) for s in (".cfg", ".weights", ".names"))
     side = int(detector.config.image_size)
     anchors_px = [(float(w) * side, float(h) * side) for w, h in detector.anchors_wh.tolist()]

@@ -20,7 +20,7 @@ from model.build import Detector
 from model.decode import decode
 from model.detect import LoadedDetector
 from model.errors import ConfigurationError, ModelError
-from model.files import write_atomically
+from model.files import require_folder_of, write_atomically
 from model.fuse import fold_batch_norm
 from model.predict import FARTHEST
 
@@ -192,10 +192,7 @@ def _check_arguments(path: Path, opset: int | None, batch: int | None, newest: i
         )
     if path.is_dir():
         raise ConfigurationError("a folder is given for a file", str(path), "name a .onnx file")
-    if not path.parent.is_dir():
-        raise ConfigurationError(
-            "there is no such folder", str(path.parent), "make it, or name another file"
-        )
+    require_folder_of(path)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from model.errors import ConfigurationError
+
+
+def require_folder_of(path: Path) -> None:
+    """Refuse a file to be written whose folder is not there, with a ConfigurationError."""
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            "there is no such folder", str(path.parent), "make it, or name another file"
+        )
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Create or replace `path` in one step: temporary name, fsync, rename, fsync of the folder.

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evolve.cli import options
+
 if TYPE_CHECKING:
     from model.darknet_cfg.recognise import Recognised
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path),
     default=None,
+    callback=options.in_a_folder,
     help="File to write instead of printing; an older one is replaced.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
@@ -34,8 +37,6 @@ def command(file: Path, out: Path | None, as_json: bool) -> None:
     from model.darknet_cfg.recognise import recognise
     from model.files import write_text_atomically
 
-    if out is not None and not out.parent.is_dir():
-        raise click.UsageError(f"no such folder: {out.parent}")
     found = recognise(read_cfg(file))
     text = _yaml(found, file)
     if out is not None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from evolve.cli import options
+
 SIZE_PX = 416
 
 
@@ -32,6 +34,7 @@ SIZE_PX = 416
     "--out",
     type=click.Path(path_type=Path),
     required=True,
+    callback=options.in_a_folder,
     help="Checkpoint to write; an older one is replaced.",
 )
 def command(
@@ -55,8 +58,6 @@ def command(
 
     if (model is None) == (cfg is None):
         raise click.UsageError("give either --model or --cfg")
-    if not out.parent.is_dir():
-        raise click.UsageError(f"no such folder: {out.parent}")
     if size is not None and size % 32:
         raise click.UsageError(f"--size {size} is not a multiple of 32")
     found = recognise(read_cfg(cfg)) if cfg else None

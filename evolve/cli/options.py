@@ -4,6 +4,14 @@ from pathlib import Path
 
 import click
 
+
+def in_a_folder(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+    """Callback of an option that names a file to write: its folder must be there."""
+    if path is not None and not path.parent.is_dir():
+        raise click.BadParameter(f"no such folder: {path.parent}")
+    return path
+
+
 data = click.option(
     "--data",
     default=None,
