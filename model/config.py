@@ -6,19 +6,13 @@ in the manifest and in a report. Nothing here imports torch, so spaces are check
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, create_model, field_validator
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, finite, and no unknown key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from model.ingredient import effects
+from model.section import Fraction, NonNegative, Positive, Section
 
 
 class OptimizerConfig(Section):
@@ -37,12 +31,20 @@ class OptimizerConfig(Section):
 class ScheduleConfig(Section):
     """Learning rate over the training, as a multiple of `optimizer.lr`."""
 
-    kind: Literal["cosine", "steps", "constant"] = Field(
-        "cosine", description="cosine to `final`; `steps` multiplies by `scale` at each mark"
+    kind: Literal["cosine", "steps", "poly", "constant"] = Field(
+        "cosine",
+        description="cosine to `final`; steps: times `scale` at each mark; poly: (1 - t)^power",
     )
     warmup: Fraction = Field(0.1, description="fraction of the training spent warming up")
     warmup_power: Positive = Field(1.0, description="lr ~ progress^power; darknet uses 4")
     final: Fraction = Field(0.01, description="last multiple of the cosine")
+    cycle: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        1.0, description="cosine: first cycle, as a fraction of training; then warm restarts"
+    )
+    cycle_factor: Annotated[float, Field(ge=1.0)] = Field(
+        2.0, description="each cycle is so many times as long as the one before"
+    )
+    power: Positive = Field(4.0, description="of poly")
     steps: tuple[Fraction, ...] = Field((0.8, 0.9), description="marks, as fractions of training")
     scale: Fraction = Field(0.1, description="multiplier at each mark")
 
@@ -81,21 +83,97 @@ class LossConfig(Section):
     uc_normalizer: NonNegative = Field(
         1.0, description="weight of the variances of a Gaussian head"
     )
+    ohem: Annotated[int, Field(ge=0)] = Field(
+        0, description="only so many hardest slots per image teach the objectness; 0: all"
+    )
+    ohem_iou: Fraction = Field(
+        0.7, description="of slots whose boxes overlap more than this only the hardest counts"
+    )
+    ohem_ratio: NonNegative = Field(
+        0.0, description="most negatives for each positive among the hardest; 0: any number"
+    )
 
 
-class AugmentConfig(Section):
-    """What is done to a training image."""
+class BaseAugmentConfig(Section):
+    """What is done to a training image, besides effects: crop, flip, colour, mixing."""
 
-    mosaic: Fraction = Field(0.5, description="probability that an image is a mosaic of four")
+    mosaic: Fraction = Field(0.5, description="probability that an image is a mosaic")
+    mosaic_images: Literal[4, 9] = Field(4, description="pictures of a mosaic")
+    mosaic_bound: bool = Field(
+        False, description="clip boxes to their tile, not only to the image (darknet's key)"
+    )
+    mixup: Fraction = Field(0.0, description="probability that two images are blended, half each")
+    cutmix: Fraction = Field(
+        0.0, description="classifier: probability that a part is another image's"
+    )
     flip: Fraction = Field(0.5, description="probability of a left-right flip")
     jitter: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
         0.2, description="each border moves by up to this fraction of the size"
     )
+    resize: Annotated[float, Field(gt=0.0)] = Field(
+        1.0, description="zoom out and in by up to this factor, below 1 in only (darknet's key)"
+    )
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = Field(
+        0.0, description="largest angle to either side, in degrees"
+    )
     hue: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
         0.1, description="largest hue shift, as a fraction of the colour circle"
     )
-    saturation: Annotated[float, Field(ge=1.0)] = Field(1.5, description="largest factor, or 1/it")
-    exposure: Annotated[float, Field(ge=1.0)] = Field(1.5, description="largest factor, or 1/it")
+    saturation: Positive = Field(1.5, description="largest factor, or 1/it")
+    exposure: Positive = Field(1.5, description="largest factor, or 1/it")
+    aspect: Positive = Field(1.0, description="classifier: largest change of the aspect, or 1/it")
+    zoom_min: Positive = Field(
+        0.5, description="classifier: least size of the shorter side, network size = 1"
+    )
+    zoom_max: Positive = Field(
+        1.75, description="classifier: greatest size of the shorter side, network size = 1"
+    )
+
+
+if TYPE_CHECKING:
+
+    class AugmentConfig(BaseAugmentConfig):
+        """As below; a type checker cannot know the catalogue."""
+
+else:
+    AugmentConfig = create_model(
+        "AugmentConfig",
+        __base__=BaseAugmentConfig,
+        __doc__="What is done to a training image, with a subsection for each effect.",
+        **{effect.key: (effect.settings, effect.settings()) for effect in effects()},
+    )
+
+
+class SatConfig(Section):
+    """Self-adversarial training: the network changes the image, then learns from it."""
+
+    kind: Literal["none", "darknet", "fgsm"] = Field(
+        "none", description="darknet: hides all objects by raw gradient; fgsm: sign, true loss"
+    )
+    probability: Fraction = Field(0.5, description="share of the mini-batches")
+    strength: NonNegative = Field(
+        1.0, description="darknet: adversarial_lr, times progress, times the gradient"
+    )
+    epsilon: Fraction = Field(4 / 255, description="fgsm: step, of a range of 1")
+
+
+class DistillConfig(Section):
+    """Label refinement: class targets are mixed with what a trained teacher sees."""
+
+    teacher: str = Field("", description="checkpoint of the teacher; empty: none")
+    teacher_sha256: str = Field("", description="digest of that file, filled in when it is read")
+    weight: Fraction = Field(0.5, description="share of the teacher in a class target")
+    iou: Fraction = Field(0.5, description="a teacher's box must overlap a truth by this")
+
+
+class ShapesConfig(Section):
+    """Random training shapes (darknet's `random`)."""
+
+    range: Annotated[float, Field(ge=1.0)] = Field(
+        1.0, description="network size varies by up to this factor; darknet 1.4; 1: it does not"
+    )
+    every: Annotated[int, Field(ge=1)] = Field(10, description="updates between two draws")
+    last: Fraction = Field(0.1, description="end of the training at the largest size")
 
 
 class EmaConfig(Section):
@@ -136,6 +214,8 @@ class BackboneConfig(Section):
     attention: Literal["none", "sam", "cbam", "se"] = Field(
         "none", description="attention at the end of every residual branch"
     )
+    weights: str = Field("", description="checkpoint to start from, of a classifier or detector")
+    weights_sha256: str = Field("", description="digest of that file, filled in when it is read")
 
 
 class NeckConfig(Section):
@@ -192,13 +272,20 @@ class DataConfig(Section):
     letter_box: bool = Field(False, description="keep the aspect; darknet's default is to stretch")
     cache_mb: Annotated[int, Field(ge=0)] = Field(1024, description="bound on decoded images")
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
-        "auto", description="loader threads; auto: none on CPU, up to 8 with a GPU"
+        "auto", description="loader processes; auto: none on CPU, up to 8 with a GPU"
+    )
+    backend: Literal["auto", "opencv", "device"] = Field(
+        "auto",
+        description="who paints training images; auto: a GPU that holds the pictures, else OpenCV",
     )
 
 
 class TrainConfig(Section):
     """Everything one training depends on, besides the data."""
 
+    task: Literal["detect", "classify"] = Field(
+        "detect", description="train a detector, or a backbone as a classifier"
+    )
     model: str = Field("yolov4-nano", description="name in the model zoo")
     image_size: Annotated[int, Field(ge=32)] | Literal["auto"] = Field(
         "auto", description="network width and height in pixels, a multiple of 32; auto: from data"
@@ -207,6 +294,9 @@ class TrainConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] = Field(8, description="images per update")
     subdivisions: Annotated[int, Field(ge=1)] = Field(
         1, description="mini-batches per update (gradient accumulation), darknet's word"
+    )
+    batch_policy: Literal["fixed", "dynamic"] = Field(
+        "fixed", description="dynamic: larger mini-batches at smaller random shapes"
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         0, description="seed of weights, order and augmentation"
@@ -234,6 +324,9 @@ class TrainConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
+    shapes: ShapesConfig = ShapesConfig()
+    sat: SatConfig = SatConfig()
+    distill: DistillConfig = DistillConfig()
     ema: EmaConfig = EmaConfig()
     nms: NmsConfig = NmsConfig()
     data: DataConfig = DataConfig()
@@ -280,10 +373,12 @@ class TrainConfig(Section):
 
 def key_paths(config: TrainConfig | None = None) -> dict[str, Any]:
     """Every settable key path with its value in `config` (the defaults if not given)."""
-    flat: dict[str, Any] = {}
-    for name, value in (config or TrainConfig()).to_dict().items():
+    return dict(_leaves((config or TrainConfig()).to_dict(), ""))
+
+
+def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
         if isinstance(value, dict):
-            flat.update({f"{name}.{leaf}": inner for leaf, inner in value.items()})
+            yield from _leaves(value, f"{prefix}{name}.")
         else:
-            flat[name] = value
-    return flat
+            yield f"{prefix}{name}", value

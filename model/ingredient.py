@@ -1,0 +1,130 @@
+"""What an ingredient is: one freebie or special of the paper, as data.
+
+The catalogue is the folder `model/ingredients`: every module in it holds an ``INGREDIENT`` (or
+several, in a tuple ``INGREDIENTS``) and perhaps an ``EFFECT``. Nothing here imports torch.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType
+from typing import Any, Literal
+
+import model.ingredients
+from model.effect import Effect
+
+Family = Literal[
+    "augmentation", "regularisation", "imbalance", "detector freebie", "loss", "special",
+    "classifier",
+]  # fmt: skip
+Task = Literal["detect", "classify"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A slot of the training configuration, and what it holds with and without the ingredient.
+
+    Attributes
+    ----------
+    slot : str
+        Key path.
+    on, off : JSON value
+        `off` is the value in the catalogue's baseline.
+    """
+
+    slot: str
+    on: Any
+    off: Any
+
+
+@dataclass(frozen=True)
+class InferenceCost:
+    """What an ingredient adds to the network: yolov4 with 80 classes at 416 px.
+
+    Attributes
+    ----------
+    parameters : int
+        Learnable ones.
+    bflops : float
+        By darknet's rule.
+    words : str
+        What else it costs, such as time in suppression.
+    """
+
+    parameters: int = 0
+    bflops: float = 0.0
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One freebie or special.
+
+    Attributes
+    ----------
+    key : str
+        Its letter or name in the paper's tables, by which the user calls it.
+    title : str
+        What it is, in a few words.
+    family : Family
+    sets : tuple of Setting
+    source : str
+        Paper with section, or darknet's file.
+    requires : tuple of str
+        Keys that must be on as well.
+    conflicts : tuple of str
+        Keys that cannot be on as well; saying so on one side is enough. Two ingredients that want
+        different values in the same slot conflict without being told so.
+    tasks : tuple of Task
+        What it is defined for.
+    in_baseline : bool
+        Whether the catalogue's baseline has it on, as the paper's has crops and colours.
+    cost : InferenceCost
+    not_offered : str
+        Why it is listed only; empty: it can be used.
+    """
+
+    key: str
+    title: str
+    family: Family
+    sets: tuple[Setting, ...]
+    source: str
+    requires: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    tasks: tuple[Task, ...] = ("detect",)
+    in_baseline: bool = False
+    cost: InferenceCost = field(default_factory=InferenceCost)
+    not_offered: str = ""
+
+
+def _modules() -> Iterator[ModuleType]:
+    """Modules of the catalogue in the order of their names."""
+    package = model.ingredients
+    for name in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
+        if not name.startswith("_"):
+            yield importlib.import_module(f"{package.__name__}.{name}")
+
+
+@cache
+def effects() -> tuple[Effect, ...]:
+    """All effects, in the order in which they are painted."""
+    found = [module.EFFECT for module in _modules() if hasattr(module, "EFFECT")]
+    keys = [effect.key for effect in found]
+    if len(set(keys)) != len(keys):
+        raise ValueError(f"an effect is there twice: {sorted(keys)}")
+    return tuple(sorted(found, key=lambda effect: (effect.order, effect.key)))
+
+
+@cache
+def catalogue() -> dict[str, Ingredient]:
+    """All ingredients by key, in the order of their files."""
+    found: dict[str, Ingredient] = {}
+    for module in _modules():
+        own = getattr(module, "INGREDIENTS", None) or (module.INGREDIENT,)
+        for ingredient in own:
+            if ingredient.key in found:
+                raise ValueError(f"ingredient '{ingredient.key}' is there twice")
+            found[ingredient.key] = ingredient
+    return found
