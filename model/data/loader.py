@@ -22,6 +22,7 @@ from model.data.augment import (
     letter_box_margins,
     sample_params,
 )
+from model.data.batch import Batch
 from model.data.cache import ImageCache
 from model.data.coco import ImageRecord
 from model.errors import ConfigurationError, DataError
@@ -29,22 +30,6 @@ from model.errors import ConfigurationError, DataError
 T = TypeVar("T")
 _AHEAD = 2  # mini-batches in the making, per worker
 _NO_BOXES = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """One mini-batch of training.
-
-    Attributes
-    ----------
-    images : ndarray, shape (B, 3, H, W), uint8, RGB, contiguous
-    targets : ndarray, shape (M, 6), float32
-        Image index in the batch, class, then centre x, centre y, width, height as fractions of
-        the image.
-    """
-
-    images: NDArray[np.uint8]
-    targets: NDArray[np.float32]
 
 
 class TrainLoader:
