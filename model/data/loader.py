@@ -1,8 +1,10 @@
 """Mini-batches: shuffled and augmented for training, in order and plain for evaluation."""
 
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -23,9 +25,10 @@ from model.data.augment import (
     sample_params,
 )
 from model.data.batch import Batch
+from model.data.batch_plan import MiniBatch, epoch_positions, fixed_mini_batch, plan_epoch
 from model.data.cache import ImageCache
 from model.data.coco import ImageRecord
-from model.errors import ConfigurationError, DataError
+from model.errors import DataError
 
 T = TypeVar("T")
 _AHEAD = 2  # mini-batches in the making, per worker
@@ -50,6 +53,13 @@ class TrainLoader:
         The network's width and height in pixels.
     workers : int
         Threads that prepare mini-batches ahead; 0 prepares each when it is asked for.
+
+    Attributes
+    ----------
+    positions : int
+        Images of an epoch.
+    waited_s : float
+        Time that the running epoch, or the last one, spent waiting for mini-batches.
     """
 
     def __init__(
@@ -62,24 +72,24 @@ class TrainLoader:
     ) -> None:
         if not records:
             raise DataError("there is no image to train on")
-        if config.batch_size % config.subdivisions:
-            raise ConfigurationError(
-                f"a batch of {config.batch_size} cannot be cut into {config.subdivisions} equal "
-                "mini-batches",
-                "subdivisions",
-                "take a divisor of batch_size",
-            )
+        fixed_mini_batch(config)
         self._records = tuple(records)
         self._truths = [_relative_truths(record) for record in records]
         self._cache = cache
         self._config = config
         self._size_wh = size_wh
         self._workers = workers
+        self.positions = epoch_positions(config, len(records))
+        self.waited_s = 0.0
+        self._running: Generator[Batch] | None = None
 
     def __len__(self) -> int:
-        """Mini-batches in an epoch."""
-        batches = max(1, len(self._records) // self._config.batch_size)
-        return batches * self._config.subdivisions
+        """Mini-batches of the first epoch; of every one unless they are dynamic."""
+        return len(self.plan(0))
+
+    def plan(self, epoch: int) -> tuple[MiniBatch, ...]:
+        """Mini-batches of an epoch, in order."""
+        return plan_epoch(self._config, self._size_wh[0], len(self._records), epoch)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Mini-batches of an epoch; closing the iterator stops the workers.
@@ -89,38 +99,65 @@ class TrainLoader:
         epoch : int
             Counted from 0.
         """
-        mini = self._config.batch_size // self._config.subdivisions
-        positions = len(self) * mini
-        draws = EpochDraws(self._config.seed, epoch, positions)
+        steps = self.plan(epoch)
+        draws = EpochDraws(self._config.seed, epoch, self.positions)
         order = epoch_order(self._config.seed, epoch, len(self._records))
-        order = np.resize(order, positions)
+        order = np.resize(order, self.positions)
 
         def make(index: int) -> Batch:
-            span = range(index * mini, (index + 1) * mini)
-            return self._batch([self._params(draws, p, int(order[p])) for p in span])
+            step = steps[index]
+            span = range(step.start, step.start + step.count)
+            return self._batch([self._params(draws, p, int(order[p])) for p in span], step)
 
-        return _produce(make, len(self), self._workers)
+        self.close()
+        self.waited_s = 0.0
+        self._running = self._timed(_produce(make, len(steps), self._workers))
+        return self._running
+
+    def close(self) -> None:
+        """Stop the workers of the running epoch, if there is one."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+    def _timed(self, batches: Generator[Batch]) -> Generator[Batch]:
+        """Batches as they come; adds up how long each was waited for."""
+        with closing(batches):
+            while True:
+                asked = time.perf_counter()
+                batch = next(batches, None)
+                self.waited_s += time.perf_counter() - asked
+                if batch is None:
+                    return
+                yield batch
 
     def _params(self, draws: EpochDraws, position: int, own: int) -> ImageParams:
         return sample_params(draws, position, own, len(self._records), self._config.augment)
 
-    def _batch(self, plans: Sequence[ImageParams]) -> Batch:
-        width, height = self._size_wh
+    def _batch(self, plans: Sequence[ImageParams], step: MiniBatch) -> Batch:
+        width, height = size_wh = self._size_of(step)
         images = np.empty((len(plans), 3, height, width), np.uint8)
         targets = []
         for index, params in enumerate(plans):
-            picture, boxes, labels = self._image(params)
+            picture, boxes, labels = self._image(params, size_wh)
             _to_planes(picture, images[index])
             targets.append(_target_rows(index, boxes, labels))
-        return Batch(images, np.concatenate(targets))
+        return Batch(images, np.concatenate(targets), step)
 
-    def _image(self, params: ImageParams) -> tuple[Picture, Boxes, NDArray[np.int64]]:
+    def _size_of(self, step: MiniBatch) -> tuple[int, int]:
+        """Width and height in the proportion of the network's."""
+        width, height = self._size_wh
+        return step.size_px, step.size_px * height // width
+
+    def _image(
+        self, params: ImageParams, size_wh: tuple[int, int]
+    ) -> tuple[Picture, Boxes, NDArray[np.int64]]:
         return apply(
             params,
             [self._cache.get(self._records[member]) for member in params.members],
             [self._truths[member][0] for member in params.members],
             [self._truths[member][1] for member in params.members],
-            self._size_wh,
+            size_wh,
             letter_box=self._config.data.letter_box,
         )
 
@@ -264,7 +301,7 @@ def _target_rows(index: int, boxes: Boxes, labels: NDArray[np.int64]) -> NDArray
     return rows
 
 
-def _produce(make: Callable[[int], T], count: int, workers: int) -> Iterator[T]:
+def _produce(make: Callable[[int], T], count: int, workers: int) -> Generator[T]:
     """make(0), make(1), ... in order, made ahead by threads where there are workers."""
     if workers == 0:
         yield from map(make, range(count))
