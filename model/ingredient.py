@@ -31,7 +31,9 @@ class Setting:
     slot : str
         Key path.
     on, off : JSON value
-        `off` is the value in the catalogue's baseline.
+        `off` is the value in the catalogue's baseline; of an ingredient which that has on, what
+        is left without it. Both are equal where an ingredient needs a slot at the value that the
+        baseline has, and another one changes it. `on` is None where the user gives the value.
     """
 
     slot: str
@@ -82,6 +84,15 @@ class Ingredient:
     in_baseline : bool
         Whether the catalogue's baseline has it on, as the paper's has crops and colours.
     cost : InferenceCost
+    needs : str
+        What the user has to give, in words, for the settings whose `on` is None.
+    tunes : bool
+        Whether it is the outcome of a search, so that the user may give it values of any slots.
+    least : tuple of (slot, number)
+        Slots that must hold at least so much, or the ingredient would change nothing.
+    acts : "step", "later" or "inference"
+        When it first makes a difference: in the first update of a training, at some later one,
+        or never in training.
     not_offered : str
         Why it is listed only; empty: it can be used.
     """
@@ -96,7 +107,16 @@ class Ingredient:
     tasks: tuple[Task, ...] = ("detect",)
     in_baseline: bool = False
     cost: InferenceCost = field(default_factory=InferenceCost)
+    needs: str = ""
+    tunes: bool = False
+    least: tuple[tuple[str, float], ...] = ()
+    acts: Literal["step", "later", "inference"] = "step"
     not_offered: str = ""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is what the baseline holds in slots that others change, such as MSE."""
+        return bool(self.sets) and all(setting.on == setting.off for setting in self.sets)
 
 
 def _modules() -> Iterator[ModuleType]:
