@@ -1,5 +1,6 @@
 """Files that are either whole or not there."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -15,6 +16,12 @@ def require_folder_of(path: Path) -> None:
         raise ConfigurationError(
             "there is no such folder", str(path.parent), "make it, or name another file"
         )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
