@@ -1,6 +1,7 @@
 """Decoded pictures, held once and within a bound."""
 
 import threading
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -12,6 +13,13 @@ from model.errors import DataError
 
 MAX_PIXELS = 2**27
 """A header that promises more is refused before anything is decoded (a decompression bomb)."""
+
+
+class Pictures(Protocol):
+    """Where decoded pictures come from."""
+
+    def get(self, record: ImageRecord) -> NDArray[np.uint8]:
+        """Picture of a record (H, W, 3), uint8, RGB, read-only."""
 
 
 class ImageCache:
@@ -58,7 +66,7 @@ class ImageCache:
         found = self._pictures.get(key)
         if found is not None:
             return found
-        picture = _shrink(load_image(record), self._max_side)
+        picture = shrink(load_image(record), self._max_side)
         picture.setflags(write=False)
         with self._lock:
             if self._held_bytes + picture.nbytes <= self._limit_bytes:
@@ -126,11 +134,19 @@ def _decode(data: bytes, flags: int, where: str) -> NDArray[np.uint8]:
     return rgb
 
 
-def _shrink(picture: NDArray[np.uint8], max_side: int | None) -> NDArray[np.uint8]:
+def shrink(picture: NDArray[np.uint8], max_side: int | None) -> NDArray[np.uint8]:
+    """Picture of the size `shrunk_wh` tells, by area average; itself if that is its own."""
     height, width = picture.shape[:2]
-    if max_side is None or max(height, width) <= max_side:
+    size_wh = shrunk_wh(width, height, max_side)
+    if size_wh == (width, height):
         return picture
-    scale = max_side / max(height, width)
-    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
     shrunk: NDArray[np.uint8] = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
     return shrunk
+
+
+def shrunk_wh(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+    """Width and height in pixels once the longer side is at most `max_side`."""
+    if max_side is None or max(height, width) <= max_side:
+        return width, height
+    scale = max_side / max(height, width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
