@@ -99,9 +99,6 @@ class BaseAugmentConfig(Section):
 
     mosaic: Fraction = Field(0.5, description="probability that an image is a mosaic")
     mosaic_images: Literal[4, 9] = Field(4, description="pictures of a mosaic")
-    mosaic_bound: bool = Field(
-        False, description="clip boxes to their tile, not only to the image (darknet's key)"
-    )
     mixup: Fraction = Field(0.0, description="probability that two images are blended, half each")
     cutmix: Fraction = Field(
         0.0, description="classifier: probability that a part is another image's"
@@ -111,7 +108,7 @@ class BaseAugmentConfig(Section):
         0.2, description="each border moves by up to this fraction of the size"
     )
     resize: Annotated[float, Field(gt=0.0)] = Field(
-        1.0, description="zoom out and in by up to this factor, below 1 in only (darknet's key)"
+        1.0, description="zoom out or in by up to this factor, below 1 out only (darknet's key)"
     )
     rotate: Annotated[float, Field(ge=0.0, le=180.0)] = Field(
         0.0, description="largest angle to either side, in degrees"

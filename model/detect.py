@@ -18,7 +18,7 @@ from model.config import TrainConfig
 from model.data._headers import header_size_wh
 from model.data.cache import ImageCache, load_image
 from model.data.coco import Dataset, ImageRecord
-from model.data.loader import EvalLoader
+from model.data.eval_loader import EvalLoader
 from model.errors import CheckpointError, ConfigurationError, DataError
 from model.evaluate import Evaluation, evaluate
 from model.predict import channels_last

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.data.augment import ImageParams, TileParams, apply
+from model.data.augment.opencv import apply
+from model.data.augment.params import ImageParams, TileParams
 
 # Corners of the colour cube: far from each other and from grey. A label is an index into these.
 COLOURS = np.array([(r, g, b) for r in (0, 255) for g in (0, 255) for b in (0, 255)], np.int64)
@@ -34,6 +35,12 @@ TILES = st.builds(
     crop=st.tuples(*[st.floats(-0.3, 0.3)] * 4),
     flip=st.booleans(),
     snap=st.booleans(),
+)
+TURNED = st.builds(
+    TileParams,
+    crop=st.tuples(*[st.floats(-0.3, 0.0)] * 4),
+    flip=st.booleans(),
+    angle=st.floats(-180, 180),
 )
 SIZES = st.sampled_from([64, 96, 160])
 
@@ -79,6 +86,32 @@ def test_rectangles_are_found_in_a_single_picture(scene, tile, width, height, le
 )
 def test_rectangles_are_found_in_a_mosaic(four, tiles, cut, size, letter_box):
     pictures, boxes, labels = zip(*four, strict=True)
-    params = ImageParams((0, 1, 2, 3), tiles, cut)
+    params = ImageParams((0, 1, 2, 3), tiles, "mosaic", cut[:1], cut[1:])
     found = apply(params, pictures, boxes, labels, (size, size), letter_box=letter_box)
     check(*found, blur(pictures, size))
+
+
+@settings(max_examples=60, deadline=None)
+@given(scenes((2,)), TURNED, SIZES, SIZES)
+def test_turned_rectangles_touch_their_boxes(scene, tile, width, height):
+    picture, boxes, labels = scene
+    params = ImageParams((0,), (tile,))
+    found = apply(params, [picture], [boxes], [labels], (width, height))
+    # a corner is a sliver of a pixel, so the last of it may not have the full colour
+    check(*found, 1.5 + blur([picture], max(width, height)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(*[scenes((label,)) for label in range(8)], scenes((0,))),
+    st.tuples(*[TILES] * 9),
+    st.tuples(st.floats(0.2, 0.45), st.floats(0.55, 0.8)),
+    st.tuples(st.floats(0.2, 0.45), st.floats(0.55, 0.8)),
+)
+def test_rectangles_are_found_among_nine(nine, tiles, cuts_x, cuts_y):
+    pictures, boxes, labels = zip(*nine, strict=True)
+    boxes = (*boxes[:8], boxes[8][:0])  # the ninth's colour is the first's: paint it out
+    pictures = (*pictures[:8], np.full_like(pictures[8], GREY))
+    params = ImageParams(tuple(range(9)), tiles, "mosaic", cuts_x, cuts_y)
+    found = apply(params, pictures, boxes, (*labels[:8], labels[8][:0]), (192, 192))
+    check(*found, blur(pictures, 192))

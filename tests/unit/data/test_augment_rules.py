@@ -2,19 +2,21 @@ import cv2
 import numpy as np
 import pytest
 
-from model.config import AugmentConfig
-from model.data.augment import (
-    EpochDraws,
-    ImageParams,
-    TileParams,
-    apply,
-    epoch_order,
-    letter_box_margins,
-    sample_params,
-)
-from model.data.loader import resized
+from model.config import TrainConfig
+from model.data.augment.draws import EpochDraws, epoch_order
+from model.data.augment.opencv import apply, resized
+from model.data.augment.params import ImageParams, ParamSampler, TileParams, Zoom
+from model.data.augment.plan import letter_box_margins, plan_image
 
-OFF = AugmentConfig(mosaic=0, flip=0, jitter=0, hue=0, saturation=1, exposure=1)
+OFF = {"mosaic": 0, "flip": 0, "jitter": 0, "hue": 0, "saturation": 1, "exposure": 1}
+
+
+def sampler(augment, *, seed=5, epoch=2, count=300, **more):
+    values = {f"augment.{name}": value for name, value in augment.items()}
+    config = TrainConfig(seed=seed).with_values(values | more)
+    return ParamSampler(config, epoch, count)
+
+
 NONE = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
 
@@ -33,7 +35,7 @@ def one(picture, boxes, tile=None, size_wh=(100, 100), **more):
 
 @pytest.mark.parametrize("size_wh", [(96, 96), (64, 32), (70, 50)])
 def test_all_off_is_a_plain_resize_bit_for_bit(picture, size_wh):
-    params = sample_params(EpochDraws(3, 1, 5), 4, 2, 9, OFF)
+    params = sampler(OFF, seed=3, epoch=1, count=9).sample(4, 2)
     assert params == ImageParams((2,), (TileParams(snap=params.tiles[0].snap),))
     found, boxes, _ = apply(params, [picture], [NONE[0]], [NONE[1]], size_wh)
     np.testing.assert_array_equal(found, cv2.resize(picture, size_wh))
@@ -94,7 +96,7 @@ MOSAIC_BOX = np.array([[0.5, 0.3, 0.8, 0.9]], np.float32)
 
 
 def mosaic(tiles, pictures, cut=(0.4, 0.6), **more):
-    params = ImageParams((0, 1, 2, 3), tuple(tiles), cut)
+    params = ImageParams((0, 1, 2, 3), tuple(tiles), "mosaic", cut[:1], cut[1:])
     labels = [np.array([k]) for k in range(4)]
     return apply(params, pictures, [MOSAIC_BOX] * 4, labels, (100, 100), **more)
 
@@ -174,46 +176,71 @@ def test_colour_rule():
     np.testing.assert_allclose(bright[0, 0], [255, 128, 128], atol=2)
 
 
-def plans(config, seed=5, epoch=2, count=300):
-    draws = EpochDraws(seed, epoch, count)
-    return [sample_params(draws, p, p, count, config) for p in range(count)]
+def plans(augment=None, count=300, **more):
+    drawn = sampler(augment or {}, **more)
+    return [drawn.sample(p, p) for p in range(count)]
 
 
 def own(params, index):
     return params.tiles[params.members.index(index)]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"mosaic": 1.0}, {"hue": 0.3}, {"jitter": 0.0}, {"saturation": 1.0}, {"exposure": 3.0}],
-)
+CHANGES = [
+    {"mosaic": 1.0},
+    {"mosaic": 1.0, "mosaic_images": 9},
+    {"mixup": 1.0},
+    {"hue": 0.3},
+    {"jitter": 0.0},
+    {"resize": 1.5},
+    {"rotate": 30.0},
+    {"saturation": 1.0},
+    {"exposure": 3.0},
+    {"grid_mask.probability": 1.0, "noise.probability": 1.0},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: " ".join(change))
 def test_switching_one_ingredient_moves_no_draw_of_another(change):
-    before = plans(AugmentConfig(mosaic=0.0))
-    after = plans(AugmentConfig(**{"mosaic": 0.0, **change}))
-    names = {"flip", "crop", "hue", "saturation", "exposure"} - set(change)
-    names -= {"crop"} if "jitter" in change else set()
+    before = plans({"mosaic": 0.0})
+    after = plans({"mosaic": 0.0, **change})
+    names = {"flip", "crop", "hue", "saturation", "exposure", "angle"} - set(change)
+    names -= {"crop"} if {"jitter", "resize"} & set(change) else set()
+    names -= {"angle"} if "rotate" in change else set()
     for old, new in zip(before, after, strict=True):
         (tile,) = old.tiles
         settings = [[getattr(other, name) for name in names] for other in new.tiles]
         assert [getattr(tile, name) for name in names] in settings
+    assert before != after
 
 
 def test_draws_follow_seed_epoch_and_position_alone():
-    whole = plans(AugmentConfig())
-    draws = EpochDraws(5, 2, 10)
-    assert [sample_params(draws, p, p, 300, AugmentConfig()) for p in range(10)] == whole[:10]
-    assert plans(AugmentConfig(), seed=6) != whole
-    assert plans(AugmentConfig(), epoch=3) != whole
+    whole = plans()
+    late = sampler({})
+    assert [late.sample(p, p) for p in reversed(range(300))] == whole[::-1]
+    assert plans(seed=6) != whole
+    assert plans(epoch=3) != whole
     assert epoch_order(5, 2, 9).tolist() != epoch_order(5, 3, 9).tolist()
     assert sorted(epoch_order(5, 2, 9)) == list(range(9))
 
 
+def test_a_stream_has_the_same_numbers_whatever_else_is_asked_for():
+    alone = [EpochDraws(1, 2).at("hue", p, 1, 3) for p in (0, 63, 64, 1000)]
+    busy = EpochDraws(1, 2)
+    for position in range(1001):
+        busy.at(f"other {position}", position, 2)
+    assert [busy.at("hue", p, 1, 3) for p in (0, 63, 64, 1000)] == alone
+    numbers = np.array([EpochDraws(1, 2).at("hue", p, 1)[0][0] for p in range(2000)])
+    assert 0 <= numbers.min() < 0.01 < 0.99 < numbers.max() < 1
+    assert len(set(numbers)) == 2000
+    assert abs(np.corrcoef(numbers[:-1], numbers[1:])[0, 1]) < 0.08
+
+
 def test_strengths_are_those_of_the_configuration():
-    many = plans(AugmentConfig(mosaic=0.25, flip=0.75, jitter=0.2, hue=0.1, exposure=2.0))
+    many = plans({"mosaic": 0.25, "flip": 0.75, "jitter": 0.2, "hue": 0.1, "exposure": 2.0})
     tiles = [own(params, i) for i, params in enumerate(many)]
     crops = np.array([tile.crop for tile in tiles])
     exposures = np.array([tile.exposure for tile in tiles])
-    cuts = np.array([params.cut for params in many if params.cut])
+    cuts = np.array([params.cuts_x + params.cuts_y for params in many if params.cuts_x])
     assert len(cuts) / 300 == pytest.approx(0.25, abs=0.08)
     assert np.mean([tile.flip for tile in tiles]) == pytest.approx(0.75, abs=0.08)
     assert np.abs(crops).max() == pytest.approx(0.2, abs=0.01)
@@ -224,5 +251,110 @@ def test_strengths_are_those_of_the_configuration():
     assert np.mean(exposures > 1) == pytest.approx(0.5, abs=0.1)
     assert cuts.min() >= 0.2
     assert cuts.max() <= 0.8
-    corners = [p.members.index(i) for i, p in enumerate(many) if p.cut]
+    corners = [p.members.index(i) for i, p in enumerate(many) if p.mix == "mosaic"]
     assert set(corners) == {0, 1, 2, 3}
+
+
+def test_mixing_takes_one_kind_at_random_in_half_of_the_images():
+    """darknet: mosaic and cutmix together share the half that one of them would have."""
+    kinds = [p.mix for p in plans({"mosaic": 0.5, "cutmix": 0.5}, task="classify")]
+    assert kinds.count("plain") / 300 == pytest.approx(0.5, abs=0.08)
+    assert kinds.count("mosaic") / 300 == pytest.approx(0.25, abs=0.08)
+    assert kinds.count("cutmix") / 300 == pytest.approx(0.25, abs=0.08)
+
+
+def test_resize_moves_borders_as_darknet_does():
+    crops = np.array([p.tiles[0].crop for p in plans({"mosaic": 0, "jitter": 0, "resize": 1.5})])
+    assert crops.min() == pytest.approx((1 - 1.5) / 2, abs=0.01)  # outward
+    assert crops.max() == pytest.approx((1 - 1 / 1.5) / 2, abs=0.01)  # inward
+    np.testing.assert_array_equal(crops[:, 0], crops[:, 1])
+    np.testing.assert_array_equal(crops[:, 2], crops[:, 3])
+    shrunk = np.array([p.tiles[0].crop for p in plans({"mosaic": 0, "jitter": 0, "resize": 0.5})])
+    assert shrunk.min() == pytest.approx(-0.5, abs=0.01)
+    assert shrunk.max() <= 0
+
+
+def test_crop_never_vanishes():
+    many = plans({"mosaic": 0, "jitter": 0.49, "resize": 8.0})
+    for params in many:
+        left, top, right, bottom = params.tiles[0].crop
+        assert left + right <= 0.95 + 1e-9
+        assert top + bottom <= 0.95 + 1e-9
+
+
+def test_quarter_turn_is_exact():
+    picture = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
+    found, boxes, _ = one(picture, [[0.1, 0.2, 0.4, 0.9]], TileParams(angle=90.0), (40, 40))
+    np.testing.assert_array_equal(found, np.rot90(picture, -1))  # clockwise
+    np.testing.assert_allclose(boxes, [[0.1, 0.1, 0.8, 0.4]], atol=1e-6)
+
+
+def test_mixup_is_the_mean_of_both_and_has_all_truths():
+    dark, light = np.full((8, 8, 3), 10, np.uint8), np.full((8, 8, 3), 91, np.uint8)
+    params = ImageParams((0, 1), (TileParams(), TileParams()), "mixup")
+    boxes = [np.array([[0, 0, 0.5, 0.5]], np.float32), np.array([[0.5, 0.5, 1, 1]], np.float32)]
+    found, both, labels = apply(
+        params, [dark, light], boxes, [np.array([3]), np.array([1])], (8, 8)
+    )
+    assert (found == 50).all()  # 50.5 to even
+    np.testing.assert_allclose(both, np.concatenate(boxes))
+    assert labels.tolist() == [3, 1]
+
+
+def test_cutmix_replaces_a_part_by_the_same_place_of_another():
+    ramp = np.ascontiguousarray(
+        np.broadcast_to(np.arange(100, dtype=np.uint8)[:, None], (100, 100))
+    )
+    first = np.dstack([np.zeros_like(ramp)] * 3)
+    second = np.dstack([ramp] * 3)
+    params = ImageParams((0, 1), (TileParams(),) * 2, "cutmix", rect=(0.2, 0.1, 0.7, 0.4))
+    found, _, _ = apply(params, [first, second], [NONE[0]] * 2, [NONE[1]] * 2, (100, 100))
+    np.testing.assert_array_equal(found[10:40, 20:70], second[10:40, 20:70])
+    assert found[:10].max() == found[40:].max() == found[:, :20].max() == found[:, 70:].max() == 0
+    shares = [tile.share for tile in plan_image(params, [(100, 100)] * 2, (100, 100)).tiles]
+    assert shares == pytest.approx([0.85, 0.15])
+
+
+def test_nine_pictures_show_the_part_that_faces_the_middle():
+    ramp = np.arange(90, dtype=np.uint8)
+    picture = np.ascontiguousarray(np.dstack([np.broadcast_to(ramp, (90, 90))] * 3))
+    params = ImageParams(
+        tuple(range(9)), (TileParams(),) * 9, "mosaic", (1 / 3, 2 / 3), (0.3, 0.6)
+    )
+    found, _, _ = apply(params, [picture] * 9, [NONE[0]] * 9, [NONE[1]] * 9, (90, 90))
+    np.testing.assert_array_equal(found[50, :, 0], np.r_[60:90, 30:60, 0:30])
+
+
+def zoomed(picture, zoom, size=32, **more):
+    found, _, _ = one(picture, [], TileParams(zoom=zoom, **more), (size, size))
+    return found
+
+
+def test_zoom_takes_a_crop_of_the_resized_picture(picture):
+    """Shorter side 50 px drawn as 64: a 32 px crop shows 25 px of it each way."""
+    picture = np.ascontiguousarray(picture)
+    resized_px = cv2.resize(picture, (round(70 * 1.28), 64)).astype(int)
+    middle = zoomed(picture, Zoom(2.0))
+    top = (64 - 32) // 2
+    left = (resized_px.shape[1] - 32) / 2
+    near = resized_px[top : top + 32, round(left) : round(left) + 32]
+    assert np.abs(middle.astype(int) - near).mean() < 6
+    corner = zoomed(picture, Zoom(2.0, at=(0.0, 0.0)))
+    assert np.abs(corner.astype(int) - resized_px[:32, :32]).mean() < 2
+
+
+def test_zoom_out_leaves_the_mean_around():
+    picture = np.full((40, 40, 3), 100, np.uint8)
+    picture[:20] = 0
+    found = zoomed(picture, Zoom(0.5, at=(0.0, 0.0)))
+    assert (found[:7] == 50).all()
+    assert (found[:, :7] == 50).all()
+    assert (found[9:15, 9:23] == 0).all()
+    assert (found[17:23, 9:23] == 100).all()
+
+
+def test_a_classifier_zooms_in_place_of_cropping():
+    (tile,) = sampler({"mosaic": 0}, task="classify").sample(0, 0).tiles
+    assert tile.crop == (0, 0, 0, 0)
+    assert 0.5 <= tile.zoom.size <= 1.75
+    assert tile.zoom.aspect == 1.0

@@ -8,7 +8,8 @@ import pytest
 from model.config import TrainConfig
 from model.data.cache import ImageCache
 from model.data.coco import load_dataset
-from model.data.loader import EvalLoader, TrainLoader
+from model.data.eval_loader import EvalLoader
+from model.data.loader import TrainLoader
 from model.errors import ConfigurationError, DataError
 
 BLOOD = Path(__file__).parents[4] / "shared" / "data" / "bccd160"
