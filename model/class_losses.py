@@ -34,33 +34,47 @@ def class_multipliers(
     return multipliers.clamp(max=config.max_delta) if config.max_delta else multipliers
 
 
-def probability_loss(
+def probability_losses(
     raw: Tensor, wanted: Tensor, weight: Tensor, *, new_coords: bool = False
 ) -> Tensor:
-    """Weighted sum of binary cross entropies with logits, as of darknet's deltas t - p.
+    """Weighted binary cross entropies with logits, as of darknet's deltas t - p.
 
     With new_coords `raw` is p already; darknet puts the same delta on that, in front of the
     logistic, so that the loss is (t - p)^2 / 2.
     """
     if new_coords:
-        return (weight * (wanted - raw).square()).sum() / 2
-    return F.binary_cross_entropy_with_logits(raw, wanted, weight, reduction="sum")
+        return weight * (wanted - raw).square() / 2
+    return F.binary_cross_entropy_with_logits(raw, wanted, weight, reduction="none")
 
 
-def class_loss(
+def soft_classes(shared: SharedSlots, refined: Tensor) -> Tensor:
+    """Class targets (P, K) of each slot, given at its speaker, from those of the pairs' truths.
+
+    Of truths that share a slot the largest target of each class is taken, so that targets of 0
+    and 1 alone give `shared.classes`.
+    """
+    rows = shared.speaker[:, None].expand_as(refined)
+    return torch.zeros_like(refined).scatter_reduce_(0, rows, refined, "amax")
+
+
+def class_losses(
     raw: Tensor,
     shared: SharedSlots,
     config: LossConfig,
     multipliers: Tensor | None = None,
     *,
+    wanted: Tensor | None = None,
     new_coords: bool = False,
 ) -> Tensor:
-    """Weighted sum over all positive slots, each once, and all classes.
+    """Weighted losses (P, K) of all positive slots, each at its speaker, and all classes.
 
     Parameters
     ----------
     raw : Tensor, shape (P, K)
         Class outputs of the pairs' slots.
+    wanted : Tensor, shape (P, K), optional
+        Targets in [0, 1] in place of 1 for the true classes, see `soft_classes`; they are
+        smoothed as those are. Multipliers and focal loss still go by the true classes.
     multipliers : Tensor, shape (K,), optional
         See `class_multipliers`. With them cls_normalizer weighs the true classes only, as in
         darknet; without them all, where darknet's has no effect. Other than in darknet they act
@@ -75,8 +89,8 @@ def class_loss(
         chances = raw.detach() if new_coords else raw.detach().sigmoid()
         weight = weight * focal_factor(chances, shared.classes)[:, None]
     eps = config.label_smoothing
-    wanted = shared.classes * (1 - eps) + eps / 2
-    return probability_loss(raw, wanted, weight.expand_as(raw), new_coords=new_coords)
+    wanted = (shared.classes if wanted is None else wanted) * (1 - eps) + eps / 2
+    return probability_losses(raw, wanted, weight.expand_as(raw), new_coords=new_coords)
 
 
 def focal_factor(chances: Tensor, wanted: Tensor) -> Tensor:

@@ -13,10 +13,16 @@ from torch import Tensor
 
 from model.assign import Assignment, SharedSlots, assign_targets
 from model.box_losses import BoxPairs, box_loss
-from model.class_losses import class_loss, class_multipliers, probability_loss
+from model.class_losses import (
+    class_losses,
+    class_multipliers,
+    probability_losses,
+    soft_classes,
+)
 from model.config import LossConfig
 from model.decode import anchors_of, as_slots, decode_grid, probabilities
 from model.geometry import Geometry
+from model.hard_examples import hardest_slots
 from model.ignore import PaddedTruths, best_ious
 
 CLASS_NEEDED_TO_IGNORE = 0.25
@@ -45,6 +51,10 @@ class YoloLoss:
     objectness of positives and the loss of the true class. darknet's cls_normalizer acts only
     then, and only on the true class; here it does so then, and otherwise weighs all of the
     class loss.
+
+    With `config.ohem` only the hardest slots of each image count, see `hard_examples`: slots are
+    compared by their losses of objectness and classes, and of a positive that is not chosen the
+    box does not count either. What is chosen has to be asked of a GPU.
 
     Parameters
     ----------
@@ -98,6 +108,7 @@ class YoloLoss:
         batch_size: int,
         *,
         longest: int | None = None,
+        refined: Tensor | None = None,
     ) -> Loss:
         """Compare raw maps with truths.
 
@@ -111,6 +122,8 @@ class YoloLoss:
             Images of the whole batch, of which `maps` may be one of several mini-batches.
         longest : int, optional
             Most truths of any image, or more; without it a GPU's host has to wait for it.
+        refined : Tensor, shape (M, K), optional
+            Class targets in [0, 1] of each truth, in place of 1 for its class and 0 else.
         """
         slots = [as_slots(raw, self.geometry.per_scale) for raw in maps]
         grids = [(raw.shape[2], raw.shape[3]) for raw in maps]
@@ -123,20 +136,28 @@ class YoloLoss:
         truths = PaddedTruths.build(targets, len(maps[0]), longest)
         raw = _outputs_of_pairs(slots, found, self.geometry.per_scale)
         rarity = None if self.multipliers is None else self.multipliers[labels]
-        box = self._box_loss(raw, found, shared, targets, rarity)
-        classes = class_loss(
+        box = self._box_losses(raw, found, shared, targets, rarity)
+        classes = class_losses(
             raw[:, self._objectness + 1 :], shared, self.config, self.multipliers,
+            wanted=None if refined is None else soft_classes(shared, refined[found.truth]),
             new_coords=self.geometry.new_coords,
         )  # fmt: skip
-        objectness = self._objectness_loss(slots, shared, truths, rarity)
-        return Loss(box / batch_size, objectness / batch_size, classes / batch_size)
+        boxes = self._boxes(slots)
+        objectness = self._objectness_losses(slots, boxes, shared, truths, rarity)
+        if self.config.ohem:
+            counts = self._hardest(boxes, shared, objectness, classes)
+            objectness = objectness * counts[:-1]
+            box, classes = box * counts[shared.slot], classes * counts[shared.slot, None]
+        return Loss(
+            box.sum() / batch_size, objectness.sum() / batch_size, classes.sum() / batch_size
+        )
 
     @property
     def _objectness(self) -> int:
         """Channel of the objectness; the classes follow."""
         return self.geometry.box_channels
 
-    def _box_loss(
+    def _box_losses(
         self,
         raw: Tensor,
         found: Assignment,
@@ -144,7 +165,7 @@ class YoloLoss:
         targets: Tensor,
         rarity: Tensor | None,
     ) -> Tensor:
-        """Weighted sum over pairs; truths that share a slot all pull at its box.
+        """Weighted losses (P,) of the pairs; truths that share a slot all pull at its box.
 
         With iou_thresh darknet divides the deltas of a slot by its number of positive class
         deltas. That is taken here for the number of its classes. The two differ with label
@@ -165,16 +186,17 @@ class YoloLoss:
         share = found.positive.to(raw.dtype)
         if self.config.iou_threshold < 1:
             share = share / shared.classes_met()
-        return (box_loss(pairs, self.config) * share).sum()
+        return box_loss(pairs, self.config) * share
 
-    def _objectness_loss(
+    def _objectness_losses(
         self,
         slots: Sequence[Tensor],
+        boxes: Tensor,
         shared: SharedSlots,
         truths: PaddedTruths,
         rarity: Tensor | None,
     ) -> Tensor:
-        """Loss of every slot's objectness: positives 1, others 0 or left out near a truth.
+        """Losses (slots,) of all objectness: positives 1, others 0 or left out near a truth.
 
         With objectness_smooth (darknet's key, on in yolov4-csp) a slot near a truth has their
         IoU for a target instead of being left out. darknet then sets a positive's target to 1
@@ -184,7 +206,7 @@ class YoloLoss:
         raw = torch.cat([s[..., self._objectness].flatten(1) for s in slots], dim=1)
         raw = raw.view(-1).float()
         with torch.no_grad():
-            best = self._best_ious(slots, truths).view(-1)
+            best = self._best_ious(slots, boxes, truths).view(-1)
             near = best > self.config.ignore_threshold
             wanted, weight = shared.marked(), torch.ones_like(raw)
             soft = torch.where(near, best, 0.0)
@@ -195,24 +217,46 @@ class YoloLoss:
             rare = 1.0 if rarity is None else shared.largest(rarity, 1.0)
             weight = torch.where(wanted, rare, weight) * self.config.obj_normalizer
             target = torch.where(wanted, 1.0, soft)
-        return probability_loss(raw, target, weight, new_coords=self.geometry.new_coords)
+        return probability_losses(raw, target, weight, new_coords=self.geometry.new_coords)
 
-    def _best_ious(self, slots: Sequence[Tensor], truths: PaddedTruths) -> Tensor:
+    @torch.no_grad()
+    def _boxes(self, slots: Sequence[Tensor]) -> Tensor:
+        """Boxes (B, N, 4) of all slots, centre and size relative to the image."""
+        geometry = self.geometry
+        kind = {"new_coords": geometry.new_coords, "gaussian": geometry.gaussian}
+        scales = zip(slots, geometry.masks, geometry.scales_xy, strict=True)
+        boxes = [
+            decode_grid(each, anchors_of(self.anchors_wh, mask), scale_xy, **kind)
+            for each, mask, scale_xy in scales
+        ]
+        return torch.cat(boxes, dim=1)
+
+    def _best_ious(
+        self, slots: Sequence[Tensor], boxes: Tensor, truths: PaddedTruths
+    ) -> Tensor:
         """Largest IoU (B, N) of every predicted box with a truth.
 
         As in darknet, it counts only where some class probability exceeds 0.25, and is else 0.
         """
-        geometry = self.geometry
-        kind = {"new_coords": geometry.new_coords, "gaussian": geometry.gaussian}
-        boxes, chosen = [], []
-        for each, mask, scale_xy in zip(slots, geometry.masks, geometry.scales_xy, strict=True):
-            boxes.append(decode_grid(each, anchors_of(self.anchors_wh, mask), scale_xy, **kind))
-            chosen.append(each[..., self._objectness + 1 :].amax(dim=-1).flatten(1))
-        least = CLASS_NEEDED_TO_IGNORE if geometry.new_coords else CLASS_LOGIT_NEEDED_TO_IGNORE
+        likeliest = [s[..., self._objectness + 1 :].amax(dim=-1).flatten(1) for s in slots]
+        new_coords = self.geometry.new_coords
+        least = CLASS_NEEDED_TO_IGNORE if new_coords else CLASS_LOGIT_NEEDED_TO_IGNORE
         return best_ious(
-            torch.cat(boxes, dim=1), torch.cat(chosen, dim=1) > least, truths,
-            everywhere=self.padded,
+            boxes, torch.cat(likeliest, dim=1) > least, truths, everywhere=self.padded
+        )
+
+    @torch.no_grad()
+    def _hardest(
+        self, boxes: Tensor, shared: SharedSlots, objectness: Tensor, classes: Tensor
+    ) -> Tensor:
+        """1 for the slots that count and 0 for others, (slots + 1,); the last is no slot."""
+        losses = torch.cat((objectness, objectness.new_zeros(1)))
+        losses.index_add_(0, shared.slot, classes.sum(dim=1))
+        hardest = hardest_slots(
+            boxes, losses[:-1].view(boxes.shape[:2]), shared.marked().view(boxes.shape[:2]),
+            self.config.ohem, iou_threshold=self.config.ohem_iou, ratio=self.config.ohem_ratio,
         )  # fmt: skip
+        return torch.cat((hardest.flatten().to(losses.dtype), losses.new_zeros(1)))
 
 
 def _outputs_of_pairs(slots: Sequence[Tensor], found: Assignment, per_scale: int) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model.assign import SharedSlots
-from model.class_losses import class_loss, class_multipliers, focal_factor
+from model.class_losses import class_losses, class_multipliers, focal_factor, soft_classes
 from model.config import LossConfig
 
 RAW = torch.tensor([[1.0, -2.0, 0.5], [-1.0, 0.3, 2.0]], dtype=torch.float64)
@@ -19,8 +19,8 @@ def lone(classes):
 
 def gradient(config, shared=None, multipliers=None, **kind):
     raw = RAW.clone().requires_grad_()
-    loss = class_loss(raw, shared or lone(ONE_EACH), config, multipliers, **kind)
-    return torch.autograd.grad(loss, raw)[0]
+    losses = class_losses(raw, shared or lone(ONE_EACH), config, multipliers, **kind)
+    return torch.autograd.grad(losses.sum(), raw)[0]
 
 
 def test_gradient_is_probability_less_target():
