@@ -29,7 +29,7 @@ def draw(
     picture: Picture,
     boxes_xyxy_px: NDArray[np.float32],
     labels: NDArray[np.int64],
-    scores: NDArray[np.float32],
+    scores: NDArray[np.float32] | None,
     classes: Sequence[str],
 ) -> Picture:
     """Picture with a box and a label for each detection; small ones come back enlarged.
@@ -40,7 +40,9 @@ def draw(
         Left as it is.
     boxes_xyxy_px : ndarray, shape (D, 4)
         Pixels of `picture`.
-    labels, scores : ndarray, shape (D,)
+    labels : ndarray, shape (D,)
+    scores : ndarray, shape (D,), optional
+        None for truths, which have no score.
     classes : sequence of str
 
     Returns
@@ -52,18 +54,29 @@ def draw(
     size_wh = (picture.shape[1] * times, picture.shape[0] * times)
     canvas: Picture = cv2.resize(picture, size_wh, interpolation=cv2.INTER_CUBIC)
     pen = _Pen.for_side(math.sqrt(size_wh[0] * size_wh[1]))
-    best_first = np.argsort(-scores, kind="stable")
+    best_first = np.arange(len(labels)) if scores is None else np.argsort(-scores, kind="stable")
     corners = [_whole(boxes_xyxy_px[i] * times, size_wh) for i in best_first]
     for index, box in reversed(list(zip(best_first, corners, strict=True))):
         pen.outline(canvas, box, colour_of(int(labels[index])))
     taken: list[Box] = []
     for index, box in zip(best_first, corners, strict=True):
         label = int(labels[index])
-        text = f"{_drawable(classes[label]) or f'class {label}'} {scores[index]:.2f}"
+        text = _drawable(classes[label]) or f"class {label}"
+        if scores is not None:
+            text += f" {scores[index]:.2f}"
         plate = pen.place(text, box, size_wh, taken)
         pen.write(canvas, text, plate, colour_of(label))
         taken.append(plate)
     return canvas
+
+
+def write_line(canvas: Picture, text: str, at: tuple[int, int], *, cap_px: int) -> None:
+    """Write a line in black, its first letter's foot at `at`; cut to the width of the canvas."""
+    scale, stroke = cap_px / _FONT_CAP_PX, max(1, round(cap_px / 9))
+    text = _drawable(text)
+    while text and cv2.getTextSize(text, _FONT, scale, stroke)[0][0] > canvas.shape[1] - at[0]:
+        text = text.removesuffix("...")[:-1] + "..." if len(text) > 4 else ""
+    cv2.putText(canvas, text, at, _FONT, scale, (0, 0, 0), stroke, cv2.LINE_AA)
 
 
 def colour_of(label: int) -> tuple[int, int, int]:

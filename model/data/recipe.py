@@ -124,14 +124,15 @@ class Recipe(ABC):
         """Paint a mini-batch with OpenCV."""
         step = self.steps(epoch)[index]
         width, height = self._size_of(step)
-        planned = self.planned(epoch, index, self._held_wh)
+        planned = self.planned(epoch, index, self.held_wh)
         images = np.empty((len(planned), 3, height, width), np.uint8)
         for one, planes in zip(planned, images, strict=True):
             pictures = [self.picture(member) for member in one.plan.members]
             cv2.split(paint(one.plan, pictures, one.boxes), list(planes))
         return Batch(images, self.targets(planned), step)
 
-    def _held_wh(self, member: int) -> Size:
+    def held_wh(self, member: int) -> Size:
+        """Width and height of a picture as it is held, which may be shrunk."""
         height, width = self.picture(member).shape[:2]
         return width, height
 

@@ -51,6 +51,8 @@ class TilePlan:
         Span of the picture, in its pixels and after the flip, that is resized to fill the place;
         it may reach beyond the picture, where the fill is its mean.
     flip : bool
+    angle : float
+        Of the rotation, degrees.
     affine : tuple of six float, optional
         Instead of the spans: a place's pixel (i, j) shows the picture at
         ``(a i + b j + c, d i + e j + f)``, both counted between pixel centres as OpenCV does.
@@ -65,6 +67,7 @@ class TilePlan:
     x: Span
     y: Span
     flip: bool
+    angle: float
     affine: Affine | None
     hue: float
     saturation: float
@@ -189,6 +192,7 @@ def _plan_tile(
         _whole_pixels(x, picture_wh[0]),
         _whole_pixels(y, picture_wh[1]),
         tile.flip,
+        tile.angle,
         _affine(tile, borders, x, y, place, picture_wh, size_wh),
         tile.hue,
         tile.saturation,
