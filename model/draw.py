@@ -73,8 +73,8 @@ def draw(
 def write_line(canvas: Picture, text: str, at: tuple[int, int], *, cap_px: int) -> None:
     """Write a line in black, its first letter's foot at `at`; cut to the width of the canvas."""
     scale, stroke = cap_px / _FONT_CAP_PX, max(1, round(cap_px / 9))
-    text = _drawable(text)
-    while text and cv2.getTextSize(text, _FONT, scale, stroke)[0][0] > canvas.shape[1] - at[0]:
+    text, room = _drawable(text), canvas.shape[1] - at[0] - cap_px
+    while text and cv2.getTextSize(text, _FONT, scale, stroke)[0][0] > room:
         text = text.removesuffix("...")[:-1] + "..." if len(text) > 4 else ""
     cv2.putText(canvas, text, at, _FONT, scale, (0, 0, 0), stroke, cv2.LINE_AA)
 

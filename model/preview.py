@@ -90,7 +90,7 @@ def _class_shares(recipe: Recipe, one: Planned, classes: Sequence[str]) -> Itera
         return
     (shares,) = recipe.targets([one])
     for index in np.flatnonzero(shares):
-        yield f"{classes[index]} {shares[index]:.2f}"
+        yield f"{classes[int(index)]} {shares[index]:.2f}"
 
 
 def _done(plan: ImagePlan) -> Iterator[str]:
