@@ -1,6 +1,6 @@
 """Online hard example mining: which slots of an image the network is worst at.
 
-arXiv:1604.03540 sec. 4 for regions; arXiv:1708.02002 sec. 5.3 for the slots of a one-stage
+arXiv:1604.03540 sec. 4 for regions; arXiv:1708.02002 sec. 5.1 for the slots of a one-stage
 detector, with or without a ratio of negatives to positives.
 """
 
@@ -11,7 +11,7 @@ from model.boxes import cxcywh_to_xyxy
 from model.nms import nms
 from model.predict import FARTHEST
 
-FIRST_LOOK = 4  # slots looked at first, times the number that is wanted
+FIRST_LOOK = 2  # slots looked at first, times the number that is wanted
 GROWTH = 4
 
 

@@ -231,9 +231,7 @@ class YoloLoss:
         ]
         return torch.cat(boxes, dim=1)
 
-    def _best_ious(
-        self, slots: Sequence[Tensor], boxes: Tensor, truths: PaddedTruths
-    ) -> Tensor:
+    def _best_ious(self, slots: Sequence[Tensor], boxes: Tensor, truths: PaddedTruths) -> Tensor:
         """Largest IoU (B, N) of every predicted box with a truth.
 
         As in darknet, it counts only where some class probability exceeds 0.25, and is else 0.

@@ -162,3 +162,46 @@ def deltas_of_scale(raw, truths, anchors, mask, scale_xy, config, multipliers=No
                 delta *= factors[k] * config.cls_normalizer
             out[place][5 + k][row][column] = delta
     return out
+
+
+def hiding_deltas_of_scale(
+    raw, anchors, mask, scale_xy, obj_normalizer, *, new_coords=False, gaussian=False
+):
+    """Deltas of darknet's adversarial mode without a truth; lists as in `deltas_of_scale`."""
+    channels, rows, columns = len(raw[0]), len(raw[0][0]), len(raw[0][0][0])
+    first, step = (8, 2) if gaussian else (4, 1)  # of objectness, and between coordinates
+    out = [[[[0.0] * columns for _ in range(rows)] for _ in range(channels)] for _ in mask]
+    for place, row, column in product(range(len(mask)), range(rows), range(columns)):
+        slot = [raw[place][c][row][column] for c in range(channels)]
+        shown = [v if new_coords else sigmoid(v) for v in slot]
+        box = [scale_xy * shown[i * step] - (scale_xy - 1) / 2 for i in (0, 1)]
+        box += [slot[2 * step], slot[3 * step]]
+        grown = [(2 * v) ** 2 if new_coords else math.exp(v) for v in box[2:]]
+        wide, high = (a * g for a, g in zip(anchors[mask[place]], grown, strict=True))
+        size = math.sqrt(wide * high)
+        scores = [shown[first] * p for p in shown[first + 1 :]]
+        found = max(scores) > 0.25
+        deltas = {first: size * obj_normalizer * -shown[first]}
+        for k, score in enumerate(scores, first + 1):
+            if score > 0.25:
+                deltas[k] = size * -shown[k]
+            elif found and score < 0.25 and not gaussian:
+                deltas[k] = size * (1 - shown[k])
+        if found and not gaussian:
+            deltas |= {i: size * -box[i] for i in range(4)}
+        for channel, delta in deltas.items():
+            out[place][channel][row][column] = delta
+    return out
+
+
+def hardest_by_loops(boxes, losses, positive, limit, threshold, ratio):
+    """Slots of one image that hard example mining chooses, as a set of places."""
+    left = []
+    for i in sorted(range(len(losses)), key=lambda i: -losses[i]):
+        if losses[i] > 0 and all(iou(boxes[i], boxes[j]) <= threshold for j in left):
+            left.append(i)
+    if not ratio:
+        return set(left[:limit])
+    good = [i for i in left if positive[i]][:limit]
+    bad = [i for i in left if not positive[i]]
+    return set(good + bad[: min(math.floor(ratio * len(good)), limit - len(good))])

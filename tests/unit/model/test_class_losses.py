@@ -85,6 +85,29 @@ def test_only_speakers_count():
     assert not found[1].any()
 
 
+def test_soft_targets_take_the_place_of_the_classes():
+    soft = torch.tensor([[0.1, 0.7, 0.0], [0.6, 0.2, 1.0]])
+    eps = 0.2
+    found = gradient(LossConfig(label_smoothing=eps), wanted=soft)
+    torch.testing.assert_close(found, RAW.sigmoid() - (soft * (1 - eps) + eps / 2))
+
+
+def test_soft_targets_leave_factors_to_the_true_classes():
+    soft, multipliers = torch.full((2, 3), 0.4), torch.tensor([2.0, 3.0, 4.0])
+    found = gradient(LossConfig(focal=True), multipliers=multipliers, wanted=soft)
+    focal = focal_factor(RAW.sigmoid(), ONE_EACH)[:, None]
+    factors = torch.where(ONE_EACH > 0, multipliers, 1.0) * focal
+    torch.testing.assert_close(found, (RAW.sigmoid() - 0.4) * factors)
+
+
+def test_of_pairs_in_one_slot_the_largest_targets_are_taken():
+    speaker = torch.tensor([2, 1, 2])
+    shared = SharedSlots(speaker, speaker, torch.tensor([False, True, True]), ONE_EACH, 9)
+    refined = torch.tensor([[0.5, 0.1, 0.0], [0.3, 0.3, 0.4], [0.2, 0.8, 0.0]])
+    expected = torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.3, 0.4], [0.5, 0.8, 0.0]])
+    assert torch.equal(soft_classes(shared, refined), expected)
+
+
 @pytest.mark.parametrize(
     ("bound", "expected"), [(0.0, [1, 4, 40]), (5.0, [1, 4, 5]), (0.5, [0.5, 0.5, 0.5])]
 )

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from model.config import LossConfig
+from model.decode import decode
 from model.errors import ConfigurationError
 from model.geometry import Geometry
+from model.hard_examples import hardest_slots
 from model.losses import YoloLoss
 
 ANCHORS = torch.tensor([[0.1, 0.1], [0.1, 0.2], [0.2, 0.1], [0.3, 0.3], [0.3, 0.5], [0.5, 0.3],
@@ -346,3 +348,86 @@ def test_gradients_reach_maps_of_any_layout_and_type():
     exact = loss_of([m.detach().float() for m in raw], TRUTH, geometry=SCALED, box="ciou")
     assert parts(loss) == pytest.approx(parts(exact))
     assert all(m.grad.dtype == torch.bfloat16 for m in raw)
+
+
+def gradients(raw, targets, refined=None, **values):
+    raw = [m.clone().requires_grad_() for m in raw]
+    loss = YoloLoss(settings(**values), PLAIN, ANCHORS, CLASSES)
+    loss(raw, targets, 1, refined=refined).total.backward()
+    return [m.grad for m in raw]
+
+
+def by_slot(maps):
+    """Channels of every slot (B, N, 5 + CLASSES), as `decode` lists them."""
+    return torch.cat(
+        [m.unflatten(1, (3, -1)).permute(0, 1, 3, 4, 2).flatten(1, 3) for m in maps], dim=1
+    )
+
+
+MANY = torch.cat((TRUTH, TRUTH, TRUTH * 0.5, TRUTH * 0.7))
+MANY[:, 0] = torch.tensor([0, 1, 1, 1])
+
+
+def test_mining_all_slots_is_no_mining():
+    raw = random_maps(2)
+    off = gradients(raw, MANY, iou_threshold=0.213)
+    every = gradients(raw, MANY, iou_threshold=0.213, ohem=SLOTS, ohem_iou=1.0)
+    for a, b in zip(off, every, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 2.0])
+def test_only_the_hardest_slots_learn(ratio):
+    raw, rule = random_maps(2), {"iou_threshold": 0.213, "ignore_threshold": 1.0, "box": "ciou"}
+    off = by_slot(gradients(raw, MANY, **rule))
+    mined = by_slot(gradients(raw, MANY, **rule, ohem=12, ohem_iou=0.5, ohem_ratio=ratio))
+    slots = by_slot(raw)
+    positive = off[..., 4] < 0
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    wanted = (slots[..., 4:].sigmoid() - off[..., 4:]).round()  # the gradient is p - target
+    losses = bce(slots[..., 4:], wanted, reduction="none")
+    losses = losses[..., 0] + torch.where(positive, losses[..., 1:].sum(dim=2), 0.0)
+    boxes = decode(raw, ANCHORS, PLAIN)[0]
+    counts = hardest_slots(boxes, losses, positive, 12, iou_threshold=0.5, ratio=ratio)
+    assert 0 < (counts & positive).sum() < positive.sum()
+    torch.testing.assert_close(mined, off * counts[..., None])
+
+
+def test_an_ignored_slot_is_no_example():
+    raw = maps()
+    raw[2].unflatten(1, (3, -1))[0, 1:, 4] = 5.0  # two bad negatives, IoU 2/3 with the truth
+    kept = by_slot(gradients(raw, TRUTH, ohem=3, ohem_iou=1.0))
+    assert kept[0, -2:, 4].all()
+    ignored = by_slot(gradients(raw, TRUTH, ohem=3, ohem_iou=1.0, ignore_threshold=0.6))
+    assert not ignored[0, -2:].any()
+    assert (ignored[0, :, 4] != 0).sum() == 3
+
+
+def test_refined_classes_that_are_one_hot_change_nothing():
+    raw, truths = random_maps(2), MANY.clone()
+    truths[2:, 1] = 0
+    own = torch.nn.functional.one_hot(truths[:, 1].long(), CLASSES).float()
+    for padded in (False, True):
+        loss = YoloLoss(
+            settings(label_smoothing=0.1, iou_threshold=0.2), PLAIN, ANCHORS, CLASSES,
+            padded=padded,
+        )  # fmt: skip
+        assert parts(loss(raw, truths, 1)) == parts(loss(raw, truths, 1, refined=own))
+
+
+def test_refined_classes_are_the_targets():
+    raw, refined = random_maps(1), torch.tensor([[0.2, 0.7]])
+    plain = by_slot(gradients(raw, TRUTH))
+    soft = by_slot(gradients(raw, TRUTH, refined))
+    first = SLOTS - 3  # of the last scale
+    chances = by_slot(raw)[0, first, 5:].sigmoid()
+    torch.testing.assert_close(soft[0, first, 5:], chances - refined[0])
+    assert torch.equal(soft[..., :5], plain[..., :5])
+
+
+def test_of_truths_in_one_slot_the_largest_refined_classes_count():
+    raw, both = random_maps(1), TRUTH.repeat(2, 1)
+    refined = torch.tensor([[0.2, 0.7], [0.6, 0.1]])
+    soft = by_slot(gradients(raw, both, refined))
+    chances = by_slot(raw)[0, SLOTS - 3, 5:].sigmoid()
+    torch.testing.assert_close(soft[0, SLOTS - 3, 5:], chances - torch.tensor([0.6, 0.7]))
