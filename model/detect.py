@@ -15,6 +15,7 @@ from torch import Tensor
 from model.build import Detector, build_from_config
 from model.checkpoint import load_checkpoint
 from model.config import TrainConfig
+from model.data._headers import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from model.data._headers import header_size_wh
 from model.data.cache import ImageCache, load_image
 from model.data.coco import Dataset, ImageRecord
@@ -25,8 +26,6 @@ from model.predict import channels_last
 from model.train import EVAL_BATCH, detect_split, gains_from_bf16, pick_device
 
 Picture = NDArray[np.uint8]
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 MOST_AT_ONCE = 16
 CPU_BATCH_PX = 8 * 160 * 160  # of all pictures of a batch together

@@ -1,7 +1,7 @@
 """Size of an image from its first bytes, before anything is decoded.
 
 Sources: PNG 1.2 sec. 4.1.1; JPEG ITU-T T.81 annex B; BMP (BITMAPINFOHEADER); GIF89a sec. 18;
-WebP RFC 9649; TIFF 6.0 sec. 2.
+WebP RFC 9649; TIFF 6.0 sec. 2; Exif 2.3 sec. 4.6.4 (orientation).
 """
 
 import struct
@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 
 _JPEG_SIZE = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers
 _JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION = 256, 257, 274
+_ON_ITS_SIDE = range(5, 9)  # orientations that swap width and height
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
 def header_size_wh(data: bytes) -> tuple[int, int] | None:
@@ -21,6 +24,21 @@ def header_size_wh(data: bytes) -> tuple[int, int] | None:
             except (struct.error, IndexError):
                 return None
     return None
+
+
+def upright_size_wh(data: bytes) -> tuple[int, int] | None:
+    """As `header_size_wh`, of the picture as it is shown: a JPEG's EXIF may turn it."""
+    size = header_size_wh(data)
+    if size is None or not data.startswith(b"\xff\xd8"):
+        return size
+    for at, marker in _jpeg_segments(data):
+        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            try:
+                turned = _tiff_values(data[at + 10 :]).get(_TIFF_ORIENTATION) in _ON_ITS_SIDE
+            except (struct.error, IndexError):
+                return size
+            return size[::-1] if turned else size
+    return size
 
 
 def is_complete(data: bytes) -> bool:
@@ -86,19 +104,25 @@ def _webp(data: bytes) -> tuple[int, int] | None:
 
 
 def _tiff(data: bytes) -> tuple[int, int] | None:
+    found = _tiff_values(data)
+    if _TIFF_WIDTH not in found or _TIFF_HEIGHT not in found:
+        return None
+    return found[_TIFF_WIDTH], found[_TIFF_HEIGHT]
+
+
+def _tiff_values(data: bytes) -> dict[int, int]:
+    """Size and orientation by tag, as far as the first directory tells them."""
     order = "<" if data.startswith(b"II") else ">"
     at = struct.unpack_from(f"{order}I", data, 4)[0]
     found: dict[int, int] = {}
     for index in range(struct.unpack_from(f"{order}H", data, at)[0]):
         entry = at + 2 + 12 * index
         tag, kind = struct.unpack_from(f"{order}HH", data, entry)
-        if tag in (_TIFF_WIDTH, _TIFF_HEIGHT):
+        if tag in (_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION):
             found[tag] = struct.unpack_from(
                 f"{order}{'H' if kind == 3 else 'I'}", data, entry + 8
             )[0]
-    if len(found) < 2:
-        return None
-    return found[_TIFF_WIDTH], found[_TIFF_HEIGHT]
+    return found
 
 
 _READERS: dict[bytes, Callable[[bytes], tuple[int, int] | None]] = {

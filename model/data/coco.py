@@ -145,7 +145,7 @@ def _load_single(file: Path, seed: int, fractions: tuple[float, float, float]) -
     folder = file.parent
     reader = _Reader.open(file, (folder / "images", folder, folder.parent / "images"))
     categories = _agreed_categories([reader])
-    splits = _split_by_hash(reader.records(categories), seed, fractions)
+    splits = split_by_hash(reader.records(categories), seed, fractions)
     for name in ("train", "val"):
         if not splits.get(name):
             raise DataError(
@@ -158,7 +158,7 @@ def _load_single(file: Path, seed: int, fractions: tuple[float, float, float]) -
     return _dataset(folder, categories, splits, [reader], notes + reader.notes())
 
 
-def _split_by_hash(
+def split_by_hash(
     records: Sequence[ImageRecord], seed: int, fractions: tuple[float, float, float]
 ) -> dict[str, tuple[ImageRecord, ...]]:
     """Each image by its own name alone, so an added image moves no other."""
