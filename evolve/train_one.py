@@ -104,7 +104,7 @@ def check_trainable(config: TrainConfig, dataset: "Dataset") -> None:
     from model.build import build_from_config
     from model.data.cache import ImageCache
     from model.data.loader import TrainLoader
-    from model.train import choose_anchors
+    from model.from_data import choose_anchors
 
     with torch.device("meta"):  # refuses what cannot be built, and takes no time
         network = build_from_config(config, len(dataset.classes))

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from torch import Tensor
 
 from model.build import Detector, build_from_config
@@ -23,14 +22,13 @@ from model.data.eval_loader import EvalLoader
 from model.errors import CheckpointError, ConfigurationError, DataError
 from model.evaluate import Evaluation, evaluate
 from model.predict import channels_last
-from model.train import EVAL_BATCH, detect_split, gains_from_bf16, pick_device
+from model.train import EVAL_BATCH, detect_split
+from model.training import pick_device, wants_bf16
 
 Picture = NDArray[np.uint8]
 
 MOST_AT_ONCE = 16
 CPU_BATCH_PX = 8 * 160 * 160  # of all pictures of a batch together
-
-_MISSING = "it is no detector of evolve; take best.pt or last.pt of a training"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +62,7 @@ class LoadedDetector:
     @property
     def autocast(self) -> bool:
         """Whether it computes in bf16, as its training did on such a device."""
-        precision = self.config.precision
-        return precision == "bf16" or (precision == "auto" and gains_from_bf16(self.device))
+        return wants_bf16(self.config.precision, self.device)
 
     def loader(
         self, records: Sequence[ImageRecord], batch_size: int, cache_bytes: int = 0
@@ -118,7 +115,13 @@ def load_detector(path: Path, device: str | torch.device | None = None) -> Loade
     """
     path, device = Path(path), pick_device(device)
     state = load_checkpoint(path, device)
-    config, classes = _read_config(state, path), _read_classes(state, path)
+    config, classes = read_config(state, path), read_classes(state, path)
+    if config.task == "classify":
+        raise CheckpointError(
+            f"this is a classifier ({config.model}): it tells classes apart and finds no boxes",
+            str(path),
+            "take a detector, or train one from it with 'evolve train --backbone-weights'",
+        )
     network = _read_network(state, config, len(classes), path)
     return LoadedDetector(
         channels_last(network.to(device).eval()),
@@ -131,43 +134,8 @@ def load_detector(path: Path, device: str | torch.device | None = None) -> Loade
     )
 
 
-def _get(state: dict[str, Any], key: str, kind: type, path: Path) -> Any:
-    if key not in state:
-        raise CheckpointError(f"the checkpoint has no '{key}'", str(path), _MISSING)
-    if not isinstance(state[key], kind):
-        raise CheckpointError(
-            f"'{key}' of the checkpoint is of type {type(state[key]).__name__}",
-            str(path),
-            _MISSING,
-        )
-    return state[key]
-
-
-def _read_config(state: dict[str, Any], path: Path) -> TrainConfig:
-    try:
-        config = TrainConfig.model_validate(_get(state, "config", dict, path))
-    except ValidationError as refused:
-        detail = refused.errors()[0]
-        key = ".".join(map(str, detail["loc"]))
-        raise CheckpointError(
-            f"its configuration is not understood: {key}: {detail['msg']}",
-            str(path),
-            "use the version of evolve that wrote it",
-        ) from refused
-    if config.image_size == "auto":
-        raise CheckpointError("its configuration names no image_size", str(path), _MISSING)
-    return config
-
-
-def _read_classes(state: dict[str, Any], path: Path) -> tuple[str, ...]:
-    classes = tuple(_get(state, "classes", list, path))
-    if not classes or not all(isinstance(name, str) for name in classes):
-        raise CheckpointError("its classes are not a list of names", str(path), _MISSING)
-    return classes
-
-
 def _read_anchors(state: dict[str, Any], count: int, path: Path) -> Tensor:
-    anchors: Tensor = _get(state, "anchors_wh", Tensor, path)
+    anchors: Tensor = read_value(state, "anchors_wh", Tensor, path)
     fits = anchors.shape == (count, 2)
     if not (fits and bool(torch.isfinite(anchors).all() and (anchors > 0).all())):
         shape = tuple(anchors.shape)
@@ -180,27 +148,13 @@ def _read_anchors(state: dict[str, Any], count: int, path: Path) -> Tensor:
 def _read_network(
     state: dict[str, Any], config: TrainConfig, classes: int, path: Path
 ) -> Detector:
-    weights = _get(state, "weights", dict, path)
     with torch.random.fork_rng(devices=[]):  # a fresh network draws random weights
         try:
             network = build_from_config(config, classes)
         except ConfigurationError as error:
             raise CheckpointError(error.what, str(path), error.mend) from error
-    own = network.state_dict()
-    for name in (*own, *weights):
-        theirs = weights.get(name)
-        if name not in own or not isinstance(theirs, Tensor):
-            state_of = "is unknown" if name not in own else "is missing"
-            raise _misfit(f"'{name}' {state_of}", config.model, path)
-        if theirs.shape != own[name].shape:
-            shapes = f"{tuple(theirs.shape)} and not {tuple(own[name].shape)}"
-            raise _misfit(f"'{name}' is of shape {shapes}", config.model, path)
-    network.load_state_dict(weights)
+    read_weights(network, state, config.model, path)
     return network
-
-
-def _misfit(what: str, model: str, path: Path) -> CheckpointError:
-    return CheckpointError(f"its weights do not fit a {model}: {what}", str(path), _MISSING)
 
 
 def detect_images(

@@ -1,13 +1,17 @@
 """From images to detections, with any network of the zoo."""
 
+from typing import TypeVar
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.build import Detector
 from model.config import NmsConfig
 from model.decode import decode
 from model.nms import Detections, suppress
+
+Network = TypeVar("Network", bound=nn.Module)
 
 FARTHEST = 1e4  # images; an untrained net's exp() overflows, and inf has no overlap
 
@@ -20,7 +24,7 @@ def as_input(images: np.ndarray, device: torch.device) -> Tensor:
     return tensor.to(torch.float32, memory_format=torch.channels_last).div_(255)
 
 
-def channels_last(network: Detector) -> Detector:
+def channels_last(network: Network) -> Network:
     """The network itself, its weights laid out as convolutions read them fastest.
 
     Both cuDNN and oneDNN would else reorder every map before and after every convolution.

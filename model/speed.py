@@ -28,7 +28,7 @@ from model.fuse import fold_batch_norm
 from model.graph import bflops, trace_layers
 from model.nms import Detections, suppress
 from model.predict import FARTHEST
-from model.train import gains_from_bf16
+from model.training import gains_from_bf16
 
 logger = logging.getLogger(__name__)
 

@@ -114,7 +114,7 @@ def command(
 
     from model.files import write_text_atomically
     from model.speed import Wanted, check_size, describe_protocol, measure_speed
-    from model.train import pick_device
+    from model.training import pick_device
 
     _check_together(model, weights, classes, out)
     network, anchors_wh_px, own_sizes, subject = _load(model, weights, classes or CLASSES)

@@ -73,7 +73,7 @@ def plan_epoch(
     while done < positions:
         if update % config.shapes.every == 0:
             size = next(sizes)
-        at_the_end = progress(config, positions, epoch, done) >= 1 - config.shapes.last
+        at_the_end = progress_of(config, positions, epoch, done) >= 1 - config.shapes.last
         now = largest_size(config, size_px) if at_the_end else size
         whole = min(_mini_batch(config, size_px, now) * config.subdivisions, positions - done)
         steps += _cut(done, whole, now, min(config.subdivisions, whole))
@@ -89,7 +89,7 @@ def epoch_positions(config: TrainConfig, images: int) -> int:
     return max(1, images // config.batch_size) * config.batch_size
 
 
-def progress(config: TrainConfig, positions: int, epoch: int, done: int) -> float:
+def progress_of(config: TrainConfig, positions: int, epoch: int, done: int) -> float:
     """Fraction of the training that is done after `done` of an epoch's `positions` images."""
     return (epoch * positions + done) / (config.epochs * positions)
 

@@ -10,7 +10,7 @@ import torch
 from model.build import build_detector
 from model.config import LossConfig
 from model.losses import YoloLoss
-from model.train import parameter_groups
+from model.training import parameter_groups
 
 pytestmark = [
     pytest.mark.gpu,

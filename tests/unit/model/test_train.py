@@ -1,20 +1,23 @@
 """The training loop, on eight pictures of 64 px."""
 
-import copy
 import itertools
 import math
 
 import pytest
 import torch
 
+from model.build import build_classifier
+from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
 from model.data.coco import Dataset, load_dataset
+from model.data.loader import TrainLoader
 from model.errors import CheckpointError, ConfigurationError, Diverged
-from model.train import Training, auto_image_size, dataset_anchors, fit, gains_from_bf16, resolve
+from model.files import file_sha256
+from model.train import Training, fit, resolve
 from tests.tiny_data import write_tiny_coco
 
-CPU = torch.device("cpu")
-TIMES = ("images_per_s", "train_time_s", "eval_time_s")
+TIMES = ("images_per_s", "train_time_s", "eval_time_s", "wait_share")
+SHAPES = {"shapes__range": 1.5, "shapes__every": 1}
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,7 @@ def test_report(straight):
     assert set(last.class_ap) == {"red", "green"}
     assert all(last.metrics[name] > 0 for name in TIMES)
     assert last.metrics["lr"] > 0
+    assert last.metrics["wait_share"] < 1
 
 
 def without_noise(**values):
@@ -139,8 +143,7 @@ def test_subdivisions_add_up_to_the_gradient_of_the_batch(dataset):
 
 def test_every_update_takes_all_subdivisions(dataset):
     training = Training(tiny(subdivisions=4), dataset, device="cpu")
-    assert (training.mini_batches, training.updates_per_epoch) == (8, 2)
-    assert training.images_per_epoch == 8
+    assert len(training.train_loader.plan(0)) == training.train_loader.positions == 8
     training.train_epoch()
     assert training.ema.updates == 2
 
@@ -197,6 +200,8 @@ def test_diverges_at_once_with_epoch_step_and_part(dataset):
         {"model": "yolov4-tiny-nano", "anchors": "optimised"},
         {"model": "yolov4-csp-nano", "loss__objectness_smooth": True},
         {"head__box": "gaussian", "loss__gradient": "darknet", "loss__class_counters": True},
+        SHAPES | {"batch_policy": "dynamic", "sat__kind": "darknet", "subdivisions": 2},
+        {"sat__kind": "fgsm", "schedule__cycle": 0.25, "drop__kind": "dropout"},
     ],
     ids=str,
 )
@@ -211,84 +216,6 @@ def test_every_kind_of_state_resumes(dataset, tmp_path, values):
     assert [report.metrics["loss"] for report in resumed] == straight[1:]
 
 
-@pytest.mark.parametrize(
-    ("model", "anchors", "first"),
-    [
-        ("yolov4-nano", "auto", (12, 16)),
-        ("yolov4-nano", "yolov3", (10, 13)),
-        ("yolov3-spp-nano", "auto", (10, 13)),
-        ("yolov3-spp-nano", "yolov4", (12, 16)),
-        ("yolov4-tiny-nano", "auto", (10, 14)),
-    ],
-)
-def test_anchors_of_a_name(dataset, model, anchors, first):
-    training = Training(tiny(model=model, anchors=anchors), dataset, device="cpu")
-    assert (training.anchors_wh[0] * training.size).tolist() == pytest.approx(first)
-
-
-def test_six_anchors_cannot_be_nine(dataset):
-    with pytest.raises(ConfigurationError, match="has 6 anchors, those of yolov4 are 9"):
-        Training(tiny(model="yolov4-tiny-nano", anchors="yolov4"), dataset, device="cpu")
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "expected"),
-    [(64, 64, 64), (10, 12, 64), (160, 120, 160), (120, 170, 160), (200, 10, 192), (999, 5, 416)],
-)
-def test_auto_image_size(dataset, width, height, expected):
-    record = copy.copy(dataset.splits["train"][0])
-    object.__setattr__(record, "width", width)
-    object.__setattr__(record, "height", height)
-    one = Dataset(**(vars(dataset) | {"splits": {"train": (record,), "val": ()}}))
-    assert auto_image_size(one) == expected
-    assert resolve(TrainConfig(image_size="auto"), one).image_size == expected
-    assert resolve(TrainConfig(image_size=96), one).image_size == 96
-
-
-@pytest.mark.parametrize(
-    ("able", "expected"),
-    [({}, False), ({"amx_bf16": True}, True), ({"avx512_bf16": True}, True),
-     ({"avx512_f": True, "amx_bf16": False}, False)],
-)  # fmt: skip
-def test_bf16_where_the_processor_gains(monkeypatch, dataset, able, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-    assert gains_from_bf16(CPU) is expected
-    auto = Training(tiny(precision="auto"), dataset, device="cpu")
-    assert auto.autocast is expected
-    assert Training(tiny(precision="bf16"), dataset, device="cpu").autocast
-    assert not Training(tiny(precision="fp32"), dataset, device="cpu").autocast
-
-
-def test_anchors_come_from_the_boxes(dataset):
-    anchors = dataset_anchors(dataset, 64)
-    doubled = dataset_anchors(dataset, 128)
-    assert anchors.shape == (9, 2)
-    torch.testing.assert_close(torch.tensor(doubled), torch.tensor(anchors * 2))
-    assert ((anchors >= 16) & (anchors < 32)).all()
-
-
-def test_no_box_to_find_anchors_from(dataset):
-    empty = []
-    for record in dataset.splits["train"]:
-        bare = copy.copy(record)
-        for name in ("boxes_xyxy_px", "labels", "crowd", "areas"):
-            object.__setattr__(bare, name, getattr(record, name)[:0])
-        empty.append(bare)
-    none = Dataset(**(vars(dataset) | {"splits": {"train": tuple(empty), "val": ()}}))
-    with pytest.raises(ConfigurationError, match="no box to find anchors from"):
-        dataset_anchors(none, 64)
-
-
-def test_weight_decay_is_for_convolution_weights_only(dataset):
-    training = Training(tiny(optimizer__weight_decay=0.25), dataset, device="cpu")
-    decayed, rest = training.optimizer.param_groups
-    assert (decayed["weight_decay"], rest["weight_decay"]) == (0.25, 0)
-    assert all(p.ndim == 4 for p in decayed["params"])
-    assert all(p.ndim == 1 for p in rest["params"])
-    count = len(list(training.network.parameters()))
-    assert len(decayed["params"]) + len(rest["params"]) == count
-
-
 @pytest.mark.slow
 def test_overfits_four_pictures(tmp_path):
     four = load_dataset(write_tiny_coco(tmp_path / "set", {"train": 4, "val": 4}, seed=3))
@@ -296,3 +223,189 @@ def test_overfits_four_pictures(tmp_path):
     training = Training(config, four, device="cpu")
     losses = [training.train_epoch()["loss"] for _ in range(60)]
     assert losses[-1] < 0.2 * losses[0]
+
+
+def watched(training):
+    """Sizes, anchors in pixels and batches of every loss, in a list that grows."""
+    seen, plain = [], training.loss
+
+    class Watching:
+        def __setattr__(self, name, value):
+            setattr(plain, name, value)
+
+        def __call__(self, maps, targets, batch_size, **rest):
+            size = maps[0].shape[-1] * 8
+            seen.append((len(maps[0]), size, float(plain.anchors_wh[0, 0]) * size, batch_size))
+            return plain(maps, targets, batch_size, **rest)
+
+    training.loss = Watching()
+    return seen
+
+
+def test_images_of_every_size_meet_anchors_of_the_same_pixels(dataset):
+    config = tiny(**SHAPES, batch_policy="dynamic", subdivisions=2, batch_size=2, shapes__last=0)
+    training = Training(config, dataset, device="cpu")
+    training.epoch = 1
+    seen = watched(training)
+    training.train_epoch()
+    plan = training.train_loader.plan(1)
+    assert len({step.size_px for step in plan}) > 1
+    assert seen == [(s.count, s.size_px, pytest.approx(12), s.batch_images) for s in plan]
+
+
+def test_evaluation_keeps_the_size(dataset):
+    training = Training(tiny(**SHAPES), dataset, device="cpu")
+    training.train_epoch()
+    sizes = []
+    training.ema.network.register_forward_pre_hook(lambda _, given: sizes.append(given[0].shape))
+    training.detect_val()
+    assert sizes == [(4, 3, 64, 64)]
+    assert training.protocol()["image_size"] == 64
+    assert float(training.anchors_wh[0, 0]) * 64 == pytest.approx(12)
+
+
+def test_pictures_are_kept_for_the_largest_size(dataset):
+    assert Training(tiny(), dataset, device="cpu")._new_cache(shared=False)._max_side == 128
+    larger = Training(tiny(**SHAPES), dataset, device="cpu")
+    assert larger._new_cache(shared=True)._max_side == 256
+
+
+@pytest.mark.slow
+def test_attacks_begin_after_the_warm_up(dataset, monkeypatch):
+    calls = []
+
+    def leave(network, images, targets, loss, config, progress, *, autocast):
+        calls.append((network.training, config.kind, progress, autocast))
+        return images
+
+    monkeypatch.setattr("model.train.attack", leave)
+    attacked = tiny(sat__kind="fgsm", sat__probability=1.0, schedule__warmup=0.5, subdivisions=2)
+    losses = [r.metrics["loss"] for r in fit(attacked, dataset, device="cpu")]
+    assert calls == [(True, "fgsm", 0.75, False)] * 2
+    plain = tiny(schedule__warmup=0.5, subdivisions=2)
+    assert losses == [r.metrics["loss"] for r in fit(plain, dataset, device="cpu")]
+
+
+def test_attacks_follow_their_draw(dataset, monkeypatch):
+    asked, calls = [], []
+    monkeypatch.setattr(
+        "model.train.sat_turns", lambda *given: asked.append(given) or [False, True]
+    )
+    monkeypatch.setattr(
+        "model.train.attack", lambda _, images, *rest, **_kw: calls.append(rest) or images
+    )
+    attacked = tiny(sat__kind="fgsm", sat__probability=0.3, schedule__warmup=0.0, seed=5)
+    training = Training(attacked, dataset, device="cpu")
+    training.train_epoch()
+    assert asked == [(5, 0, 2, 0.3)]
+    assert [rest[3] for rest in calls] == [0.25]
+
+
+def test_the_teacher_sees_what_is_not_yet_attacked(dataset, monkeypatch, tmp_path):
+    events, refined = [], []
+
+    class FakeTeacher:
+        def refine(self, images, targets, autocast):
+            events.append(("teacher", float(images.sum()), autocast))
+            refined.append(torch.full((len(targets), 2), 0.5))
+            return refined[-1]
+
+    def blacken(network, images, *rest, **_):
+        events.append(("attack", float(images.sum()), False))
+        return torch.zeros_like(images)
+
+    (tmp_path / "best.pt").write_bytes(b"weights")
+    monkeypatch.setattr("model.train.load_teacher", lambda *_: FakeTeacher())
+    monkeypatch.setattr("model.train.attack", blacken)
+    config = tiny(distill__teacher=str(tmp_path / "best.pt"), sat__kind="fgsm", batch_size=8,
+                  sat__probability=1, schedule__warmup=0)  # fmt: skip
+    training = Training(config, dataset, device="cpu")
+    training.epoch = 1
+    plain, met = training.loss, []
+
+    def loss(maps, targets, batch_size, **rest):
+        met.append(rest["refined"])
+        return plain(maps, targets, batch_size, **rest)
+
+    loss.anchors_wh = None
+    training.loss = loss
+    training.train_epoch()
+    assert [name for name, *_ in events] == ["teacher", "attack"]
+    assert events[0][1] == events[1][1] > 0
+    assert met[0] is refined[0]
+
+
+@pytest.mark.slow
+def test_a_trained_teacher_refines(straight, dataset, tmp_path):
+    straight[1].save_weights(tmp_path / "best.pt")
+    values = {"distill__teacher": str(tmp_path / "best.pt"), "distill__iou": 0.1}
+    config = resolve(tiny(**values), dataset)
+    assert config.distill.teacher_sha256 == file_sha256(tmp_path / "best.pt")
+    next(fit(config, dataset, device="cpu")).save(tmp_path / "last.pt")
+    expected = [numbers(r) for r in fit(config, dataset, device="cpu")]
+    rest = fit(config, dataset, device="cpu", resume=tmp_path / "last.pt")
+    assert [numbers(r) for r in rest] == expected[1:]
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    """Checkpoint of a classifier's training."""
+    torch.manual_seed(7)
+    network = build_classifier("csdarknet53-nano", 3, backbone={"activation": "mish"})
+    config = tiny(task="classify", model="csdarknet53-nano", backbone__activation="mish")
+    state = {"config": config.to_dict(), "classes": ["a"], "weights": network.state_dict()}
+    save_checkpoint(tmp_path / "classifier.pt", state)
+    return tmp_path / "classifier.pt", network.backbone.state_dict()
+
+
+def test_training_starts_from_a_classifier(classifier, dataset):
+    path, weights = classifier
+    training = Training(tiny(backbone__weights=str(path)), dataset, device="cpu")
+    assert_same_state(training.network.backbone.state_dict(), weights)
+    assert_same_state(training.ema.network.backbone.state_dict(), weights)
+    assert training.config.backbone.weights_sha256 == file_sha256(path)
+
+
+def test_all_but_the_backbone_starts_as_ever(classifier, dataset):
+    with_weights = Training(tiny(backbone__weights=str(classifier[0])), dataset, device="cpu")
+    without = Training(tiny(), dataset, device="cpu")
+    for part in ("neck", "head"):
+        ours, theirs = (getattr(t.network, part).state_dict() for t in (with_weights, without))
+        assert_same_state(ours, theirs)
+
+
+@pytest.mark.parametrize("key", ["backbone.weights", "distill.teacher"])
+def test_a_file_is_told_by_its_digest(classifier, dataset, key):
+    path, _ = classifier
+    config = resolve(tiny(**{key.replace(".", "__"): str(path)}), dataset)
+    path.write_bytes(path.read_bytes() + b"more")
+    assert resolve(config, dataset) == config
+    with pytest.raises(ConfigurationError, match=r"has changed|is not the file") as caught:
+        Training(config, dataset, device="cpu")
+    assert caught.value.where.startswith(key)
+    path.unlink()
+    with pytest.raises(ConfigurationError, match=r"no such file") as caught:
+        resolve(tiny(**{key.replace(".", "__"): str(path)}), dataset)
+    assert caught.value.where == key
+
+
+@pytest.mark.slow
+def test_resume_needs_no_weights_to_start_from(classifier, dataset, tmp_path):
+    path, _ = classifier
+    config = resolve(tiny(backbone__weights=str(path)), dataset)
+    reports = fit(config, dataset, device="cpu")
+    next(reports).save(tmp_path / "last.pt")
+    expected = numbers(next(reports))
+    path.unlink()
+    (last,) = fit(config, dataset, device="cpu", resume=tmp_path / "last.pt")
+    assert numbers(last) == expected
+
+
+def test_leaving_closes_the_loader(dataset, monkeypatch):
+    closed = []
+    monkeypatch.setattr(TrainLoader, "close", lambda self: closed.append(self))
+    reports = fit(tiny(), dataset, device="cpu")
+    report = next(reports)
+    assert closed == []
+    reports.close()
+    assert closed == [report._training.train_loader]
