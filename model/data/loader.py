@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from model.config import TrainConfig
 from model.data.batch import Batch
@@ -12,9 +11,7 @@ from model.data.cache import Pictures
 from model.data.coco import ImageRecord
 from model.data.eval_loader import EvalLoader as EvalLoader
 from model.data.recipe import DetectionRecipe, Recipe
-
-if TYPE_CHECKING:
-    from model.data.workers import WorkerPool
+from model.data.workers import WorkerPool
 
 
 class RecipeLoader:
@@ -73,11 +70,8 @@ class RecipeLoader:
             yield from (self.recipe.make(epoch, index) for index in range(count))
             return
         if self._pool is None:
-            from model.data.workers import WorkerPool
-
             self._pool = WorkerPool(self.recipe, self._workers, _largest_bytes(self.recipe))
-        with closing(self._pool.batches(epoch, count)) as batches:
-            yield from batches
+        yield from self._pool.batches(epoch, count)
 
     def _timed(self, batches: Generator[Batch]) -> Generator[Batch]:
         """Batches as they come; adds up how long each was waited for."""

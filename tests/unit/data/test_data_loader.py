@@ -1,8 +1,8 @@
-import threading
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from model.config import TrainConfig
@@ -10,6 +10,7 @@ from model.data.cache import ImageCache
 from model.data.coco import load_dataset
 from model.data.eval_loader import EvalLoader
 from model.data.loader import TrainLoader
+from model.data.shared_cache import SharedCache
 from model.errors import ConfigurationError, DataError
 
 BLOOD = Path(__file__).parents[4] / "shared" / "data" / "bccd160"
@@ -22,7 +23,8 @@ def records(write_coco):
 
 def loader(records, workers=0, **values):
     config = TrainConfig().with_values({"batch_size": 4, **values})
-    return TrainLoader(records, ImageCache(10**8), config, (64, 32), workers)
+    cache = SharedCache(records, 10**8) if workers else ImageCache(10**8)
+    return TrainLoader(records, cache, config, (64, 32), workers)
 
 
 def test_batches_have_the_promised_form(records):
@@ -100,12 +102,12 @@ def test_crowd_boxes_are_not_trained_on(write_coco):
 
 
 def test_closing_stops_the_workers(records):
-    before = set(threading.enumerate())
-    batches = loader(records, workers=3).epoch(0)
-    next(batches)
-    assert set(threading.enumerate()) > before
-    batches.close()
-    assert set(threading.enumerate()) == before
+    before = set(psutil.Process().children())
+    making = loader(records, workers=3)
+    next(making.epoch(0))
+    assert len(set(psutil.Process().children()) - before) == 3
+    making.close()
+    assert set(psutil.Process().children()) <= before
 
 
 def test_error_in_a_worker_is_raised(records):
