@@ -13,7 +13,7 @@ import pytest
 from tests.tiny_data import write_tiny_coco
 
 QUICK = ["--set", "image_size=64", "--set", "batch_size=4", "--threads", "1"]
-TIMES = ("images_per_s", "train_time_s", "eval_time_s")
+TIMES = ("images_per_s", "train_time_s", "eval_time_s", "wait_share")
 EAGER = (
     "import sys, evolve.engine.trial as t; t.CHECKPOINT_EVERY_S = -1; "
     "from evolve.cli.main import main; main(sys.argv[1:])"

@@ -17,7 +17,7 @@ from evolve.store.read import read_run
 from tests.tiny_data import write_tiny_coco
 
 SETTINGS = ("--set", "image_size=64", "--set", "batch_size=4", "--set", "epochs=3")
-TIMES = ("images_per_s", "train_time_s", "eval_time_s")
+TIMES = ("images_per_s", "train_time_s", "eval_time_s", "wait_share")
 
 pytestmark = pytest.mark.slow
 
