@@ -23,6 +23,7 @@ from model.errors import CheckpointError, ConfigurationError, DataError
 from model.evaluate import Evaluation, evaluate
 from model.predict import channels_last
 from model.train import EVAL_BATCH, detect_split
+from model.trained import read_classes, read_config, read_value, read_weights
 from model.training import pick_device, wants_bf16
 
 Picture = NDArray[np.uint8]
