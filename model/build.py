@@ -22,7 +22,15 @@ from model.heads.yolo import YoloHead
 from model.necks.asff import Asff
 from model.parts import Backbone, Chain, Neck
 from model.plug_ins import change_norms, change_residuals, insert_drops, set_momentum
-from model.zoo import CLASSIFIERS, FAMILIES, Size, classifiers, zoo
+from model.zoo import (
+    CLASSIFIERS,
+    CLASSIFIERS_WITHOUT_CSP,
+    FAMILIES,
+    Size,
+    choose_backbone,
+    classifiers,
+    zoo,
+)
 
 ASFF_INNER = (256, 256, 512)
 ASFF_COMPRESS = 16
@@ -133,7 +141,8 @@ def build_detector(
     first = _activation(backbone_options.activation, family.activation, norm)
     second = _activation(neck_options.activation, family.neck_activation, norm)
     geometry = _geometry(family.geometry, head_options, scale_xy, name)
-    body = family.backbone(width=size.width, depth=size.depth, activation=first)
+    make = choose_backbone(family.backbone, family.without_csp, backbone_options, name)
+    body = make(width=size.width, depth=size.depth, activation=first)
     paths = family.neck(body.channels, size.width, size.depth, second, options=neck_options)
     hidden = [family.hidden * c for c in paths.channels] if family.hidden else None
     if neck_options.asff:
@@ -189,9 +198,9 @@ def build_classifier(
         raise ConfigurationError(f"a classifier needs at least one class, not {num_classes}")
     entry = classifiers.get(name)
     activation = _activation(options.activation, "leaky", norm)
-    body = CLASSIFIERS[entry.family](
-        width=entry.size.width, depth=entry.size.depth, activation=activation
-    )
+    plain = CLASSIFIERS_WITHOUT_CSP.get(entry.family)
+    make = choose_backbone(CLASSIFIERS[entry.family], plain, options, name)
+    body = make(width=entry.size.width, depth=entry.size.depth, activation=activation)
     classifier = Classifier(body, num_classes)
     change_residuals(body, options)
     insert_drops(body, drops)

@@ -205,6 +205,9 @@ class BackboneConfig(Section):
     """Changes to the backbone of the named model."""
 
     activation: Activation | Literal["auto"] = Field("auto", description="auto: the model's own")
+    csp: Literal["auto", "none"] = Field(
+        "auto", description="none: Darknet53 in place of CSPDarknet53"
+    )
     residual: Literal["plain", "relu", "softmax"] = Field(
         "plain", description="residual sums with learned weights so normalised (MiWRC)"
     )

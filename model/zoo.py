@@ -14,7 +14,7 @@ from model.backbones.csp_darknet import (
 )
 from model.backbones.csp_resnext import CspResNeXt50
 from model.backbones.tiny import TinyDarknet
-from model.config import NeckConfig
+from model.config import BackboneConfig, NeckConfig
 from model.errors import ConfigurationError
 from model.geometry import Geometry
 from model.necks.bifpn import BiFpnNeck
@@ -59,6 +59,8 @@ class Family:
         The model's own.
     hidden : int
         The head's 3x3 convolution widens a map by this factor; 0: there is none.
+    without_csp : callable, optional
+        Backbone of the same maps without cross-stage connections.
     """
 
     backbone: Callable[..., Backbone]
@@ -67,6 +69,7 @@ class Family:
     activation: str
     neck_activation: str
     hidden: int = 2
+    without_csp: Callable[..., Backbone] | None = None
 
 
 def path_neck(
@@ -143,7 +146,7 @@ def fixed_neck(
 FAMILIES = {
     "yolov4": Family(
         partial(CspDarknet, CSP_DARKNET53), partial(path_neck, PanNeck, "pan"),
-        YOLOV4_GEOMETRY, "mish", "leaky",
+        YOLOV4_GEOMETRY, "mish", "leaky", without_csp=Darknet53,
     ),
     "yolov4-csp": Family(
         partial(CspDarknet, CSP_DARKNET53_PLAIN_START),
@@ -179,6 +182,25 @@ CLASSIFIERS: dict[str, Callable[..., Backbone]] = {
     "csdarknet53": partial(CspDarknet, CSP_DARKNET53, activation="leaky"),
     "csresnext50": CspResNeXt50,
 }
+CLASSIFIERS_WITHOUT_CSP: dict[str, Callable[..., Backbone]] = {"csdarknet53": Darknet53}
+
+
+def choose_backbone(
+    own: Callable[..., Backbone],
+    without_csp: Callable[..., Backbone] | None,
+    options: BackboneConfig,
+    name: str,
+) -> Callable[..., Backbone]:
+    """Backbone of a network, or its twin without cross-stage connections."""
+    if options.csp == "auto":
+        return own
+    if without_csp is None:
+        raise ConfigurationError(
+            f"{name} has no twin without cross-stage connections",
+            "backbone.csp",
+            "leave it at auto, or take yolov4 or csdarknet53",
+        )
+    return without_csp
 
 
 @dataclass(frozen=True)

@@ -226,3 +226,17 @@ def test_gaussian_prior_sits_behind_the_eight_coordinates():
 def test_outputs_of_a_geometry():
     assert Geometry((8,), ((0, 1, 2),), (1.0,), ((1, 1),) * 3).outputs(80) == 255
     assert Geometry((8,), ((0, 1, 2),), (1.0,), ((1, 1),) * 3, gaussian=True).outputs(80) == 267
+
+
+def test_without_csp_yolov4_stands_on_darknet53():
+    with torch.device("meta"):
+        plain = build_detector("yolov4", 80, backbone={"csp": "none"})
+        spp = build_detector("yolov3-spp", 80)
+    assert count_learnable(plain.backbone) == count_learnable(spp.backbone)
+    assert plain.backbone.channels == spp.backbone.channels
+
+
+@pytest.mark.parametrize("name", ["yolov4-csp-nano", "yolov4-tiny", "csresnext50-panet-spp-nano"])
+def test_no_twin_without_csp(name):
+    with pytest.raises(ConfigurationError, match=r"no twin without cross-stage"):
+        build_detector(name, 3, backbone={"csp": "none"})
