@@ -7,5 +7,5 @@ INGREDIENT = Ingredient(
     title="rare classes count more",
     family="imbalance",
     sets=(Setting("loss.class_counters", True, False),),
-    source="darknet counters_per_class (src/parser.c); csp: coco/results.md",
+    source="darknet counters_per_class (src/parser.c); WongKinYiu/CrossStagePartialNetworks coco",
 )

@@ -4,7 +4,7 @@ from model.ingredient import InferenceCost, Ingredient, Setting
 
 INGREDIENT = Ingredient(
     key="PAN",
-    title="path aggregation joined by concatenation; without it FPN",
+    title="path aggregation by concatenation",
     family="special",
     sets=(Setting("neck.fusion", "auto", "fpn"),),
     source="arXiv:1803.01534; arXiv:2004.10934 sec. 3.3, fig. 6; FPN arXiv:1612.03144",

@@ -4,7 +4,7 @@ from model.ingredient import InferenceCost, Ingredient, Setting
 
 INGREDIENT = Ingredient(
     key="PAN-add",
-    title="path aggregation joined by addition",
+    title="path aggregation by addition",
     family="special",
     sets=(Setting("neck.fusion", "pan-add", "auto"),),
     source="arXiv:1803.01534 sec. 3.1",

@@ -7,6 +7,6 @@ INGREDIENT = Ingredient(
     title="receptive field block with BN",
     family="special",
     sets=(Setting("head.rfb", "rfbn", "none"),),
-    source="arXiv:1711.07767; csp: coco/results.md",
+    source="arXiv:1711.07767; WongKinYiu/CrossStagePartialNetworks coco",
     cost=InferenceCost(parameters=6_631_296, bflops=5.116919808),
 )
