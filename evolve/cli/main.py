@@ -24,6 +24,7 @@ VERBS = {
     "export": "Write a trained detector as an ONNX file.",
     "data": "Make or look at data sets.",
     "spaces": "List the search spaces that come with evolve.",
+    "ingredients": "List the freebies and specials that can be ablated.",
     "import-cfg": "Turn a darknet cfg file into a training configuration.",
     "import-weights": "Make a checkpoint of darknet's weights.",
     "simulate-boxes": "Compare box losses in the experiment of the DIoU paper.",
