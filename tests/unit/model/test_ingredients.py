@@ -1,0 +1,161 @@
+"""Every entry of the catalogue keeps its promises."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from evolve.testing import ingredients as contract
+from model.config import TrainConfig, key_paths
+from model.data.coco import load_dataset
+from model.ingredient import InferenceCost, Ingredient, Setting, catalogue
+from model.recipes import baseline
+from model.train import fit
+from tests.tiny_data import write_tiny_coco
+
+ENTRIES = catalogue()
+USABLE = [key for key, entry in ENTRIES.items() if not entry.not_offered]
+BY_TASK = [(key, task) for key in USABLE for task in ENTRIES[key].tasks]
+CHANGING = [(key, task) for key, task in BY_TASK if not ENTRIES[key].is_default]
+STEPS = [key for key in USABLE if "detect" in ENTRIES[key].tasks]
+
+# Nothing reads their slots yet; once it does, these tests say so.
+WAITING = ("KD", "SAT-FGSM")
+
+# Table 4, table 5 and table 2 of arXiv:2004.10934, and its sections 2 and 3.
+NAMED_BY_THE_PAPER = {
+    *("S", "M", "IT", "GA", "LS", "CBN", "CA", "DM", "OA", "MSE", "GIoU", "DIoU", "CIoU"),
+    *("RFB", "SAM", "G", "ASFF", "SPP", "PAN", "BiFPN", "MiWRC", "CSP"),
+    *("MixUp", "CutMix", "Blur", "Swish", "Mish", "SAT", "KD", "Focal", "OHEM", "CutOut"),
+    *("DropOut", "SpatialDropOut", "DropBlock", "DropPath", "DropConnect", "SE", "DIoU-NMS"),
+    *("Soft-NMS", "FRN", "CGBN", "StyleTransfer", "GridMask", "Brightness", "Contrast", "Noise"),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return load_dataset(write_tiny_coco(tmp_path_factory.mktemp("tiny") / "set"))
+
+
+@pytest.fixture(scope="module")
+def step(dataset):
+    return contract.detector_step(dataset)
+
+
+@pytest.fixture(scope="module")
+def values(dataset, tmp_path_factory):
+    """What ingredients need: a teacher, of one epoch."""
+    path = tmp_path_factory.mktemp("teacher") / "best.pt"
+    config = baseline().with_values(contract.STEP_VALUES | {"epochs": 1})
+    next(fit(config, dataset, device="cpu")).save_weights(path)
+    return {"KD": {"distill.teacher": str(path)}}
+
+
+def test_catalogue():
+    contract.check_catalogue()
+    assert ENTRIES.keys() >= NAMED_BY_THE_PAPER
+
+
+@pytest.mark.parametrize("key", ENTRIES)
+def test_entry(key):
+    contract.check_entry(ENTRIES[key])
+
+
+@pytest.mark.parametrize(("key", "task"), BY_TASK)
+def test_baseline_has_it_as_it_says(key, task):
+    contract.check_baseline(ENTRIES[key], task)
+
+
+@pytest.mark.parametrize(("key", "task"), CHANGING)
+def test_on_and_off_again_is_the_baseline(key, task):
+    contract.check_round_trip(ENTRIES[key], task, {"KD": {"distill.teacher": "best.pt"}})
+
+
+@pytest.mark.parametrize("key", ENTRIES)
+def test_inference_cost_is_exact(key):
+    contract.check_cost(ENTRIES[key])
+
+
+def test_costs_of_the_paper_and_the_facts():
+    assert ENTRIES["SAM"].cost.parameters == 1_379_840
+    assert ENTRIES["SPP"].cost.parameters == 1024 * 512 + 512 * 512  # 2048 -> 512 for 512 -> 512
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", [key for key in STEPS if key not in WAITING])
+def test_first_update(key, step, values):
+    contract.check_step(ENTRIES[key], step, "detect", values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", WAITING)
+def test_what_is_not_read_yet_changes_nothing(key, step, values):
+    with pytest.raises(AssertionError, match="changes nothing in the first update"):
+        contract.check_step(ENTRIES[key], step, "detect", values)
+
+
+@pytest.mark.slow
+def test_the_same_update_twice_is_the_same_bit_for_bit(dataset):
+    config = baseline().with_values(contract.STEP_VALUES)
+    first, second = (contract.detector_step(dataset)(config) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("changes", "promise"),
+    [
+        ({"source": ""}, "names no source"),
+        ({"sets": ()}, "sets nothing"),
+        ({"sets": (Setting("loss.bxo", "ciou", "mse"),)}, "unknown"),
+        ({"sets": (Setting("loss.box", None, "mse"),)}, "what it needs"),
+        ({"sets": (Setting("loss.box", "mse", "mse"),)}, "it is off, and yet"),
+        ({"sets": (Setting("loss.box", "iou", "mse"),) * 2}, "a slot twice"),
+    ],
+)
+def test_broken_entries_are_found(changes, promise):
+    plain = {
+        "key": "X", "title": "x", "family": "loss", "source": "arXiv:1911.08287 sec. 3.3",
+        "sets": (Setting("loss.box", "ciou", "mse"),),
+    }  # fmt: skip
+    contract.check_entry(Ingredient(**plain))
+    with pytest.raises(AssertionError, match=promise):
+        contract.check_entry(Ingredient(**plain | changes))
+
+
+def test_wrong_costs_are_found():
+    wrong = dataclasses.replace(ENTRIES["ASFF"], cost=InferenceCost(2_708_186, 2.949896352))
+    with pytest.raises(AssertionError):
+        contract.check_cost(wrong)
+    with pytest.raises(AssertionError):
+        contract.check_cost(dataclasses.replace(ENTRIES["M"], cost=InferenceCost(1)))
+
+
+def test_an_off_that_is_not_the_baselines_is_found():
+    wrong = dataclasses.replace(ENTRIES["LS"], sets=(Setting("loss.label_smoothing", 0.1, 0.01),))
+    with pytest.raises(AssertionError, match=r"loss\.label_smoothing is not off"):
+        contract.check_baseline(wrong, "detect")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "acts", "promise"), [("LS", "inference", "changes the training"),
+                                 ("CA", "step", "changes nothing in the first update")]
+)  # fmt: skip
+def test_wrong_moments_are_found(key, acts, promise, step):
+    with pytest.raises(AssertionError, match=promise):
+        contract.check_step(dataclasses.replace(ENTRIES[key], acts=acts), step)
+
+
+def test_every_section_of_a_freebie_has_an_ingredient():
+    """A slot that no ingredient sets cannot be ablated; these are no freebies."""
+    set_by = {setting.slot for entry in ENTRIES.values() for setting in entry.sets}
+    sections = {path.split(".")[0] for path in key_paths(TrainConfig()) if "." in path}
+    assert sections - {slot.split(".")[0] for slot in set_by} == {"data"}
