@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from model.blocks.conv import ConvBlock
-from model.build import Detector, build_classifier, build_from_config
+from model.build import Classifier, Detector, build_classifier, build_from_config
 from model.checkpoint import load_checkpoint
 from model.config import TrainConfig
 from model.errors import CheckpointError, ConfigurationError
@@ -25,7 +25,7 @@ NAMED = 3  # tensors that a message names
 log = logging.getLogger(__name__)
 
 
-def load_backbone(network: Detector, path: Path, *, sha256: str = "") -> str:
+def load_backbone(network: Detector | Classifier, path: Path, *, sha256: str = "") -> str:
     """Put the backbone's weights and rolling statistics of a checkpoint into a network.
 
     Activations are no weights. Where they differ, as those of the paper's classifiers do from
@@ -33,7 +33,7 @@ def load_backbone(network: Detector, path: Path, *, sha256: str = "") -> str:
 
     Parameters
     ----------
-    network : Detector
+    network : Detector or Classifier
         Its backbone is changed.
     path : Path
         Checkpoint of a classifier's training or of a detector.
