@@ -11,7 +11,7 @@ import time
 import traceback
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
@@ -85,7 +85,7 @@ class WorkerPool:
         self._done: dict[int, _Reply] = {}
         self._lent: list[int] = []
         self._workers: list[_Worker] = []
-        self.close = weakref.finalize(self, _stop, os.getpid(), self._workers)
+        self.close = weakref.finalize(self, _stop, self._workers)
         if workers:
             slots = 2 * workers + 2
             self._ring = _Ring(slots, slot_bytes)
@@ -98,7 +98,7 @@ class WorkerPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def batches(self, epoch: int, count: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, count: int) -> Generator[Batch]:
         """make(epoch, 0) to make(epoch, count - 1) in this order; work begins with this call.
 
         The images of a mini-batch are valid until the next one is asked for, or until `batches`
@@ -121,7 +121,7 @@ class WorkerPool:
         if turn != self._turn:
             raise RuntimeError("these mini-batches were ended by a later call of batches")
 
-    def _in_order(self, turn: int, epoch: int, count: int) -> Iterator[Batch]:
+    def _in_order(self, turn: int, epoch: int, count: int) -> Generator[Batch]:
         try:
             for index in range(count):
                 self._check_open(turn)
@@ -294,10 +294,11 @@ def _start_process(connection: int, letter: int) -> subprocess.Popen[bytes]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _stop(owner: int, workers: list[_Worker]) -> None:
-    """Kill them all: they hold nothing that a kill could spoil."""
-    if os.getpid() != owner:  # a forked copy of the owner ends
-        return
+def _stop(workers: list[_Worker]) -> None:
+    """Kill them all: they hold nothing that a kill could spoil.
+
+    In a forked copy of this process they are no children, so Popen leaves them alone.
+    """
     for worker in workers:
         worker.process.kill()
         worker.connection.close()

@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
+from model.data import workers
 from model.data.batch import Batch
 from model.data.workers import WorkerError, WorkerPool
 from model.errors import DataError
@@ -128,11 +129,11 @@ def failing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 1, 2, 3])
-def test_batches_are_the_same_with_any_number_of_workers(workers):
-    with WorkerPool(Toy(), workers, 120) as pool:
-        for epoch, count in ((0, 30), (1, 1), (2, 0), (7, 17)):
-            same(pool.batches(epoch, count), epoch, count)
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_batches_are_the_same_with_any_number_of_workers(count):
+    with WorkerPool(Toy(), count, 120) as pool:
+        for epoch, length in ((0, 30), (1, 1), (2, 0), (7, 17)):
+            same(pool.batches(epoch, length), epoch, length)
 
 
 @pytest.mark.slow
@@ -296,6 +297,23 @@ def test_worker_killed_between_epochs_is_an_error_too():
         same(pool.batches(0, 3), 0, 3)
         with pytest.raises(WorkerError, match=r"killed \(signal 9\)"):
             list(pool.batches(1, 4))
+
+
+@pytest.mark.slow
+def test_killed_worker_whose_pipe_another_process_has_inherited(monkeypatch):
+    copies, start = [], workers._start_process
+
+    def start_and_keep(connection, letter):
+        copies.append(os.dup(connection))
+        return start(connection, letter)
+
+    monkeypatch.setattr(workers, "_start_process", start_and_keep)
+    with (
+        WorkerPool(Toy(dies_at=3), 1, 120) as pool,
+        pytest.raises(WorkerError, match=r"killed \(signal 9\)"),
+    ):
+        list(pool.batches(0, 4))
+    os.close(copies[0])
 
 
 @pytest.mark.slow
