@@ -13,7 +13,6 @@ from model.config import (
     DropConfig,
     HeadConfig,
     NeckConfig,
-    Section,
     TrainConfig,
 )
 from model.errors import ConfigurationError
@@ -22,6 +21,7 @@ from model.heads.yolo import YoloHead
 from model.necks.asff import Asff
 from model.parts import Backbone, Chain, Neck
 from model.plug_ins import change_norms, change_residuals, insert_drops, set_momentum
+from model.section import Section
 from model.zoo import (
     CLASSIFIERS,
     CLASSIFIERS_WITHOUT_CSP,

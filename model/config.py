@@ -280,6 +280,10 @@ class DataConfig(Section):
     )
 
 
+FILES = ("backbone.weights", "distill.teacher")
+"""Key paths that name files; a digest of each follows in ``..._sha256``."""
+
+
 class TrainConfig(Section):
     """Everything one training depends on, besides the data."""
 
@@ -349,7 +353,8 @@ class TrainConfig(Section):
         Parameters
         ----------
         values : dict of key path -> value
-            For example ``{"optimizer.lr": 0.01}``.
+            For example ``{"optimizer.lr": 0.01}``. One that names a file drops the digest of the
+            file before.
 
         Raises
         ------
@@ -357,7 +362,9 @@ class TrainConfig(Section):
             If a path is unknown or a value is out of range.
         """
         tree = self.to_dict()
-        for path, value in values.items():
+        # a digest belongs to one file: another one's is found anew
+        stale = {f"{path}_sha256": "" for path in values if path in FILES}
+        for path, value in (stale | values).items():
             *parents, leaf = path.split(".")
             node = tree
             for name in parents:
