@@ -59,10 +59,8 @@ def hardest_slots(
         kept = nms(corners[image, slot], losses[image, slot], iou_threshold, groups=image)
         image, slot = image[kept], slot[kept]
         within, enough = _within(image, positive[image, slot], len(losses), limit, ratio)
-        final = waiting & (enough | (cut <= 0))
-        within &= final[image]
         chosen[image[within], slot[within]] = True
-        waiting &= ~final
+        waiting &= ~(enough | (cut <= 0))
         look *= GROWTH
     return chosen
 
