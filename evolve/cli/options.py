@@ -37,6 +37,20 @@ overrides = click.option(
     metavar="KEY=VALUE",
     help="Set a key of the training configuration; may be repeated.",
 )
+task = click.option(
+    "--task",
+    type=click.Choice(["detect", "classify"]),
+    default="detect",
+    show_default=True,
+    help="Detector, or a backbone as a classifier of classes' pictures or of boxes' contents.",
+)
+ingredients = click.option(
+    "--ingredients",
+    default=None,
+    metavar="KEY,...",
+    help="Start from the baseline with these on, or off with a minus in front; 'none' for the "
+    "baseline itself. See 'evolve ingredients'.",
+)
 workers = click.option(
     "--workers",
     type=click.IntRange(min=1),
