@@ -16,10 +16,10 @@ Network = TypeVar("Network", bound=nn.Module)
 FARTHEST = 1e4  # images; an untrained net's exp() overflows, and inf has no overlap
 
 
-def as_input(images: np.ndarray, device: torch.device) -> Tensor:
+def as_input(images: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """Uint8 RGB images (B, 3, H, W) as floats in [0, 1] on `device`, channels last in memory."""
-    tensor = torch.from_numpy(images)
-    if device.type == "cuda":
+    tensor = images if isinstance(images, Tensor) else torch.from_numpy(images)
+    if device.type == "cuda" and not tensor.is_cuda:
         tensor = tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(torch.float32, memory_format=torch.channels_last).div_(255)
 
