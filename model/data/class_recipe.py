@@ -114,6 +114,11 @@ class ClassEvalLoader:
         self._size_wh = size_wh
         self._batch_size = batch_size
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Classes (N,) of all samples."""
+        return _labels(self.samples)
+
     def __iter__(self) -> Iterator[ClassBatch]:
         for start in range(0, len(self.samples), self._batch_size):
             yield self._batch(self.samples[start : start + self._batch_size])
@@ -123,7 +128,11 @@ class ClassEvalLoader:
         images = np.empty((len(samples), 3, height, width), np.uint8)
         for sample, planes in zip(samples, images, strict=True):
             cv2.split(centred(sample.picture(self._pictures), self._size_wh), list(planes))
-        return ClassBatch(images, np.array([sample.label for sample in samples], np.int64))
+        return ClassBatch(images, _labels(samples))
+
+
+def _labels(samples: Sequence[ClassSample]) -> NDArray[np.int64]:
+    return np.array([sample.label for sample in samples], np.int64)
 
 
 def centred(picture: Picture, size_wh: tuple[int, int]) -> Picture:

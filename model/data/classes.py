@@ -85,6 +85,14 @@ class ClassDataset:
     digest: str
     notes: tuple[str, ...]
 
+    def held_side(self, size_px: int) -> int | None:
+        """Longest side in pixels in which pictures are to be held, for a network's input.
+
+        Twice the input; None, as they are, where it is parts of them that are shown.
+        """
+        whole = all(s.crop_xyxy_px is None for part in self.splits.values() for s in part)
+        return 2 * size_px if whole else None
+
 
 def load_class_data(path: Path, *, seed: int = 0) -> ClassDataset:
     """Read and check data for a classifier.

@@ -1,0 +1,298 @@
+"""Training a backbone as a classifier, as a generator: one report an epoch, as `model.train`."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.build import Classifier
+from model.checkpoint import load_checkpoint, save_checkpoint
+from model.class_targets import (
+    ClassScores,
+    cross_entropy,
+    mixed,
+    save_predictions,
+    score,
+    smoothed,
+)
+from model.classifier import EVAL_BATCH, classifier_from_config, load_class_teacher, logits_of
+from model.config import TrainConfig, key_paths
+from model.data.batch import Batch
+from model.data.cache import ImageCache, Pictures
+from model.data.class_recipe import ClassEvalLoader, ClassRecipe
+from model.data.classes import ClassDataset, ClassSample
+from model.data.loader import RecipeLoader
+from model.data.shared_cache import SharedCache
+from model.errors import ConfigurationError
+from model.losses import Loss
+from model.predict import as_input
+from model.training import BaseTraining
+from model.transfer import load_backbone, weights_digest
+
+AUTO_SIZE_PX = (64, 256)
+
+DETECTOR_ONLY = (
+    "anchors", "batch_policy", "data.letter_box", "distill.iou", "head", "loss", "neck", "nms",
+    "sat", "scale_xy", "shapes",
+)  # fmt: skip
+"""Sections and settings that say nothing to a classifier, but for `CLASSIFIER_TOO`."""
+
+CLASSIFIER_TOO = ("loss.label_smoothing",)
+
+
+@dataclass(frozen=True)
+class ClassReport:
+    """What one epoch gave. `save` works until the generator is advanced.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        Finished epochs (from 1) and those planned.
+    metrics : dict of str -> float
+        top1 and top5 on val in [0, 1]; loss (mean over updates, per image); lr; images_per_s;
+        train_time_s, eval_time_s; wait_share, the part of the training time that was spent
+        waiting for data.
+    class_ap : dict of str -> float
+        Not AP but the recall of each class, under the name that reports of detectors have.
+    """
+
+    epoch: int
+    epochs: int
+    metrics: dict[str, float]
+    class_ap: dict[str, float]
+    _training: "ClassTraining"
+    _probabilities: NDArray[np.float32]
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint from which `fit_classifier` continues as if it had not stopped."""
+        save_checkpoint(path, self._training.state_dict(self.metrics))
+
+    def save_weights(self, path: Path) -> None:
+        """Write what classifying needs: averaged weights, classes, configuration."""
+        save_checkpoint(path, self._training.weights_dict(self.metrics))
+
+    def save_detections(self, path: Path) -> None:
+        """Write this epoch's predictions on val, gzipped JSON."""
+        training = self._training
+        samples = training.dataset.splits["val"]
+        save_predictions(path, samples, self._probabilities, training.classes, training.protocol())
+
+
+def fit_classifier(
+    config: TrainConfig,
+    dataset: ClassDataset,
+    *,
+    cache: Pictures | None = None,
+    device: str | torch.device | None = None,
+    resume: Path | None = None,
+) -> Iterator[ClassReport]:
+    """Train a classifier and yield a report after every epoch.
+
+    Promises, parameters and errors are those of `model.train.fit`.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Of task ``classify``.
+    dataset : ClassDataset
+
+    Raises
+    ------
+    ConfigurationError
+        If the configuration asks for what only a detector has.
+    """
+    training = ClassTraining(config, dataset, cache=cache, device=device, resume=resume)
+    try:
+        while training.epoch < training.config.epochs:
+            started = time.perf_counter()
+            losses = training.train_epoch()
+            trained = time.perf_counter()
+            probabilities = training.predict_val()
+            scores = score(probabilities, training.val_loader.labels, dataset.classes)
+            timing = {
+                "images_per_s": training.train_loader.positions / (trained - started),
+                "train_time_s": trained - started,
+                "eval_time_s": time.perf_counter() - trained,
+                "wait_share": training.train_loader.waited_s / (trained - started),
+            }
+            yield training.report(losses | timing, scores, probabilities)
+    finally:
+        training.train_loader.close()
+
+
+def class_image_size(samples: Sequence[ClassSample]) -> int:
+    """Median shorter side of the pictures or crops to the nearest 32 px, from 64 to 256."""
+    side = float(np.median([min(sample.size_wh) for sample in samples]))
+    low, high = AUTO_SIZE_PX
+    return int(min(high, max(low, round(side / 32) * 32)))
+
+
+def resolve_classifier(config: TrainConfig, dataset: ClassDataset) -> TrainConfig:
+    """`config` with `image_size` settled for `dataset`, and digests of the files it names.
+
+    Raises
+    ------
+    ConfigurationError
+        If the configuration is not for a classifier, or names a file that is not there.
+    """
+    refuse_detector_settings(config)
+    settled: dict[str, Any] = {}
+    if config.image_size == "auto":
+        settled["image_size"] = class_image_size(dataset.splits["train"])
+    for key in ("backbone.weights", "distill.teacher"):
+        path, digest = (key_paths(config)[name] for name in (key, f"{key}_sha256"))
+        if path and not digest:
+            settled[f"{key}_sha256"] = weights_digest(path, key)
+    return config.with_values(settled) if settled else config
+
+
+def refuse_detector_settings(config: TrainConfig) -> None:
+    """Raise a ConfigurationError if a setting would be without effect."""
+    if config.task != "classify":
+        raise ConfigurationError(
+            "this configuration is for a detector", "task", "set task to classify"
+        )
+    usual, holds = key_paths(), key_paths(config)
+    idle = [
+        key
+        for key, value in holds.items()
+        if value != usual[key]
+        and (key in DETECTOR_ONLY or key.split(".")[0] in DETECTOR_ONLY)
+        and key not in CLASSIFIER_TOO
+    ]
+    if idle:
+        listed = ", ".join(f"{key} = {holds[key]}" for key in idle)
+        raise ConfigurationError(
+            f"only a detector has {listed}",
+            idle[0],
+            "leave it as it is by default: "
+            + ", ".join(f"{key} = {_shown(usual[key])}" for key in idle),
+        )
+
+
+def _shown(value: object) -> str:
+    return "''" if value == "" else str(value)
+
+
+class ClassTraining(BaseTraining[Classifier, Batch]):
+    """State of one training of a classifier; `fit_classifier` is the way to use it.
+
+    Parameters
+    ----------
+    resume : Path, optional
+        Checkpoint to continue; weights to start from are not read then.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        dataset: ClassDataset,
+        *,
+        cache: Pictures | None = None,
+        device: str | torch.device | None = None,
+        resume: Path | None = None,
+    ) -> None:
+        config = resolve_classifier(config, dataset)
+        super().__init__(config, dataset.classes, dataset.digest, device)
+        self.dataset = dataset
+        self.size = int(config.image_size)
+        self._build_data(cache)
+        self._build_network(fresh=resume is None)
+        if resume is not None:
+            self.load_state_dict(load_checkpoint(resume, self.device), str(resume))
+
+    def _build_data(self, cache: Pictures | None) -> None:
+        config, size_wh = self.config, (self.size, self.size)
+        if config.data.workers == "auto":
+            workers = min(8, os.cpu_count() or 1) if self.device.type == "cuda" else 0
+        else:
+            workers = config.data.workers
+        cache = cache or self._new_cache(shared=workers > 0)
+        splits = self.dataset.splits
+        recipe = ClassRecipe(splits["train"], cache, config, size_wh, len(self.classes))
+        self.train_loader = RecipeLoader(recipe, workers)
+        self.val_loader = ClassEvalLoader(splits["val"], cache, size_wh, EVAL_BATCH)
+
+    def _new_cache(self, *, shared: bool) -> Pictures:
+        """Decoded pictures, in memory that worker processes share if they are to."""
+        limit_bytes = self.config.data.cache_mb << 20
+        max_side = self.dataset.held_side(self.size)
+        if not shared:
+            return ImageCache(limit_bytes, max_side)
+        splits = self.dataset.splits
+        records = [sample.record for sample in (*splits["train"], *splits["val"])]
+        return SharedCache(records, limit_bytes, max_side)
+
+    def _build_network(self, *, fresh: bool) -> None:
+        """Network and optimiser; weights to start from are read if the start is `fresh`."""
+        config = self.config
+        torch.manual_seed(config.seed)
+        network = classifier_from_config(config, len(self.classes))
+        if fresh and config.backbone.weights:
+            load_backbone(
+                network, Path(config.backbone.weights), sha256=config.backbone.weights_sha256
+            )
+        self._start(network)
+        self.teacher: Classifier | None = None
+        if config.distill.teacher:
+            self.teacher = load_class_teacher(config.distill, self.classes, self.device)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train one epoch; mean loss over its updates, and the last learning rate."""
+        sums, updates = self._train_epoch()
+        return {
+            "loss": float(sums.sum() / updates),
+            "lr": float(self.optimizer.param_groups[0]["lr"]),
+        }
+
+    def _loss_of(self, batch: Batch, index: int, progress: float) -> Loss:  # noqa: ARG002
+        """As promised; its part is that of the classes."""
+        images = as_input(batch.images, self.device)
+        wanted = self._wanted(images, torch.from_numpy(batch.targets).to(self.device))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            logits = self.network(images)
+        loss = cross_entropy(logits, wanted, batch.step.batch_images)
+        nothing = loss.new_zeros(())
+        return Loss(nothing, nothing, loss)
+
+    @torch.no_grad()
+    def _wanted(self, images: Tensor, shares: Tensor) -> Tensor:
+        """Class targets (B, K), as the teacher and smoothing leave them."""
+        config = self.config
+        if self.teacher is not None:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+                told = self.teacher(images)
+            shares = mixed(shares, told, config.distill.weight)
+        return smoothed(shares, config.loss.label_smoothing)
+
+    def predict_val(self) -> NDArray[np.float32]:
+        """Probabilities (N, K) of the whole val split."""
+        logits = logits_of(
+            self.ema.network, self.val_loader, device=self.device, autocast=self.autocast
+        )
+        return logits.softmax(dim=1).numpy()
+
+    def protocol(self) -> dict[str, Any]:
+        """How predictions are made: size, precision, data."""
+        return {
+            "image_size": self.size,
+            "precision": "bf16" if self.autocast else "fp32",
+            "data": self.dataset.digest,
+            "split": "val",
+        }
+
+    def report(
+        self, numbers: dict[str, float], scores: ClassScores, probabilities: NDArray[np.float32]
+    ) -> ClassReport:
+        """Put an epoch's numbers together."""
+        metrics = scores.metrics | numbers
+        return ClassReport(
+            self.epoch, self.config.epochs, metrics, scores.class_recall, self, probabilities
+        )
