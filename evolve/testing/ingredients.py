@@ -6,7 +6,7 @@ Each check raises an AssertionError that says which promise is broken.
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -30,31 +30,37 @@ COST_CLASSES, COST_SIZE_PX = 80, 416
 NETWORK_SLOTS = ("model", "norm", "backbone.", "neck.", "head.", "drop.", "scale_xy")
 
 STEP_PICTURES = 8
-# One update of eight small pictures, well inside the warm-up of a long training. What is done by
-# chance to a mini-batch is done to all, and a teacher that knows nothing is heard.
+# Eight small pictures make an epoch of one update, well inside the warm-up of a long training.
+# What is done by chance to a mini-batch is done to all, and a teacher that is far off is heard.
 STEP_VALUES: dict[str, Any] = {
     "image_size": 64, "batch_size": STEP_PICTURES, "subdivisions": 2, "epochs": 50,
     "precision": "fp32", "data.workers": 0, "sat.probability": 1.0, "distill.iou": 0.0,
+}  # fmt: skip
+# All of a short training without a warm-up, two updates an epoch, each with another shape.
+LATER_VALUES = STEP_VALUES | {
+    "batch_size": STEP_PICTURES // 2, "epochs": 4, "schedule.warmup": 0.0,
+    "shapes.every": 1, "shapes.last": 0.0,
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What the first update of a training gave.
+    """What some epochs of a training gave.
 
     Attributes
     ----------
-    loss : float
+    losses : tuple of float
+        One for each epoch.
     trace : str
         Digest of the losses, the weights afterwards and their moving average: equal for trainings
         that are equal bit for bit.
     """
 
-    loss: float
+    losses: tuple[float, ...]
     trace: str
 
 
-Step = Callable[[TrainConfig], StepResult]
+Step = Callable[[TrainConfig, int], StepResult]
 
 
 def check_catalogue() -> None:
@@ -144,18 +150,20 @@ def _size(config: TrainConfig) -> tuple[int, int]:
 def check_step(
     ingredient: Ingredient, step: Step, task: Task = "detect", values: Values | None = None
 ) -> None:
-    """The first update with it has a finite loss, and differs from that without it if it may.
+    """The first updates with it have finite losses, and differ from those without it as it says.
 
     Parameters
     ----------
     ingredient : Ingredient
-    step : callable of (configuration) -> StepResult
-        Trains one update, always on the same data; see `detector_step`.
+    step : callable of (configuration, epochs) -> StepResult
+        Begins a training, always on the same data; see `detector_step`.
     task : Task
     values : mapping, optional
         What ingredients need, as in `model.recipes.with_ingredients`.
     """
-    start = baseline(task).with_values(STEP_VALUES)
+    late = ingredient.acts == "later"
+    start = baseline(task).with_values(LATER_VALUES if late else STEP_VALUES)
+    epochs = start.epochs if late else 1
     if ingredient.is_default:
         without = with_it = start
     elif ingredient.in_baseline:
@@ -163,39 +171,38 @@ def check_step(
     else:
         without = with_ingredients(start, ingredient.requires)
         with_it = with_ingredients(without, [ingredient.key], values)
-    result = step(with_it)
-    assert math.isfinite(result.loss), f"the loss is {result.loss}"
-    same = result.trace == step(without).trace
+    result = step(with_it, epochs)
+    assert all(map(math.isfinite, result.losses)), f"the losses are {result.losses}"
+    same = result.trace == step(without, epochs).trace
     if ingredient.is_default or ingredient.acts == "inference":
         assert same, "it changes the training"
-    elif ingredient.acts == "step":
-        assert not same, "it changes nothing in the first update"
+    else:
+        assert not same, "it changes nothing " + ("later" if late else "in the first update")
 
 
 def detector_step(dataset: "Dataset") -> Step:
-    """First updates of detectors on a data set of eight training pictures; each made once."""
+    """Beginnings of detectors' trainings on a data set of eight pictures; each made once."""
     assert len(dataset.splits["train"]) == STEP_PICTURES
-    made: dict[str, StepResult] = {}
+    made: dict[tuple[str, int], StepResult] = {}
 
-    def step(config: TrainConfig) -> StepResult:
-        digest = config.digest()
-        if digest not in made:
-            made[digest] = _train_once(config, dataset)
-        return made[digest]
+    def step(config: TrainConfig, epochs: int) -> StepResult:
+        key = (config.digest(), epochs)
+        if key not in made:
+            made[key] = _begin(config, dataset, epochs)
+        return made[key]
 
     return step
 
 
-def _train_once(config: TrainConfig, dataset: "Dataset") -> StepResult:
+def _begin(config: TrainConfig, dataset: "Dataset", epochs: int) -> StepResult:
     training = Training(config, dataset, device="cpu")
-    losses = training.train_epoch()
-    shown = {name: value for name, value in losses.items() if name.startswith("loss")}
-    return StepResult(losses["loss"], _digest(shown, training.network, training.ema.network))
+    losses = tuple(training.train_epoch()["loss"] for _ in range(epochs))
+    return StepResult(losses, _digest(losses, training.network, training.ema.network))
 
 
-def _digest(losses: Mapping[str, float], *networks: "nn.Module") -> str:
+def _digest(losses: tuple[float, ...], *networks: "nn.Module") -> str:
     """Digest of losses and of all weights and statistics."""
-    digest = hashlib.sha256(repr(sorted(losses.items())).encode())
+    digest = hashlib.sha256(repr(losses).encode())
     for network in networks:
         for tensor in network.state_dict().values():
             digest.update(tensor.cpu().contiguous().numpy().tobytes())

@@ -8,4 +8,5 @@ INGREDIENT = Ingredient(
     family="augmentation",
     sets=(Setting("sat.kind", "fgsm", "none"),),
     source="arXiv:1412.6572 sec. 5; arXiv:2004.10934 sec. 3.3",
+    acts="later",  # once the warm-up is over
 )
