@@ -1,7 +1,7 @@
 """All pictures of a training set, held on the device that trains."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from model.data.augment.opencv import mean_colour
 from model.data.cache import shrunk_wh
-from model.data.coco import ImageRecord
 from model.data.recipe import Recipe, Size
 from model.effect import Picture
 from model.errors import DataError
@@ -50,7 +49,7 @@ class DevicePictures:
         self, recipe: Recipe, device: torch.device, sizes_wh: Sequence[Size] | None = None
     ) -> None:
         if sizes_wh is None:
-            sizes_wh = [_size_of(recipe.picture(member)) for member in range(recipe.count)]
+            sizes_wh = measured_sizes(recipe)
         if len(sizes_wh) != recipe.count:
             raise ValueError(f"{len(sizes_wh)} sizes for {recipe.count} pictures")
         self.sizes_wh = tuple(sizes_wh)
@@ -116,6 +115,11 @@ def fits(sizes_wh: Sequence[Size], limit_bytes: int) -> bool:
     return bytes_on_device(sizes_wh) <= limit_bytes
 
 
-def held_sizes(records: Sequence[ImageRecord], max_side: int | None = None) -> list[Size]:
-    """Width and height of each record's picture, as a cache of this `max_side` gives it."""
-    return [shrunk_wh(record.width, record.height, max_side) for record in records]
+def held_sizes(sizes_wh: Iterable[Size], max_side: int | None = None) -> list[Size]:
+    """Width and height of pictures as a cache of this `max_side` gives them."""
+    return [shrunk_wh(width, height, max_side) for width, height in sizes_wh]
+
+
+def measured_sizes(recipe: Recipe) -> list[Size]:
+    """Width and height of all pictures of a recipe, each of which is decoded for it."""
+    return [_size_of(recipe.picture(member)) for member in range(recipe.count)]

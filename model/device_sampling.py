@@ -203,7 +203,7 @@ def _addresses(
 ) -> _Taps:
     """Addresses of rows or columns, of which the picture has `count`."""
     low, high = (
-        torch.where((tap >= 0) & (tap < count), start + tap * step, _OUTSIDE)
+        (start + tap * step).masked_fill((tap < 0) | (tap >= count), _OUTSIDE)
         for tap in (taps.low, taps.high)
     )
     return _Taps(low, high, taps.weight)
