@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from model.build import build_from_config, count_learnable
+from model.classify import ClassTraining
 from model.config import TrainConfig, key_paths
 from model.graph import trace_layers
 from model.ingredient import InferenceCost, Ingredient, Task, catalogue
@@ -23,6 +24,7 @@ from model.train import Training
 if TYPE_CHECKING:
     from torch import nn
 
+    from model.data.classes import ClassDataset
     from model.data.coco import Dataset
 
 SHORTEST_SOURCE = 10
@@ -31,16 +33,27 @@ NETWORK_SLOTS = ("model", "norm", "backbone.", "neck.", "head.", "drop.", "scale
 
 STEP_PICTURES = 8
 # Eight small pictures make an epoch of one update, well inside the warm-up of a long training.
-# What is done by chance to a mini-batch is done to all, and a teacher that is far off is heard.
-STEP_VALUES: dict[str, Any] = {
+_FIRST_UPDATE: dict[str, Any] = {
     "image_size": 64, "batch_size": STEP_PICTURES, "subdivisions": 2, "epochs": 50,
-    "precision": "fp32", "data.workers": 0, "sat.probability": 1.0, "distill.iou": 0.0,
+    "precision": "fp32", "data.workers": 0, "schedule.warmup": 0.1,
 }  # fmt: skip
-# All of a short training without a warm-up, two updates an epoch, each with another shape.
-LATER_VALUES = STEP_VALUES | {
+# All of a short training without a warm-up, two updates an epoch.
+_ALL_UPDATES = _FIRST_UPDATE | {
     "batch_size": STEP_PICTURES // 2, "epochs": 4, "schedule.warmup": 0.0,
-    "shapes.every": 1, "shapes.last": 0.0,
 }  # fmt: skip
+# What is done by chance to a mini-batch is done to all, a teacher that is far off is heard, and
+# shapes are drawn for every update.
+_SURELY: dict[Task, dict[str, Any]] = {
+    "detect": {
+        "sat.probability": 1.0, "distill.iou": 0.0, "shapes.every": 1, "shapes.last": 0.0,
+    },
+    "classify": {},
+}  # fmt: skip
+
+
+def step_baseline(task: Task = "detect", *, later: bool = False) -> TrainConfig:
+    """The baseline as it is trained by `check_step`, for one update or to its end."""
+    return baseline(task).with_values((_ALL_UPDATES if later else _FIRST_UPDATE) | _SURELY[task])
 
 
 @dataclass(frozen=True)
@@ -162,7 +175,7 @@ def check_step(
         What ingredients need, as in `model.recipes.with_ingredients`.
     """
     late = ingredient.acts == "later"
-    start = baseline(task).with_values(LATER_VALUES if late else STEP_VALUES)
+    start = step_baseline(task, later=late)
     epochs = start.epochs if late else 1
     if ingredient.is_default:
         without = with_it = start
@@ -183,19 +196,28 @@ def check_step(
 def detector_step(dataset: "Dataset") -> Step:
     """Beginnings of detectors' trainings on a data set of eight pictures; each made once."""
     assert len(dataset.splits["train"]) == STEP_PICTURES
+    return _each_once(lambda config: Training(config, dataset, device="cpu"))
+
+
+def classifier_step(dataset: "ClassDataset") -> Step:
+    """Beginnings of classifiers' trainings on a data set of eight pictures; each made once."""
+    assert len(dataset.splits["train"]) == STEP_PICTURES
+    return _each_once(lambda config: ClassTraining(config, dataset, device="cpu"))
+
+
+def _each_once(train: "Callable[[TrainConfig], Training | ClassTraining]") -> Step:
     made: dict[tuple[str, int], StepResult] = {}
 
     def step(config: TrainConfig, epochs: int) -> StepResult:
         key = (config.digest(), epochs)
         if key not in made:
-            made[key] = _begin(config, dataset, epochs)
+            made[key] = _begin(train(config), epochs)
         return made[key]
 
     return step
 
 
-def _begin(config: TrainConfig, dataset: "Dataset", epochs: int) -> StepResult:
-    training = Training(config, dataset, device="cpu")
+def _begin(training: "Training | ClassTraining", epochs: int) -> StepResult:
     losses = tuple(training.train_epoch()["loss"] for _ in range(epochs))
     return StepResult(losses, _digest(losses, training.network, training.ema.network))
 

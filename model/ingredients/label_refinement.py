@@ -8,5 +8,6 @@ INGREDIENT = Ingredient(
     family="regularisation",
     sets=(Setting("distill.teacher", None, ""),),
     source="arXiv:2004.10934 sec. 2.2; arXiv:1703.00551; arXiv:1503.02531",
-    needs="the checkpoint of a detector trained on the same classes",
+    tasks=("detect", "classify"),
+    needs="the checkpoint of a training on the same classes",
 )

@@ -7,10 +7,11 @@ import torch
 
 from evolve.testing import ingredients as contract
 from model.checkpoint import load_checkpoint, save_checkpoint
+from model.classify import fit_classifier
 from model.config import TrainConfig, key_paths
+from model.data.classes import ClassSample, crops_of
 from model.data.coco import load_dataset
 from model.ingredient import InferenceCost, Ingredient, Setting, catalogue
-from model.recipes import baseline
 from model.train import fit
 from tests.tiny_data import write_tiny_coco
 
@@ -18,7 +19,6 @@ ENTRIES = catalogue()
 USABLE = [key for key, entry in ENTRIES.items() if not entry.not_offered]
 BY_TASK = [(key, task) for key in USABLE for task in ENTRIES[key].tasks]
 CHANGING = [(key, task) for key, task in BY_TASK if not ENTRIES[key].is_default]
-STEPS = [key for key in USABLE if "detect" in ENTRIES[key].tasks]
 
 # Table 4, table 5 and table 2 of arXiv:2004.10934, and its sections 2 and 3.
 NAMED_BY_THE_PAPER = {
@@ -44,18 +44,41 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def step(dataset):
-    return contract.detector_step(dataset)
+def pictures(dataset):
+    """The same pictures for a classifier; their boxes alone would be of one colour each."""
+    splits = {
+        name: tuple(ClassSample(record, int(record.labels[0])) for record in records)
+        for name, records in dataset.splits.items()
+    }
+    return dataclasses.replace(crops_of(dataset), splits=splits)
 
 
 @pytest.fixture(scope="module")
-def values(dataset, tmp_path_factory):
-    """What ingredients need: a teacher, of one epoch, that sees all classes everywhere."""
-    path = tmp_path_factory.mktemp("teacher") / "best.pt"
-    config = baseline().with_values(contract.STEP_VALUES | {"epochs": 1})
-    next(fit(config, dataset, device="cpu")).save_weights(path)
+def steps(dataset, pictures):
+    return {
+        "detect": contract.detector_step(dataset),
+        "classify": contract.classifier_step(pictures),
+    }
+
+
+@pytest.fixture(scope="module")
+def values(dataset, pictures, tmp_path_factory):
+    """What ingredients of a task need: a teacher, of one epoch."""
+    folder = tmp_path_factory.mktemp("teachers")
+    start = contract.step_baseline()
+    next(fit(start, dataset, device="cpu")).save_weights(folder / "detector.pt")
+    _see_everything(folder / "detector.pt", 3 * (5 + len(dataset.classes)))
+    start = contract.step_baseline("classify")
+    next(fit_classifier(start, pictures, device="cpu")).save_weights(folder / "classifier.pt")
+    return {
+        "detect": {"KD": {"distill.teacher": str(folder / "detector.pt")}},
+        "classify": {"KD": {"distill.teacher": str(folder / "classifier.pt")}},
+    }
+
+
+def _see_everything(path, outputs):
+    """Let a stored detector see objects of all classes everywhere."""
     state = load_checkpoint(path)
-    outputs = 3 * (5 + len(dataset.classes))
     biases = [
         value
         for name, value in state["weights"].items()
@@ -65,7 +88,6 @@ def values(dataset, tmp_path_factory):
         bias.view(3, -1)[:, 4:] = 3.0
     assert len(biases) == 3
     save_checkpoint(path, state)
-    return {"KD": {"distill.teacher": str(path)}}
 
 
 def test_catalogue():
@@ -99,14 +121,14 @@ def test_costs_of_the_paper_and_the_facts():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", STEPS)
-def test_first_updates(key, step, values):
-    contract.check_step(ENTRIES[key], step, "detect", values)
+@pytest.mark.parametrize(("key", "task"), BY_TASK)
+def test_first_updates(key, task, steps, values):
+    contract.check_step(ENTRIES[key], steps[task], task, values[task])
 
 
 @pytest.mark.slow
 def test_the_same_update_twice_is_the_same_bit_for_bit(dataset):
-    config = baseline().with_values(contract.STEP_VALUES)
+    config = contract.step_baseline()
     first, second = (contract.detector_step(dataset)(config, 1) for _ in range(2))
     assert first == second
 
@@ -151,9 +173,9 @@ def test_an_off_that_is_not_the_baselines_is_found():
     ("key", "acts", "promise"), [("LS", "inference", "changes the training"),
                                  ("CA", "step", "changes nothing in the first update")]
 )  # fmt: skip
-def test_wrong_moments_are_found(key, acts, promise, step):
+def test_wrong_moments_are_found(key, acts, promise, steps):
     with pytest.raises(AssertionError, match=promise):
-        contract.check_step(dataclasses.replace(ENTRIES[key], acts=acts), step)
+        contract.check_step(dataclasses.replace(ENTRIES[key], acts=acts), steps["detect"])
 
 
 def test_every_section_of_a_freebie_has_an_ingredient():
