@@ -24,6 +24,7 @@ from evolve.engine.trainers import Report, get_trainer
 from evolve.errors import TrialError
 from evolve.store.folder import TrialFolder, to_line
 from model.config import TrainConfig
+from model.data.workers import WorkerError
 from model.errors import CheckpointError, DataError, Diverged, ModelError
 from model.files import write_text_atomically
 
@@ -243,9 +244,11 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 
 def failure_type(error: BaseException) -> str:
-    """One word for the kind of failure: diverged, data, oom, disk or error."""
+    """One word for the kind of failure: diverged, killed, data, oom, disk or error."""
     if isinstance(error, Diverged):
         return "diverged"
+    if isinstance(error, WorkerError):
+        return "killed"
     if isinstance(error, DataError):
         return "data"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

@@ -1,8 +1,6 @@
 """Mini-batches of training, made here or ahead by worker processes."""
 
-import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Sequence
 
 from model.config import TrainConfig
 from model.data.batch import Batch
@@ -31,17 +29,18 @@ class RecipeLoader:
     ----------
     positions : int
         Images of an epoch.
-    waited_s : float
-        Time that the running epoch, or the last one, spent waiting for mini-batches.
     """
 
     def __init__(self, recipe: Recipe, workers: int = 0) -> None:
         self.recipe = recipe
         self.positions = recipe.positions
-        self.waited_s = 0.0
         self._workers = workers
         self._pool: WorkerPool | None = None
-        self._running: Generator[Batch] | None = None
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds that the running epoch, or the last one, has waited for mini-batches."""
+        return self._pool.waited_s if self._pool else 0.0
 
     def __len__(self) -> int:
         """Mini-batches of the first epoch; of every one unless they are dynamic."""
@@ -51,7 +50,7 @@ class RecipeLoader:
         """Mini-batches of an epoch, in order."""
         return self.recipe.steps(epoch)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int) -> Generator[Batch]:
         """Mini-batches of an epoch; the images of one are valid until the next is asked for.
 
         Parameters
@@ -59,42 +58,16 @@ class RecipeLoader:
         epoch : int
             Counted from 0.
         """
-        self._stop()
-        self.waited_s = 0.0
-        self._running = self._timed(self._made(epoch))
-        return self._running
-
-    def _made(self, epoch: int) -> Generator[Batch]:
-        count = len(self.plan(epoch))
-        if not self._workers:
-            yield from (self.recipe.make(epoch, index) for index in range(count))
-            return
         if self._pool is None:
             self._pool = WorkerPool(self.recipe, self._workers, _largest_bytes(self.recipe))
-        yield from self._pool.batches(epoch, count)
-
-    def _timed(self, batches: Generator[Batch]) -> Generator[Batch]:
-        """Batches as they come; adds up how long each was waited for."""
-        with closing(batches):
-            while True:
-                asked = time.perf_counter()
-                batch = next(batches, None)
-                self.waited_s += time.perf_counter() - asked
-                if batch is None:
-                    return
-                yield batch
+        self._pool.waited_s = 0.0
+        return self._pool.batches(epoch, len(self.plan(epoch)))
 
     def close(self) -> None:
-        """End the running epoch and the workers."""
-        self._stop()
+        """End the running epoch and the workers; another epoch starts them again."""
         if self._pool is not None:
             self._pool.close()
             self._pool = None
-
-    def _stop(self) -> None:
-        if self._running is not None:
-            self._running.close()
-            self._running = None
 
 
 class TrainLoader(RecipeLoader):
