@@ -41,12 +41,13 @@ class Loader(Protocol[Given]):
     ----------
     positions : int
         Images of an epoch.
-    waited_s : float
-        Time that the running epoch, or the last one, spent waiting for mini-batches.
     """
 
     positions: int
-    waited_s: float
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds that the running epoch, or the last one, has waited for mini-batches."""
 
     def plan(self, epoch: int) -> tuple[MiniBatch, ...]:
         """Mini-batches of an epoch, in order."""
