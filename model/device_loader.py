@@ -15,7 +15,7 @@ from model.config import TrainConfig
 from model.data.batch_plan import MiniBatch
 from model.data.recipe import Recipe, Size
 from model.device_painter import DevicePainter
-from model.device_pictures import DevicePictures, bytes_on_device
+from model.device_pictures import DevicePictures, bytes_on_device, fits
 from model.errors import ConfigurationError
 
 Backend = Literal["opencv", "device"]
@@ -119,8 +119,8 @@ def choose_backend(
 ) -> Backend:
     """Who paints the training images.
 
-    Of itself only a GPU that has room for all pictures does. A CPU is 10 to 80 times faster with
-    OpenCV (one thread, mosaics of 160 and 608 px), and never chosen unless asked for.
+    Left to itself, a GPU that has room for all pictures. A CPU paints 9 to 32 times faster with
+    OpenCV (one thread, 160 and 608 px), so its own operations are for whoever asks for them.
 
     Parameters
     ----------
@@ -141,14 +141,14 @@ def choose_backend(
     if wanted == "opencv" or (wanted == "auto" and device.type != "cuda"):
         return "opencv"
     limit = room_bytes(config, device) if limit_bytes is None else limit_bytes
-    needed = bytes_on_device(sizes_wh)
-    if needed <= limit:
+    if fits(sizes_wh, limit):
         return "device"
     if wanted == "auto":
         return "opencv"
     raise ConfigurationError(
-        f"the training pictures take {needed / 2**20:.1f} MiB decoded, and on {device} there is "
-        f"room for {limit / 2**20:.1f} MiB (data.cache_mb is {config.data.cache_mb})",
+        f"the training pictures take {bytes_on_device(sizes_wh) / 2**20:.1f} MiB decoded, and on "
+        f"{device} there is room for {limit / 2**20:.1f} MiB "
+        f"(data.cache_mb is {config.data.cache_mb})",
         "data.backend",
         "raise data.cache_mb if the memory is there, or set data.backend: opencv",
     )

@@ -14,7 +14,7 @@ from tests.gpu.devices import DEVICES
 from tests.unit.model.picture_recipe import paint, painter, recipe, smooth
 
 BATCH = 16
-EFFECTLESS = {"plain": {"mosaic": 0.0}, "mosaic": {"mosaic": 1.0}}
+KINDS = {"plain": {"mosaic": 0.0}, "mosaic": {"mosaic": 1.0}}
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def one_thread():
 
 def sources(size, kind):
     pictures = [smooth(size, size * 3 // 4, seed) for seed in range(64)]
-    return recipe(pictures, (size, size), batch_size=BATCH, **EFFECTLESS[kind])
+    return recipe(pictures, (size, size), batch_size=BATCH, **KINDS[kind])
 
 
 def record(benchmark, one_batch, rounds):
@@ -35,7 +35,7 @@ def record(benchmark, one_batch, rounds):
     benchmark.extra_info["images_per_s"] = BATCH / benchmark.stats["mean"]
 
 
-@pytest.mark.parametrize("kind", EFFECTLESS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [160, 608])
 def test_opencv(benchmark, size, kind):
     own = sources(size, kind)
@@ -43,7 +43,7 @@ def test_opencv(benchmark, size, kind):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("kind", EFFECTLESS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [160, 608])
 def test_device(benchmark, size, kind, device):
     own = sources(size, kind)

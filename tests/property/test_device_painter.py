@@ -49,4 +49,4 @@ def test_turned_and_zoomed_images_agree(pictures, size_wh, classify, angle, augm
     augment = {**augment, **COLOURLESS, "rotate": angle, "aspect": 1.4}
     apart = differences(recipe(pictures, size_wh, task=task, batch_size=4, **augment))
     assert apart.max() <= (1 if EXACT_WARP else 12)
-    assert apart.mean() < (0.01 if EXACT_WARP else 0.6)
+    assert apart.mean() < (0.01 if EXACT_WARP else 1.5)

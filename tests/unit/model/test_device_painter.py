@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import model.device_pictures
 from model.config import TrainConfig
@@ -65,15 +66,15 @@ def test_agrees_with_opencv(pictures, name, size_wh):
 @pytest.mark.parametrize("size_wh", [(64, 64), (32, 96)])
 def test_agrees_with_opencv_where_it_warps(pictures, name, size_wh):
     apart = differences(recipe(pictures, size_wh, **WARPED[name]))
-    assert apart.max() <= (1 if EXACT_WARP else 9)
-    assert apart.mean() < (1e-3 if EXACT_WARP else 0.4)
+    assert apart.max() <= (1 if EXACT_WARP else 12)
+    assert apart.mean() < (1e-3 if EXACT_WARP else 1.0)
 
 
 def test_turned_and_coloured_pictures_agree():
     """One level off before the colour is more after it where the saturation grows."""
     pictures = [smooth(*size_wh, seed) for seed, size_wh in enumerate(SIZES_WH)]
     apart = differences(recipe(pictures, (64, 64), rotate=30, mosaic=0.5))
-    assert apart.mean() < (1e-3 if EXACT_WARP else 0.1)
+    assert apart.mean() < (1e-3 if EXACT_WARP else 0.3)
 
 
 @pytest.mark.parametrize("shrink", [1, 2, 5])
@@ -90,6 +91,28 @@ def test_chunks_make_no_difference(pictures):
     assert whole.is_contiguous()
     torch.testing.assert_close(paint(own, painter(own, pixels_at_once=1)), whole, rtol=0, atol=0)
     torch.testing.assert_close(paint(own, painter(own)), whole, rtol=0, atol=0)
+
+
+class SentTensors(TorchDispatchMode):
+    """Counts what goes from the host to another device."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        given = [one for one in args if isinstance(one, torch.Tensor)]
+        self.count += any(one.is_cpu for one in given) and not found.is_cpu
+        return found
+
+
+@pytest.mark.parametrize("task", ["detect", "classify"])
+def test_a_mini_batch_is_sent_as_one_table_and_nothing_is_asked_back(pictures, task):
+    """A tensor on "meta" has no numbers, so whoever asks for one fails."""
+    own = recipe(pictures, (64, 64), task=task, mosaic=0.4, mixup=0.2, cutmix=0.2)
+    on = painter(own, "meta")
+    with SentTensors() as sent:
+        assert paint(own, on).shape == (16, 3, 64, 64)
+    assert sent.count == 1
 
 
 def planned(pictures, params, size_wh):
