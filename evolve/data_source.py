@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from model.errors import CheckpointError, DataError, nearest
 
 if TYPE_CHECKING:
+    from model.data.classes import ClassDataset
     from model.data.coco import Dataset
 
 EMBEDDED = "digits"
@@ -30,8 +31,9 @@ def resolve_data(text: str | None) -> DataSource:
     Parameters
     ----------
     text : str or None
-        A COCO folder or annotations file. None is the embedded set `digits`, and so is that
-        word, unless a folder of this name exists; the set is built if this is its first use.
+        A COCO folder or annotations file, or class folders. None is the embedded set `digits`,
+        and so is that word, unless a folder of this name exists; the set is built if this is its
+        first use.
 
     Raises
     ------
@@ -70,6 +72,14 @@ def open_data(text: str | None, seed: int = 0) -> tuple[Path, str, "Dataset"]:
 
     source = resolve_data(text)
     return source.path, source.name, shared_data(source.path, seed)
+
+
+def open_class_data(text: str | None, seed: int = 0) -> tuple[Path, str, "ClassDataset"]:
+    """As `open_data`, for a classifier: class folders, or the boxes of a detection data set."""
+    from evolve.engine.trainers import shared_class_data
+
+    source = resolve_data(text)
+    return source.path, source.name, shared_class_data(source.path, seed)
 
 
 def find_weights(path: Path) -> Path:

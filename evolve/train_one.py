@@ -3,24 +3,24 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from evolve.errors import SpaceError, StoreError, TrialError, nearest
-from evolve.space.load import parse_value, reason_against
+from evolve.errors import StoreError, TrialError
 from evolve.store.folder import RunFolder, TrialFolder
-from evolve.yaml_marks import raise_faults, read_marked, undotted, validate
+from evolve.train_config import build_config as build_config
 from model.config import TrainConfig, key_paths
 from model.files import write_text_atomically
 
 if TYPE_CHECKING:
+    from model.data.classes import ClassDataset
     from model.data.coco import Dataset
 
-OBJECTIVE = "AP"
+OBJECTIVES = {"detect": "AP", "classify": "top1"}
 _OTHER_FOLDER = "give the same settings to continue it, or another folder with --out"
 
 
@@ -43,62 +43,8 @@ class Origin:
     split_seed: int
 
 
-def build_config(
-    file: Path | None, named: dict[str, Any], overrides: Sequence[str] = ()
-) -> TrainConfig:
-    """Training configuration: defaults, then `file`, then `named`, then `overrides`.
-
-    Parameters
-    ----------
-    file : Path, optional
-        YAML, such as the `best.yaml` of a run.
-    named : dict of key path -> value
-        None leaves the setting as it is.
-    overrides : sequence of str
-        ``key=value`` items.
-
-    Raises
-    ------
-    SpaceError
-        For a fault in the file or an override.
-    """
-    config = _load_config(file) if file else TrainConfig()
-    config = config.with_values({key: v for key, v in named.items() if v is not None})
-    for item in overrides:
-        config = _override(config, item)
-    return config
-
-
-def _load_config(file: Path) -> TrainConfig:
-    marked = undotted(read_marked(file, SpaceError))
-    if "parameters" in marked.data:
-        raise_faults(marked.faults, file, SpaceError)
-        raise SpaceError(
-            "this is a search space, not a training configuration",
-            str(file),
-            "search it with 'evolve run --space'; its best.yaml is a training configuration",
-        )
-    return validate(marked, TrainConfig, SpaceError)
-
-
-def _override(config: TrainConfig, item: str) -> TrainConfig:
-    key, equals, text = item.partition("=")
-    path, where = key.strip().removeprefix("train."), f"--set {item}"
-    if not equals or not path:
-        raise SpaceError(
-            "an override must be key=value", where, "for example --set optimizer.lr=0.01"
-        )
-    if path not in key_paths():
-        raise SpaceError(f"unknown key '{path}'", where, nearest(path, key_paths()))
-    value = parse_value(text, where)
-    reason = reason_against(config, path, value)
-    if reason:
-        raise SpaceError(f"'{path}' cannot be {value!r}: {reason}", where)
-    return config.with_values({path: value})
-
-
 def check_trainable(config: TrainConfig, dataset: "Dataset") -> None:
-    """Raise a ConfigurationError now that would else come from inside the training."""
+    """Raise a ConfigurationError now that would else come from inside a detector's training."""
     import torch
 
     from model.build import build_from_config
@@ -110,6 +56,59 @@ def check_trainable(config: TrainConfig, dataset: "Dataset") -> None:
         network = build_from_config(config, len(dataset.classes))
     choose_anchors(config, network.geometry, dataset, 32)
     TrainLoader(dataset.splits["train"][:1], ImageCache(0), config, (32, 32))
+
+
+def check_classifier(config: TrainConfig, dataset: "ClassDataset") -> None:
+    """Raise a ConfigurationError now that would else come from inside a classifier's training."""
+    import torch
+
+    from model.classifier import classifier_from_config
+    from model.classify import refuse_detector_settings
+    from model.data.cache import ImageCache
+    from model.data.class_recipe import ClassRecipe
+
+    refuse_detector_settings(config)
+    count = len(dataset.classes)
+    with torch.device("meta"):
+        classifier_from_config(config, count)
+    ClassRecipe(dataset.splits["train"][:1], ImageCache(0), config, (32, 32), count)
+
+
+def open_for(
+    config: TrainConfig, data: str | None, split_seed: int
+) -> tuple[TrainConfig, str, Origin]:
+    """Open the data of a training and check that it can be trained.
+
+    Returns
+    -------
+    config : TrainConfig
+        With the digests of the files that it names, so that another file is another training.
+    name : str
+        Of the data.
+    origin : Origin
+
+    Raises
+    ------
+    ModelError
+        For all that is wrong with data and configuration.
+    """
+    from evolve.data_source import open_class_data, open_data
+
+    if config.task == "classify":
+        from model.classify import resolve_classifier
+
+        path, name, samples = open_class_data(data, split_seed)
+        check_classifier(config, samples)
+        settled, digest = resolve_classifier(config, samples), samples.digest
+    else:
+        from model.train import resolve
+
+        path, name, dataset = open_data(data, split_seed)
+        check_trainable(config, dataset)
+        settled, digest = resolve(config, dataset), dataset.digest
+    known = key_paths(settled)
+    config = config.with_values({key: known[key] for key in known if key.endswith("_sha256")})
+    return config, name, Origin(str(path), digest, split_seed)
 
 
 def prepare_folder(out: Path, config: TrainConfig, origin: Origin) -> TrialFolder:
@@ -205,7 +204,7 @@ def train(
         folder=str(folder.path),
         config=config.to_dict(),
         data=origin.data,
-        objective=OBJECTIVE,
+        objective=OBJECTIVES[config.task],
         trainer="detector",
         data_seed=origin.split_seed,
         threads=threads or len(os.sched_getaffinity(0)),

@@ -1,6 +1,5 @@
 """Training a backbone as a classifier, as a generator: one report an epoch, as `model.train`."""
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,12 +24,13 @@ from model.class_targets import (
 from model.classifier import EVAL_BATCH, classifier_from_config, load_class_teacher, logits_of
 from model.config import TrainConfig, key_paths
 from model.data.batch import Batch
-from model.data.cache import ImageCache, Pictures
+from model.data.cache import Pictures
 from model.data.class_recipe import ClassEvalLoader, ClassRecipe
 from model.data.classes import ClassDataset, ClassSample
 from model.data.loader import RecipeLoader
-from model.data.shared_cache import SharedCache
+from model.device_loader import DeviceBatch, DeviceLoader, choose_backend
 from model.errors import ConfigurationError
+from model.feeding import loader_workers, new_cache
 from model.losses import Loss
 from model.predict import as_input
 from model.training import BaseTraining
@@ -181,7 +181,7 @@ def _shown(value: object) -> str:
     return "''" if value == "" else str(value)
 
 
-class ClassTraining(BaseTraining[Classifier, Batch]):
+class ClassTraining(BaseTraining[Classifier, Batch | DeviceBatch]):
     """State of one training of a classifier; `fit_classifier` is the way to use it.
 
     Parameters
@@ -210,25 +210,22 @@ class ClassTraining(BaseTraining[Classifier, Batch]):
 
     def _build_data(self, cache: Pictures | None) -> None:
         config, size_wh = self.config, (self.size, self.size)
-        if config.data.workers == "auto":
-            workers = min(8, os.cpu_count() or 1) if self.device.type == "cuda" else 0
-        else:
-            workers = config.data.workers
-        cache = cache or self._new_cache(shared=workers > 0)
-        splits = self.dataset.splits
-        recipe = ClassRecipe(splits["train"], cache, config, size_wh, len(self.classes))
-        self.train_loader = RecipeLoader(recipe, workers)
-        self.val_loader = ClassEvalLoader(splits["val"], cache, size_wh, EVAL_BATCH)
-
-    def _new_cache(self, *, shared: bool) -> Pictures:
-        """Decoded pictures, in memory that worker processes share if they are to."""
-        limit_bytes = self.config.data.cache_mb << 20
+        train, val = self.dataset.splits["train"], self.dataset.splits["val"]
         max_side = self.dataset.held_side(self.size)
-        if not shared:
-            return ImageCache(limit_bytes, max_side)
-        splits = self.dataset.splits
-        records = [sample.record for sample in (*splits["train"], *splits["val"])]
-        return SharedCache(records, limit_bytes, max_side)
+        sizes_wh = [sample.held_wh(max_side) for sample in train]
+        on_device = choose_backend(config, self.device, sizes_wh) == "device"
+        workers = 0 if on_device else loader_workers(config, self.device)
+        own = cache is None
+        if cache is None:
+            records = [sample.record for sample in (*train, *val)]
+            cache = new_cache(config, records, max_side, shared=workers > 0)
+        recipe = ClassRecipe(train, cache, config, size_wh, len(self.classes))
+        self.train_loader = (
+            DeviceLoader(recipe, self.device, sizes_wh if own else None)
+            if on_device
+            else RecipeLoader(recipe, workers)
+        )
+        self.val_loader = ClassEvalLoader(val, cache, size_wh, EVAL_BATCH)
 
     def _build_network(self, *, fresh: bool) -> None:
         """Network and optimiser; weights to start from are read if the start is `fresh`."""
@@ -252,7 +249,7 @@ class ClassTraining(BaseTraining[Classifier, Batch]):
             "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
 
-    def _loss_of(self, batch: Batch, index: int, progress: float) -> Loss:  # noqa: ARG002
+    def _loss_of(self, batch: Batch | DeviceBatch, index: int, progress: float) -> Loss:  # noqa: ARG002
         """As promised; its part is that of the classes."""
         images = as_input(batch.images, self.device)
         wanted = self._wanted(images, torch.from_numpy(batch.targets).to(self.device))

@@ -1,4 +1,4 @@
-"""What an engine can train: the detector, or a curve that stands in for it."""
+"""What an engine can train: a network, or a curve that stands in for it."""
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -9,8 +9,9 @@ from evolve.errors import EvolveError, nearest
 from model.config import TrainConfig
 
 if TYPE_CHECKING:
-    from model.data.cache import ImageCache
-    from model.data.coco import Dataset
+    from model.data.cache import Pictures
+    from model.data.classes import ClassDataset
+    from model.data.coco import Dataset, ImageRecord
 
 
 class Report(Protocol):
@@ -30,7 +31,7 @@ class Report(Protocol):
 
     @property
     def class_ap(self) -> dict[str, float]:
-        """AP by class; may be empty."""
+        """AP of a detector, recall of a classifier by class; may be empty."""
 
     def save(self, path: Path) -> None:
         """Write a checkpoint to continue from."""
@@ -57,31 +58,86 @@ class Trainer(Protocol):
 
 @lru_cache(maxsize=1)
 def shared_data(data: Path, data_seed: int) -> "Dataset":
-    """The data set, read once for all trials of this process."""
+    """The data set of a detector, read once for all trials of this process."""
     from model.data.coco import load_dataset
 
     return load_dataset(data, seed=data_seed)
 
 
 @lru_cache(maxsize=1)
-def _shared_cache(digest: str, limit_bytes: int, max_side: int) -> "ImageCache":  # noqa: ARG001
-    """Decoded images, shared by the trials of this process; `digest` keeps data sets apart."""
-    from model.data.cache import ImageCache
+def shared_class_data(data: Path, data_seed: int) -> "ClassDataset":
+    """The data set of a classifier, read once for all trials of this process."""
+    from model.data.classes import load_class_data
 
-    return ImageCache(limit_bytes, max_side=max_side)
+    return load_class_data(data, seed=data_seed)
+
+
+@lru_cache(maxsize=1)
+def _shared_cache(
+    data: Path, data_seed: int, task: str, limit_bytes: int, max_side: int | None, shared: bool
+) -> "Pictures":
+    """Decoded images, shared by the trials of this process, and by their workers if `shared`."""
+    from model.data.cache import ImageCache
+    from model.data.shared_cache import SharedCache
+
+    if not shared:
+        return ImageCache(limit_bytes, max_side)
+    return SharedCache(_records(data, data_seed, task), limit_bytes, max_side)
+
+
+def _records(data: Path, data_seed: int, task: str) -> "list[ImageRecord]":
+    """Pictures that a training looks at."""
+    if task == "classify":
+        samples = shared_class_data(data, data_seed).splits
+        return [sample.record for name in ("train", "val") for sample in samples[name]]
+    splits = shared_data(data, data_seed).splits
+    return [*splits["train"], *splits["val"]]
+
+
+def train_network(
+    config: TrainConfig, data: Path, *, data_seed: int, resume: Path | None
+) -> Iterator[Report]:
+    """Train a network of the zoo: a detector, or a classifier if that is its task."""
+    train = train_classifier if config.task == "classify" else train_detector
+    return train(config, data, data_seed=data_seed, resume=resume)
 
 
 def train_detector(
     config: TrainConfig, data: Path, *, data_seed: int, resume: Path | None
 ) -> Iterator[Report]:
-    """Train a detector of the zoo (`model.train.fit`)."""
+    """Train a detector (`model.train.fit`)."""
+    from model.data.batch_plan import largest_size
     from model.train import fit, resolve
 
     dataset = shared_data(data, data_seed)
     config = resolve(config, dataset)
-    limit = config.data.cache_mb << 20
-    cache = _shared_cache(dataset.digest, limit, 2 * int(config.image_size))
+    max_side = 2 * largest_size(config, int(config.image_size))
+    cache = _cache_for(config, data, data_seed, max_side)
     return fit(config, dataset, cache=cache, resume=resume)
+
+
+def train_classifier(
+    config: TrainConfig, data: Path, *, data_seed: int, resume: Path | None
+) -> Iterator[Report]:
+    """Train a classifier (`model.classify.fit_classifier`)."""
+    from model.classify import fit_classifier, resolve_classifier
+
+    dataset = shared_class_data(data, data_seed)
+    config = resolve_classifier(config, dataset)
+    max_side = dataset.held_side(int(config.image_size))
+    cache = _cache_for(config, data, data_seed, max_side)
+    return fit_classifier(config, dataset, cache=cache, resume=resume)
+
+
+def _cache_for(
+    config: TrainConfig, data: Path, data_seed: int, max_side: int | None
+) -> "Pictures":
+    from model.feeding import loader_workers
+    from model.training import pick_device
+
+    limit_bytes = config.data.cache_mb << 20
+    shared = loader_workers(config, pick_device()) > 0
+    return _shared_cache(data, data_seed, config.task, limit_bytes, max_side, shared)
 
 
 def train_curve(
@@ -94,7 +150,7 @@ def train_curve(
 
 
 TRAINERS: dict[str, Callable[..., Iterator[Any]]] = {
-    "detector": train_detector,
+    "detector": train_network,  # what stored runs call it, whatever its task
     "curve": train_curve,
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.cache import Pictures
+from model.data.cache import Pictures, shrunk_wh
 from model.data.class_folders import LabelledPictures, holds_classes, read_class_folders
 from model.data.coco import Dataset, ImageRecord, load_dataset
 from model.effect import Picture
@@ -48,12 +48,22 @@ class ClassSample:
     def picture(self, pictures: Pictures) -> Picture:
         """What is to be seen (H, W, 3), uint8, RGB: a view of the picture that is held."""
         whole = pictures.get(self.record)
-        if self.crop_xyxy_px is None:
-            return whole
-        height, width = whole.shape[:2]
-        x0, x1 = _scaled(self.crop_xyxy_px[::2], width / self.record.width)
-        y0, y1 = _scaled(self.crop_xyxy_px[1::2], height / self.record.height)
+        (x0, x1), (y0, y1) = self._spans(whole.shape[1], whole.shape[0])
         return whole[y0:y1, x0:x1]
+
+    def held_wh(self, max_side: int | None) -> tuple[int, int]:
+        """Width and height of `picture` from a cache that shrinks pictures to `max_side`."""
+        (x0, x1), (y0, y1) = self._spans(
+            *shrunk_wh(self.record.width, self.record.height, max_side)
+        )
+        return x1 - x0, y1 - y0
+
+    def _spans(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Columns and rows of the picture, held in this size, that are seen."""
+        if self.crop_xyxy_px is None:
+            return (0, width), (0, height)
+        across = _scaled(self.crop_xyxy_px[::2], width / self.record.width)
+        return across, _scaled(self.crop_xyxy_px[1::2], height / self.record.height)
 
 
 def _scaled(span: tuple[int, ...], scale: float) -> tuple[int, int]:

@@ -214,6 +214,7 @@ def test_a_crop_is_a_view_of_the_picture_held(write_coco):
 def test_crops_follow_a_picture_that_is_held_smaller(write_coco):
     sample = crops_of(load_dataset(write_coco())).splits["train"][1]  # of 40 x 30: 20, 10, 35, 22
     assert sample.picture(ImageCache(0, max_side=20)).shape == (6, 8, 3)
+    assert (sample.held_wh(20), sample.held_wh(None)) == ((8, 6), (15, 12))
     tiny = ClassSample(sample.record, 0, (0, 0, 4, 4))
     assert tiny.picture(ImageCache(0, max_side=2)).shape == (1, 1, 3)
 

@@ -138,6 +138,18 @@ def test_a_batch_larger_than_the_data_is_filled(dataset):
     assert training.ema.updates == 1
 
 
+@pytest.mark.slow
+def test_the_device_may_paint(dataset):
+    """The same images as OpenCV's, within rounding."""
+    ours = ClassTraining(tiny(), dataset, device="cpu")
+    theirs = ClassTraining(tiny(data__backend="device"), dataset, device="cpu")
+    batch, painted = (next(one.train_loader.epoch(0)) for one in (ours, theirs))
+    difference = np.abs(batch.images.astype(int) - painted.images.numpy())
+    assert difference.mean() < 0.5
+    np.testing.assert_array_equal(batch.targets, painted.targets)
+    assert theirs.train_epoch()["loss"] == pytest.approx(ours.train_epoch()["loss"], rel=0.05)
+
+
 def test_loss_is_the_mean_over_the_whole_batch(dataset):
     training = ClassTraining(tiny(subdivisions=2, augment__mosaic=0), dataset, device="cpu")
     training.network.eval()
