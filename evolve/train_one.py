@@ -48,14 +48,13 @@ def check_trainable(config: TrainConfig, dataset: "Dataset") -> None:
     import torch
 
     from model.build import build_from_config
-    from model.data.cache import ImageCache
-    from model.data.loader import TrainLoader
+    from model.data.batch_plan import fixed_mini_batch
     from model.from_data import choose_anchors
 
     with torch.device("meta"):  # refuses what cannot be built, and takes no time
         network = build_from_config(config, len(dataset.classes))
     choose_anchors(config, network.geometry, dataset, 32)
-    TrainLoader(dataset.splits["train"][:1], ImageCache(0), config, (32, 32))
+    fixed_mini_batch(config)
 
 
 def check_classifier(config: TrainConfig, dataset: "ClassDataset") -> None:
@@ -64,14 +63,13 @@ def check_classifier(config: TrainConfig, dataset: "ClassDataset") -> None:
 
     from model.classifier import classifier_from_config
     from model.classify import refuse_detector_settings
-    from model.data.cache import ImageCache
-    from model.data.class_recipe import ClassRecipe
+    from model.data.batch_plan import fixed_mini_batch
 
     refuse_detector_settings(config)
     count = len(dataset.classes)
     with torch.device("meta"):
         classifier_from_config(config, count)
-    ClassRecipe(dataset.splits["train"][:1], ImageCache(0), config, (32, 32), count)
+    fixed_mini_batch(config)
 
 
 def open_for(

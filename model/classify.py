@@ -27,10 +27,9 @@ from model.data.batch import Batch
 from model.data.cache import Pictures
 from model.data.class_recipe import ClassEvalLoader, ClassRecipe
 from model.data.classes import ClassDataset, ClassSample
-from model.data.loader import RecipeLoader
-from model.device_loader import DeviceBatch, DeviceLoader, choose_backend
+from model.device_loader import DeviceBatch
 from model.errors import ConfigurationError
-from model.feeding import loader_workers, new_cache
+from model.feeding import build_loader
 from model.losses import Loss
 from model.predict import as_input
 from model.training import BaseTraining
@@ -212,18 +211,14 @@ class ClassTraining(BaseTraining[Classifier, Batch | DeviceBatch]):
         config, size_wh = self.config, (self.size, self.size)
         train, val = self.dataset.splits["train"], self.dataset.splits["val"]
         max_side = self.dataset.held_side(self.size)
-        sizes_wh = [sample.held_wh(max_side) for sample in train]
-        on_device = choose_backend(config, self.device, sizes_wh) == "device"
-        workers = 0 if on_device else loader_workers(config, self.device)
-        own = cache is None
-        if cache is None:
-            records = [sample.record for sample in (*train, *val)]
-            cache = new_cache(config, records, max_side, shared=workers > 0)
-        recipe = ClassRecipe(train, cache, config, size_wh, len(self.classes))
-        self.train_loader = (
-            DeviceLoader(recipe, self.device, sizes_wh if own else None)
-            if on_device
-            else RecipeLoader(recipe, workers)
+        self.train_loader, cache = build_loader(
+            config,
+            self.device,
+            lambda pictures: ClassRecipe(train, pictures, config, size_wh, len(self.classes)),
+            [sample.held_wh(max_side) for sample in train],
+            records=[sample.record for sample in (*train, *val)],
+            max_side=max_side,
+            cache=cache,
         )
         self.val_loader = ClassEvalLoader(val, cache, size_wh, EVAL_BATCH)
 

@@ -1,14 +1,17 @@
-"""How a training is fed: by how many processes, and from which memory."""
+"""How a training is fed: who paints its images, in how many processes, from which memory."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from model.config import TrainConfig
 from model.data.cache import ImageCache, Pictures
 from model.data.coco import ImageRecord
+from model.data.loader import RecipeLoader
+from model.data.recipe import Recipe, Size
 from model.data.shared_cache import SharedCache
+from model.device_loader import DeviceLoader, choose_backend
 
 MOST_WORKERS = 8
 
@@ -18,6 +21,45 @@ def loader_workers(config: TrainConfig, device: torch.device) -> int:
     if config.data.workers != "auto":
         return config.data.workers
     return min(MOST_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 0
+
+
+def build_loader(
+    config: TrainConfig,
+    device: torch.device,
+    make_recipe: Callable[[Pictures], Recipe],
+    sizes_wh: Sequence[Size],
+    *,
+    records: Sequence[ImageRecord],
+    max_side: int | None,
+    cache: Pictures | None = None,
+) -> tuple[RecipeLoader | DeviceLoader, Pictures]:
+    """The loader of a training, and the cache behind it.
+
+    Parameters
+    ----------
+    make_recipe : callable of (cache) -> Recipe
+    sizes_wh : sequence of (width, height)
+        Of the training pictures, as a cache of `max_side` holds them.
+    records : sequence of ImageRecord
+        All pictures that will be asked for, in training and evaluation.
+    max_side : int, optional
+        Of a new cache: larger pictures are shrunk to it.
+    cache : Pictures, optional
+        One that is there already; it is left alone where worker processes cannot share it.
+
+    Raises
+    ------
+    ConfigurationError
+        If the pictures do not fit into the device's memory that was asked for.
+    """
+    if choose_backend(config, device, sizes_wh) == "device":
+        known = sizes_wh if cache is None else None  # another cache may hold other sizes
+        cache = cache or new_cache(config, records, max_side, shared=False)
+        return DeviceLoader(make_recipe(cache), device, known), cache
+    workers = loader_workers(config, device)
+    if cache is None or (workers and not isinstance(cache, SharedCache)):
+        cache = new_cache(config, records, max_side, shared=workers > 0)
+    return RecipeLoader(make_recipe(cache), workers), cache
 
 
 def new_cache(

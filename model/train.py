@@ -1,6 +1,5 @@
 """Training, as a generator: one report an epoch, resumable at every one of them."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,12 +17,14 @@ from model.checkpoint import load_checkpoint, save_checkpoint
 from model.config import TrainConfig
 from model.data.batch import Batch
 from model.data.batch_plan import largest_size
-from model.data.cache import ImageCache, Pictures
+from model.data.cache import Pictures, shrunk_wh
 from model.data.coco import Dataset
-from model.data.loader import EvalLoader, TrainLoader
-from model.data.shared_cache import SharedCache
+from model.data.eval_loader import EvalLoader
+from model.data.recipe import DetectionRecipe
+from model.device_loader import DeviceBatch
 from model.distill import Teacher, load_teacher
 from model.evaluate import Evaluation, ImageDetections, evaluate, save_detections
+from model.feeding import build_loader
 from model.from_data import auto_image_size, choose_anchors, class_counts
 from model.losses import Loss, YoloLoss
 from model.predict import as_input, predict
@@ -144,7 +145,7 @@ def resolve(config: TrainConfig, dataset: Dataset) -> TrainConfig:
     return config.with_values(settled) if settled else config
 
 
-class Training(BaseTraining[Detector, Batch]):
+class Training(BaseTraining[Detector, Batch | DeviceBatch]):
     """State of one training of a detector; `fit` is the way to use it.
 
     Parameters
@@ -173,26 +174,18 @@ class Training(BaseTraining[Detector, Batch]):
 
     def _build_data(self, cache: Pictures | None) -> None:
         config, size_wh = self.config, (self.size, self.size)
-        if config.data.workers == "auto":
-            workers = min(8, os.cpu_count() or 1) if self.device.type == "cuda" else 0
-        else:
-            workers = config.data.workers
-        cache = cache or self._new_cache(shared=workers > 0)
-        self.train_loader = TrainLoader(
-            self.dataset.splits["train"], cache, config, size_wh, workers=workers
+        train, val = self.dataset.splits["train"], self.dataset.splits["val"]
+        max_side = 2 * largest_size(config, self.size)
+        self.train_loader, cache = build_loader(
+            config,
+            self.device,
+            lambda pictures: DetectionRecipe(train, pictures, config, size_wh),
+            [shrunk_wh(record.width, record.height, max_side) for record in train],
+            records=(*train, *val),
+            max_side=max_side,
+            cache=cache,
         )
-        self.val_loader = EvalLoader(
-            self.dataset.splits["val"], cache, size_wh, config.data.letter_box, EVAL_BATCH
-        )
-
-    def _new_cache(self, *, shared: bool) -> Pictures:
-        """Decoded pictures, in memory that worker processes share if they are to."""
-        limit_bytes = self.config.data.cache_mb << 20
-        max_side = 2 * largest_size(self.config, self.size)
-        if not shared:
-            return ImageCache(limit_bytes, max_side)
-        records = [record for split in ("train", "val") for record in self.dataset.splits[split]]
-        return SharedCache(records, limit_bytes, max_side)
+        self.val_loader = EvalLoader(val, cache, size_wh, config.data.letter_box, EVAL_BATCH)
 
     def _build_network(self, *, fresh: bool) -> None:
         """Network, optimiser and loss; weights to start from are read if the start is `fresh`."""
@@ -245,7 +238,7 @@ class Training(BaseTraining[Detector, Batch]):
             return np.zeros(count, np.bool_)
         return sat_turns(config.seed, self.epoch, count, config.sat.probability)
 
-    def _loss_of(self, batch: Batch, index: int, progress: float) -> Loss:
+    def _loss_of(self, batch: Batch | DeviceBatch, index: int, progress: float) -> Loss:
         """As promised; the teacher sees the images before they are attacked."""
         self.loss.anchors_wh = self._anchors_at(batch.step.size_px)
         images = as_input(batch.images, self.device)

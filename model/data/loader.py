@@ -1,14 +1,10 @@
 """Mini-batches of training, made here or ahead by worker processes."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 
-from model.config import TrainConfig
 from model.data.batch import Batch
 from model.data.batch_plan import MiniBatch, fixed_mini_batch, largest_size
-from model.data.cache import Pictures
-from model.data.coco import ImageRecord
-from model.data.eval_loader import EvalLoader as EvalLoader
-from model.data.recipe import DetectionRecipe, Recipe
+from model.data.recipe import Recipe
 from model.data.workers import WorkerPool
 
 
@@ -68,31 +64,6 @@ class RecipeLoader:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
-
-
-class TrainLoader(RecipeLoader):
-    """Mini-batches for a detector; see `RecipeLoader` and `DetectionRecipe`.
-
-    Parameters
-    ----------
-    records : sequence of ImageRecord
-    cache : Pictures
-    config : TrainConfig
-    size_wh : tuple of int
-        The network's width and height in pixels.
-    workers : int
-        Processes that prepare mini-batches ahead.
-    """
-
-    def __init__(
-        self,
-        records: Sequence[ImageRecord],
-        cache: Pictures,
-        config: TrainConfig,
-        size_wh: tuple[int, int],
-        workers: int = 0,
-    ) -> None:
-        super().__init__(DetectionRecipe(records, cache, config, size_wh), workers)
 
 
 def _largest_bytes(recipe: Recipe) -> int:

@@ -11,7 +11,8 @@ import pytest
 from model.config import TrainConfig
 from model.data.cache import ImageCache
 from model.data.coco import ImageRecord
-from model.data.loader import TrainLoader
+from model.data.loader import RecipeLoader
+from model.data.recipe import DetectionRecipe
 
 BATCH = 16
 COUNT = 64
@@ -51,7 +52,7 @@ def test_images_per_second(benchmark, tmp_path, size, mosaic):
         {"augment.mosaic": mosaic, "batch_size": BATCH}
     )
     cache = ImageCache(1 << 30)
-    loader = TrainLoader(records(tmp_path, size), cache, config, (size, size))
+    loader = RecipeLoader(DetectionRecipe(records(tmp_path, size), cache, config, (size, size)))
     for _ in loader.epoch(0):  # decode
         pass
 

@@ -9,7 +9,8 @@ from model.config import TrainConfig
 from model.data.cache import ImageCache
 from model.data.coco import load_dataset
 from model.data.eval_loader import EvalLoader
-from model.data.loader import TrainLoader
+from model.data.loader import RecipeLoader
+from model.data.recipe import DetectionRecipe
 from model.data.shared_cache import SharedCache
 from model.errors import ConfigurationError, DataError
 
@@ -24,7 +25,7 @@ def records(write_coco):
 def loader(records, workers=0, **values):
     config = TrainConfig().with_values({"batch_size": 4, **values})
     cache = SharedCache(records, 10**8) if workers else ImageCache(10**8)
-    return TrainLoader(records, cache, config, (64, 32), workers)
+    return RecipeLoader(DetectionRecipe(records, cache, config, (64, 32)), workers)
 
 
 def test_batches_have_the_promised_form(records):
@@ -162,7 +163,8 @@ def test_evaluation_does_not_depend_on_the_workers(records):
 def test_real_set_loads_and_batches():
     data = load_dataset(BLOOD)
     config = TrainConfig(batch_size=8)
-    batches = TrainLoader(data.splits["train"], ImageCache(10**8), config, (160, 160)).epoch(0)
+    recipe = DetectionRecipe(data.splits["train"], ImageCache(10**8), config, (160, 160))
+    batches = RecipeLoader(recipe).epoch(0)
     batch = next(batches)
     assert batch.images.std() > 10
     assert len(batch.targets) > 20

@@ -3,14 +3,16 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from model.build import build_classifier
 from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
+from model.data.cache import ImageCache
 from model.data.coco import Dataset, load_dataset
-from model.data.loader import TrainLoader
+from model.data.loader import RecipeLoader
 from model.errors import CheckpointError, ConfigurationError, Diverged
 from model.files import file_sha256
 from model.train import Training, fit, resolve
@@ -265,9 +267,29 @@ def test_evaluation_keeps_the_size(dataset):
 
 
 def test_pictures_are_kept_for_the_largest_size(dataset):
-    assert Training(tiny(), dataset, device="cpu")._new_cache(shared=False)._max_side == 128
+    assert Training(tiny(), dataset, device="cpu").val_loader._cache._max_side == 128
     larger = Training(tiny(**SHAPES), dataset, device="cpu")
-    assert larger._new_cache(shared=True)._max_side == 256
+    assert larger.val_loader._cache._max_side == 256
+
+
+@pytest.mark.slow
+def test_a_cache_that_workers_cannot_share_is_left_alone(dataset):
+    given = ImageCache(1 << 20)
+    training = Training(tiny(data__workers=1), dataset, cache=given, device="cpu")
+    training.train_epoch()
+    training.train_loader.close()
+    assert given.held_bytes == 0
+    assert training.val_loader._cache is not given
+
+
+def test_images_painted_on_the_device_train_alike(dataset):
+    def losses(backend):
+        training = Training(tiny(data__backend=backend), dataset, device="cpu")
+        return training.train_epoch()
+
+    here, there = losses("opencv"), losses("device")
+    assert there == pytest.approx(here, rel=1e-3)
+    assert not np.isnan(there["loss"])
 
 
 @pytest.mark.slow
@@ -403,7 +425,7 @@ def test_resume_needs_no_weights_to_start_from(classifier, dataset, tmp_path):
 
 def test_leaving_closes_the_loader(dataset, monkeypatch):
     closed = []
-    monkeypatch.setattr(TrainLoader, "close", lambda self: closed.append(self))
+    monkeypatch.setattr(RecipeLoader, "close", lambda self: closed.append(self))
     reports = fit(tiny(), dataset, device="cpu")
     report = next(reports)
     assert closed == []
