@@ -123,6 +123,7 @@ def load_class_data(path: Path, *, seed: int = 0) -> ClassDataset:
     """
     path = Path(path)
     if not holds_classes(path):
+        _refuse_mere_pictures(path)
         return crops_of(load_dataset(path, seed=seed))
     found = read_class_folders(path, seed)
     splits = {
@@ -130,6 +131,15 @@ def load_class_data(path: Path, *, seed: int = 0) -> ClassDataset:
         for name, pictures in found.splits.items()
     }
     return _checked(path, found.classes, splits, _digest(found), found.notes)
+
+
+def _refuse_mere_pictures(path: Path) -> None:
+    if path.is_dir() and not (path / "annotations").exists():
+        raise DataError(
+            "there are neither folders of classes nor COCO annotations",
+            str(path),
+            "put the pictures of each class into a folder that is named after it",
+        )
 
 
 def crops_of(dataset: Dataset) -> ClassDataset:

@@ -229,5 +229,10 @@ def test_detection_data_of_one_class_are_refused(write_coco):
     refuse(root, "there is only one class to train on, 'dog'", str(root))
 
 
+def test_pictures_alone_have_no_classes(folders):
+    folder = folders / "val" / "cat"
+    refuse(folder, "there are neither folders of classes nor COCO annotations", str(folder))
+
+
 def test_what_is_not_there_is_told_as_for_detection_data(tmp_path):
     refuse(tmp_path / "nowhere", "no data set at")
