@@ -53,6 +53,68 @@ def show(data: str, split_seed: int, as_json: bool) -> None:
     click.echo(json.dumps(facts) if as_json else _shown(facts))
 
 
+@command.command("preview")
+@options.data
+@options.ingredients
+@options.task
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    callback=options.in_a_folder,
+    help="PNG file to write.",
+)
+@click.option(
+    "--count", type=click.IntRange(1, 100), default=12, show_default=True, help="Images."
+)
+@click.option(
+    "--columns",
+    type=click.IntRange(1, 20),
+    default=4,
+    show_default=True,
+    help="Images beside each other.",
+)
+@options.overrides
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of order and augmentation.",
+)
+@options.split_seed
+def preview(
+    data: str | None,
+    ingredients: str | None,
+    task: str,
+    out: Path,
+    count: int,
+    columns: int,
+    overrides: tuple[str, ...],
+    seed: int,
+    split_seed: int,
+) -> None:
+    """Draw training images with their boxes, as a training would see them.
+
+    The images are those that a training with the same settings and seed begins with. Below each
+    stands what was done to it. What acts on the network, such as SAT or CBN, is not seen.
+
+    \b
+    evolve data preview --out sheet.png
+    evolve data preview --data mydata --ingredients M,GridMask --out sheet.png
+    evolve data preview --set augment.rotate=15 --set augment.mosaic=0 --out sheet.png
+    """  # noqa: D301
+    from evolve.preview import write_preview
+
+    values = {"task": task, "seed": seed}
+    click.echo(
+        write_preview(
+            data, out, ingredients, values, overrides,
+            count=count, columns=columns, split_seed=split_seed,
+        )
+    )  # fmt: skip
+
+
 def _facts(dataset: "Dataset", split: str) -> dict[str, Any]:
     """Images and boxes of a split; a crowd region is no box."""
     records = dataset.splits[split]
