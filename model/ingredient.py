@@ -34,11 +34,18 @@ class Setting:
         `off` is the value in the catalogue's baseline; of an ingredient which that has on, what
         is left without it. Both are equal where an ingredient needs a slot at the value that the
         baseline has, and another one changes it. `on` is None where the user gives the value.
+    on_classify : JSON value, optional
+        Takes the place of `on` in a classifier's training.
     """
 
     slot: str
     on: Any
     off: Any
+    on_classify: Any = None
+
+    def on_in(self, task: Task) -> Any:
+        """What the slot holds with the ingredient in trainings of a task."""
+        return self.on if task == "detect" or self.on_classify is None else self.on_classify
 
 
 @dataclass(frozen=True)

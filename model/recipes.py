@@ -161,7 +161,7 @@ def _settings(
         return tuple(Setting(slot, value, start.get(slot)) for slot, value in given.items())
     settings = []
     for setting in ingredient.sets:
-        on = start[setting.slot] if ingredient.in_baseline else setting.on
+        on = start[setting.slot] if ingredient.in_baseline else setting.on_in(task)
         settings.append(Setting(setting.slot, (given or {}).get(setting.slot, on), setting.off))
     return tuple(settings)
 

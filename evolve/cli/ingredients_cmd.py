@@ -105,7 +105,9 @@ def _slots(ingredient: "Ingredient") -> list[str]:
 
 
 def _slot(setting: "Setting") -> str:
-    return f"{setting.slot}={'...' if setting.on is None else _value(setting.on)}"
+    text = f"{setting.slot}={'...' if setting.on is None else _value(setting.on)}"
+    other = setting.on_classify
+    return text if other is None else f"{text} (a classifier's {_value(other)})"
 
 
 def _value(value: Any) -> str:

@@ -136,7 +136,7 @@ INGREDIENT = Ingredient(
     key="Blur",
     title="Gaussian blur of the picture or its background",
     family="augmentation",
-    sets=(Setting("augment.blur.probability", on=2 / 3, off=0.0),),
+    sets=(Setting("augment.blur.probability", on=2 / 3, off=0.0, on_classify=0.25),),
     source="darknet src/data.c and src/image_opencv.cpp, blur",
     tasks=("detect", "classify"),
 )

@@ -67,8 +67,8 @@ def test_json_is_complete():
     listed = {entry["key"]: entry for entry in json.loads(ask("--json"))}
     assert listed.keys() == catalogue().keys()
     assert listed["CIoU"]["sets"] == [
-        {"slot": "loss.box", "on": "ciou", "off": "mse"},
-        {"slot": "loss.iou_normalizer", "on": 1.0, "off": 0.75},
+        {"slot": "loss.box", "on": "ciou", "off": "mse", "on_classify": None},
+        {"slot": "loss.iou_normalizer", "on": 1.0, "off": 0.75, "on_classify": None},
     ]
     assert listed["SAM"]["cost"]["parameters"] == 1_379_840
 

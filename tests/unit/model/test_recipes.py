@@ -209,3 +209,11 @@ def test_recipes_do_not_load_torch():
     code = "import sys, model.recipes as r; r.active(r.baseline()); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "ray", "optuna", "pandas"} & set(done.stdout.split())
+
+
+def test_a_classifier_may_take_another_strength():
+    on = {
+        task: with_ingredients(baseline(task), ["Blur"]).augment.blur.probability
+        for task in ("detect", "classify")
+    }
+    assert on == {"detect": 2 / 3, "classify": 0.25}
