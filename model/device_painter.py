@@ -94,10 +94,7 @@ class DevicePainter:
         for layer in layers:
             own = [self._row(planned[layer.image], i) for i in layer.tiles]
             rows.append(own + own[-1:] * (slots - len(own)))
-        table = torch.tensor(rows, dtype=torch.float64)
-        if self.pictures.device.type == "cuda":
-            table = table.pin_memory()
-        return table.to(self.pictures.device, non_blocking=True)
+        return send(np.array(rows, np.float64), self.pictures.device)
 
     def _row(self, one: Planned, index: int) -> tuple[float, ...]:
         start = self.pictures.starts[one.plan.members[index]]

@@ -10,6 +10,7 @@ from model.build import Detector
 from model.config import NmsConfig
 from model.decode import decode
 from model.nms import Detections, suppress
+from model.sending import send
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -18,9 +19,7 @@ FARTHEST = 1e4  # images; an untrained net's exp() overflows, and inf has no ove
 
 def as_input(images: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """Uint8 RGB images (B, 3, H, W) as floats in [0, 1] on `device`, channels last in memory."""
-    tensor = images if isinstance(images, Tensor) else torch.from_numpy(images)
-    if device.type == "cuda" and not tensor.is_cuda:
-        tensor = tensor.pin_memory().to(device, non_blocking=True)
+    tensor = images if isinstance(images, Tensor) else send(images, device)
     return tensor.to(torch.float32, memory_format=torch.channels_last).div_(255)
 
 

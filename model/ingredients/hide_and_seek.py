@@ -62,12 +62,14 @@ def paint_on_device(picture: "Tensor", choice: Choice, _boxes: Boxes) -> None:
     """Hide the patches."""
     import torch
 
+    from model.sending import send
+
     height, width = picture.shape[1:]
     if choice.patch > 0.0:
         side, cells = grid(choice, width, height)
         rows = torch.arange(height, device=picture.device) // side
         columns = torch.arange(width, device=picture.device) // side
-        hide_on_device(picture, torch.from_numpy(cells).to(picture.device)[rows][:, columns])
+        hide_on_device(picture, send(cells, picture.device)[rows][:, columns])
 
 
 def grid(choice: Choice, width: int, height: int) -> tuple[int, NDArray[np.bool_]]:

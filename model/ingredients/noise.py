@@ -73,11 +73,10 @@ def paint(picture: Picture, choice: Choice, _boxes: Boxes) -> None:
 
 def paint_on_device(picture: "Tensor", choice: Choice, _boxes: Boxes) -> None:
     """Add the field and clip."""
-    import torch
+    from model.sending import send
 
-    device = picture.device
-    index = numbers_on_device(choice.seed, picture.numel(), BITS, device)
-    table = torch.from_numpy(quantiles(choice.sigma)).to(device)
+    index = numbers_on_device(choice.seed, picture.numel(), BITS, picture.device)
+    table = send(quantiles(choice.sigma), picture.device)
     height, width = picture.shape[1:]
     field = table[index].view(height, width, 3).permute(2, 0, 1)
     picture.copy_((picture + field).clamp_(0, 255))
