@@ -22,6 +22,7 @@ from model.device_pictures import DevicePictures
 from model.device_sampling import TileMap, Tiles, has_colour, resized, tile_row, warped
 from model.effect import Boxes
 from model.ingredient import effects
+from model.sending import send
 
 PIXELS_AT_ONCE = 1 << 21
 """Canvases are painted in chunks of so many pixels; each takes some 200 bytes while it is made."""
