@@ -13,7 +13,7 @@ import yaml
 from evolve.errors import StoreError, TrialError
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.train_config import build_config as build_config
-from model.config import TrainConfig, key_paths
+from model.config import FILES, TrainConfig, key_paths
 from model.files import write_text_atomically
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def check_trainable(config: TrainConfig, dataset: "Dataset") -> None:
     from model.build import build_from_config
     from model.data.batch_plan import fixed_mini_batch
     from model.from_data import choose_anchors
+    from model.train import refuse_classifier_settings
 
+    refuse_classifier_settings(config)
     with torch.device("meta"):  # refuses what cannot be built, and takes no time
         network = build_from_config(config, len(dataset.classes))
     choose_anchors(config, network.geometry, dataset, 32)
@@ -80,7 +82,8 @@ def open_for(
     Returns
     -------
     config : TrainConfig
-        With the digests of the files that it names, so that another file is another training.
+        With paths and digests of the files that it names, so that another file is another
+        training.
     name : str
         Of the data.
     origin : Origin
@@ -104,8 +107,8 @@ def open_for(
         path, name, dataset = open_data(data, split_seed)
         check_trainable(config, dataset)
         settled, digest = resolve(config, dataset), dataset.digest
-    known = key_paths(settled)
-    config = config.with_values({key: known[key] for key in known if key.endswith("_sha256")})
+    known, names = key_paths(settled), [*FILES, *(f"{key}_sha256" for key in FILES)]
+    config = config.with_values({key: known[key] for key in names})
     return config, name, Origin(str(path), digest, split_seed)
 
 

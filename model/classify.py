@@ -33,7 +33,7 @@ from model.feeding import build_loader
 from model.losses import Loss
 from model.predict import as_input
 from model.training import BaseTraining
-from model.transfer import load_backbone, weights_digest
+from model.transfer import load_backbone, settled_files
 
 AUTO_SIZE_PX = (64, 256)
 
@@ -134,7 +134,7 @@ def class_image_size(samples: Sequence[ClassSample]) -> int:
 
 
 def resolve_classifier(config: TrainConfig, dataset: ClassDataset) -> TrainConfig:
-    """`config` with `image_size` settled for `dataset`, and digests of the files it names.
+    """`config` with `image_size` settled for `dataset`, and paths and digests of files.
 
     Raises
     ------
@@ -142,13 +142,9 @@ def resolve_classifier(config: TrainConfig, dataset: ClassDataset) -> TrainConfi
         If the configuration is not for a classifier, or names a file that is not there.
     """
     refuse_detector_settings(config)
-    settled: dict[str, Any] = {}
+    settled: dict[str, Any] = dict(settled_files(config))
     if config.image_size == "auto":
         settled["image_size"] = class_image_size(dataset.splits["train"])
-    for key in ("backbone.weights", "distill.teacher"):
-        path, digest = (key_paths(config)[name] for name in (key, f"{key}_sha256"))
-        if path and not digest:
-            settled[f"{key}_sha256"] = weights_digest(path, key)
     return config.with_values(settled) if settled else config
 
 

@@ -71,7 +71,9 @@ class LossConfig(Section):
     cls_normalizer: NonNegative = Field(1.0, description="weight of the class loss")
     obj_normalizer: NonNegative = Field(1.0, description="weight of the objectness loss")
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
-        0.0, description="eps of the class targets: y(1 - eps) + eps/2"
+        0.0,
+        description="eps of the class targets: y(1 - eps) + eps/2; a classifier's other classes "
+        "share eps",
     )
     focal: bool = Field(False, description="focal class loss, alpha 0.5, gamma 2")
     objectness_smooth: bool = Field(

@@ -14,7 +14,7 @@ from torch import Tensor
 from model.adversarial import attack, sat_turns
 from model.build import Detector, build_from_config
 from model.checkpoint import load_checkpoint, save_checkpoint
-from model.config import TrainConfig
+from model.config import TrainConfig, key_paths
 from model.data.batch import Batch
 from model.data.batch_plan import largest_size
 from model.data.cache import Pictures, shrunk_wh
@@ -23,13 +23,14 @@ from model.data.eval_loader import EvalLoader
 from model.data.recipe import DetectionRecipe
 from model.device_loader import DeviceBatch
 from model.distill import Teacher, load_teacher
+from model.errors import ConfigurationError
 from model.evaluate import Evaluation, ImageDetections, evaluate, save_detections
 from model.feeding import build_loader
 from model.from_data import auto_image_size, choose_anchors, class_counts
 from model.losses import Loss, YoloLoss
 from model.predict import as_input, predict
 from model.training import BaseTraining
-from model.transfer import load_backbone, weights_digest
+from model.transfer import load_backbone, settled_files
 
 EVAL_BATCH = 32
 
@@ -121,28 +122,43 @@ def fit(
 
 
 def resolve(config: TrainConfig, dataset: Dataset) -> TrainConfig:
-    """`config` with `image_size` settled for `dataset`, and digests of the files it names.
-
-    A digest that is there already is kept: a file that no longer has it is refused when it is
-    read.
+    """`config` with `image_size` settled for `dataset`, and paths and digests of files.
 
     Raises
     ------
     ConfigurationError
-        If there is no such file.
+        If the configuration is not for a detector, or names a file that is not there.
     """
-    settled: dict[str, Any] = {}
+    refuse_classifier_settings(config)
+    settled: dict[str, Any] = dict(settled_files(config))
     if config.image_size == "auto":
         settled["image_size"] = auto_image_size(dataset)
-    if config.backbone.weights and not config.backbone.weights_sha256:
-        settled["backbone.weights_sha256"] = weights_digest(
-            config.backbone.weights, "backbone.weights"
-        )
-    if config.distill.teacher and not config.distill.teacher_sha256:
-        settled["distill.teacher_sha256"] = weights_digest(
-            config.distill.teacher, "distill.teacher"
-        )
     return config.with_values(settled) if settled else config
+
+
+CLASSIFIER_ONLY = ("augment.cutmix", "augment.aspect", "augment.zoom_min", "augment.zoom_max")
+
+
+def refuse_classifier_settings(config: TrainConfig) -> None:
+    """Raise a ConfigurationError for what only a classifier's training has.
+
+    CutMix hides a part of an image and shares out its label; it says nothing of boxes below that
+    part, and darknet's detector ignores it.
+    """
+    if config.task != "detect":
+        raise ConfigurationError(
+            "this configuration is for a classifier",
+            "task",
+            "train it with 'evolve train --task classify', or set task to detect",
+        )
+    usual, holds = key_paths(), key_paths(config)
+    idle = [key for key in CLASSIFIER_ONLY if holds[key] != usual[key]]
+    if idle:
+        raise ConfigurationError(
+            "only a classifier has " + ", ".join(f"{key} = {holds[key]}" for key in idle),
+            idle[0],
+            "leave it as it is by default: " + ", ".join(f"{key} = {usual[key]}" for key in idle),
+        )
 
 
 class Training(BaseTraining[Detector, Batch | DeviceBatch]):

@@ -12,7 +12,7 @@ from torch import Tensor
 from model.blocks.conv import ConvBlock
 from model.build import Classifier, Detector, build_classifier, build_from_config
 from model.checkpoint import load_checkpoint
-from model.config import TrainConfig
+from model.config import FILES, TrainConfig, key_paths
 from model.errors import CheckpointError, ConfigurationError
 from model.files import file_sha256
 from model.parts import Backbone
@@ -71,6 +71,26 @@ def load_backbone(network: Detector | Classifier, path: Path, *, sha256: str = "
     network.backbone.load_state_dict(weights)
     _warn_of_activations(state, network.backbone, path)
     return found
+
+
+def settled_files(config: TrainConfig) -> dict[str, str]:
+    """Values for the files that a configuration names: whole paths, and missing digests.
+
+    A digest that is there already is kept: a file that no longer has it is refused when it is
+    read.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such file.
+    """
+    holds, settled = key_paths(config), {}
+    for key in FILES:
+        if holds[key]:
+            settled[key] = str(Path(holds[key]).expanduser().resolve())
+            known = holds[f"{key}_sha256"]
+            settled[f"{key}_sha256"] = known or weights_digest(settled[key], key)
+    return settled
 
 
 def weights_digest(path: str | Path, key: str) -> str:

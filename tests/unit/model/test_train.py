@@ -431,3 +431,25 @@ def test_leaving_closes_the_loader(dataset, monkeypatch):
     assert closed == []
     reports.close()
     assert closed == [report._training.train_loader]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"augment__cutmix": 0.5}, r"only a classifier has augment.cutmix = 0.5"),
+        ({"augment__zoom_max": 2.0}, r"only a classifier has augment.zoom_max = 2.0"),
+        ({"task": "classify"}, r"this configuration is for a classifier"),
+    ],
+)
+def test_what_only_a_classifier_has_is_refused(dataset, values, message):
+    with pytest.raises(ConfigurationError, match=message):
+        resolve(tiny(**values), dataset)
+
+
+def test_files_are_settled_as_whole_paths(dataset, tmp_path, monkeypatch):
+    (tmp_path / "teacher.pt").write_bytes(b"any")
+    monkeypatch.chdir(tmp_path)
+    settled = resolve(tiny(distill__teacher="teacher.pt"), dataset)
+    assert settled.distill.teacher == str(tmp_path / "teacher.pt")
+    assert settled.distill.teacher_sha256 == file_sha256(tmp_path / "teacher.pt")
+    assert resolve(settled, dataset) == settled
