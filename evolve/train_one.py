@@ -50,9 +50,9 @@ def check_trainable(config: TrainConfig, dataset: "Dataset") -> None:
     from model.build import build_from_config
     from model.data.batch_plan import fixed_mini_batch
     from model.from_data import choose_anchors
-    from model.train import refuse_classifier_settings
+    from model.tasks import check_task
 
-    refuse_classifier_settings(config)
+    check_task(config, "detect")
     with torch.device("meta"):  # refuses what cannot be built, and takes no time
         network = build_from_config(config, len(dataset.classes))
     choose_anchors(config, network.geometry, dataset, 32)
@@ -64,10 +64,10 @@ def check_classifier(config: TrainConfig, dataset: "ClassDataset") -> None:
     import torch
 
     from model.classifier import classifier_from_config
-    from model.classify import refuse_detector_settings
     from model.data.batch_plan import fixed_mini_batch
+    from model.tasks import check_task
 
-    refuse_detector_settings(config)
+    check_task(config, "classify")
     count = len(dataset.classes)
     with torch.device("meta"):
         classifier_from_config(config, count)

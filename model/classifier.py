@@ -14,10 +14,10 @@ from model.config import DistillConfig, TrainConfig
 from model.data.cache import ImageCache
 from model.data.class_recipe import ClassEvalLoader
 from model.data.classes import ClassDataset
-from model.errors import CheckpointError, ConfigurationError, DataError
-from model.files import file_sha256
+from model.distill import read_teacher
+from model.errors import CheckpointError, ConfigurationError
 from model.predict import as_input, channels_last
-from model.trained import read_classes, read_config, read_weights
+from model.trained import check_measurable, read_classes, read_config, read_weights
 from model.training import pick_device, wants_bf16
 
 EVAL_BATCH = 64
@@ -127,18 +127,7 @@ def evaluate_classes(
     DataError
         If there is no such split, or the classes are not those of the classifier.
     """
-    if dataset.classes != classifier.classes:
-        raise DataError(
-            f"the classifier knows {_listed(classifier.classes)}, "
-            f"the data have {_listed(dataset.classes)}",
-            str(dataset.root),
-            "measure it on data with the same classes in the same order",
-        )
-    if not dataset.splits.get(split):
-        has = ", ".join(dataset.splits)
-        raise DataError(
-            f"the data have nothing in '{split}'", str(dataset.root), f"there is: {has}"
-        )
+    check_measurable("classifier", classifier.classes, dataset, split)
     config, side = classifier.config, int(classifier.config.image_size)
     cache = ImageCache(config.data.cache_mb << 20, dataset.held_side(side))
     loader = ClassEvalLoader(dataset.splits[split], cache, (side, side), batch_size)
@@ -165,34 +154,5 @@ def load_class_teacher(
         If the file is missing, is not the one that was digested, holds no classifier, or one of
         other classes.
     """
-    path = Path(config.teacher)
-    if not path.is_file():
-        raise ConfigurationError(
-            f"there is no teacher at {path}",
-            "distill.teacher",
-            "name best.pt or last.pt of a training, or leave it empty",
-        )
-    if config.teacher_sha256 and file_sha256(path) != config.teacher_sha256:
-        raise ConfigurationError(
-            f"{path} is not the file whose digest is {config.teacher_sha256[:12]}...",
-            "distill.teacher_sha256",
-            "bring back that file, or leave the digest empty to take this one",
-        )
-    try:
-        teacher = load_classifier(path, device)
-    except CheckpointError as error:
-        what = f"the teacher {path} cannot be used: {error.what}"
-        raise ConfigurationError(what, "distill.teacher", error.mend) from error
-    if teacher.classes != tuple(classes):
-        raise ConfigurationError(
-            f"the teacher {path} tells {_listed(teacher.classes)} apart, "
-            f"the data have {_listed(classes)}",
-            "distill.teacher",
-            "take a classifier trained on the same classes in the same order",
-        )
-    return teacher.network.requires_grad_(requires_grad=False)
-
-
-def _listed(classes: Sequence[str]) -> str:
-    more = f" and {len(classes) - 8} more" if len(classes) > 8 else ""
-    return f"{len(classes)} classes ({', '.join(classes[:8])}{more})"
+    found = read_teacher(config, classes, lambda path: load_classifier(path, device), "classifier")
+    return found.network.requires_grad_(requires_grad=False)

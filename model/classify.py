@@ -1,7 +1,6 @@
 """Training a backbone as a classifier, as a generator: one report an epoch, as `model.train`."""
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from torch import Tensor
 from model.build import Classifier
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.class_targets import (
-    ClassScores,
     cross_entropy,
     mixed,
     save_predictions,
@@ -22,28 +20,20 @@ from model.class_targets import (
     smoothed,
 )
 from model.classifier import EVAL_BATCH, classifier_from_config, load_class_teacher, logits_of
-from model.config import TrainConfig, key_paths
+from model.config import TrainConfig
 from model.data.batch import Batch
 from model.data.cache import Pictures
 from model.data.class_recipe import ClassEvalLoader, ClassRecipe
 from model.data.classes import ClassDataset, ClassSample
 from model.device_loader import DeviceBatch
-from model.errors import ConfigurationError
 from model.feeding import build_loader
 from model.losses import Loss
 from model.predict import as_input
+from model.tasks import check_task
 from model.training import BaseTraining
-from model.transfer import load_backbone, settled_files
+from model.transfer import settled_files
 
 AUTO_SIZE_PX = (64, 256)
-
-DETECTOR_ONLY = (
-    "anchors", "batch_policy", "data.letter_box", "distill.iou", "head", "loss", "neck", "nms",
-    "sat", "scale_xy", "shapes",
-)  # fmt: skip
-"""Sections and settings that say nothing to a classifier, but for `CLASSIFIER_TOO`."""
-
-CLASSIFIER_TOO = ("loss.label_smoothing",)
 
 
 @dataclass(frozen=True)
@@ -107,23 +97,7 @@ def fit_classifier(
     ConfigurationError
         If the configuration asks for what only a detector has.
     """
-    training = ClassTraining(config, dataset, cache=cache, device=device, resume=resume)
-    try:
-        while training.epoch < training.config.epochs:
-            started = time.perf_counter()
-            losses = training.train_epoch()
-            trained = time.perf_counter()
-            probabilities = training.predict_val()
-            scores = score(probabilities, training.val_loader.labels, dataset.classes)
-            timing = {
-                "images_per_s": training.train_loader.positions / (trained - started),
-                "train_time_s": trained - started,
-                "eval_time_s": time.perf_counter() - trained,
-                "wait_share": training.train_loader.waited_s / (trained - started),
-            }
-            yield training.report(losses | timing, scores, probabilities)
-    finally:
-        training.train_loader.close()
+    yield from ClassTraining(config, dataset, cache=cache, device=device, resume=resume).run()
 
 
 def class_image_size(samples: Sequence[ClassSample]) -> int:
@@ -141,42 +115,14 @@ def resolve_classifier(config: TrainConfig, dataset: ClassDataset) -> TrainConfi
     ConfigurationError
         If the configuration is not for a classifier, or names a file that is not there.
     """
-    refuse_detector_settings(config)
+    check_task(config, "classify")
     settled: dict[str, Any] = dict(settled_files(config))
     if config.image_size == "auto":
         settled["image_size"] = class_image_size(dataset.splits["train"])
     return config.with_values(settled) if settled else config
 
 
-def refuse_detector_settings(config: TrainConfig) -> None:
-    """Raise a ConfigurationError if a setting would be without effect."""
-    if config.task != "classify":
-        raise ConfigurationError(
-            "this configuration is for a detector", "task", "set task to classify"
-        )
-    usual, holds = key_paths(), key_paths(config)
-    idle = [
-        key
-        for key, value in holds.items()
-        if value != usual[key]
-        and (key in DETECTOR_ONLY or key.split(".")[0] in DETECTOR_ONLY)
-        and key not in CLASSIFIER_TOO
-    ]
-    if idle:
-        listed = ", ".join(f"{key} = {holds[key]}" for key in idle)
-        raise ConfigurationError(
-            f"only a detector has {listed}",
-            idle[0],
-            "leave it as it is by default: "
-            + ", ".join(f"{key} = {_shown(usual[key])}" for key in idle),
-        )
-
-
-def _shown(value: object) -> str:
-    return "''" if value == "" else str(value)
-
-
-class ClassTraining(BaseTraining[Classifier, Batch | DeviceBatch]):
+class ClassTraining(BaseTraining[Classifier, Batch | DeviceBatch, ClassReport]):
     """State of one training of a classifier; `fit_classifier` is the way to use it.
 
     Parameters
@@ -219,15 +165,10 @@ class ClassTraining(BaseTraining[Classifier, Batch | DeviceBatch]):
         self.val_loader = ClassEvalLoader(val, cache, size_wh, EVAL_BATCH)
 
     def _build_network(self, *, fresh: bool) -> None:
-        """Network and optimiser; weights to start from are read if the start is `fresh`."""
+        """Network and optimiser."""
         config = self.config
         torch.manual_seed(config.seed)
-        network = classifier_from_config(config, len(self.classes))
-        if fresh and config.backbone.weights:
-            load_backbone(
-                network, Path(config.backbone.weights), sha256=config.backbone.weights_sha256
-            )
-        self._start(network)
+        self._start(classifier_from_config(config, len(self.classes)), fresh=fresh)
         self.teacher: Classifier | None = None
         if config.distill.teacher:
             self.teacher = load_class_teacher(config.distill, self.classes, self.device)
@@ -276,11 +217,15 @@ class ClassTraining(BaseTraining[Classifier, Batch | DeviceBatch]):
             "split": "val",
         }
 
-    def report(
-        self, numbers: dict[str, float], scores: ClassScores, probabilities: NDArray[np.float32]
-    ) -> ClassReport:
-        """Put an epoch's numbers together."""
-        metrics = scores.metrics | numbers
-        return ClassReport(
-            self.epoch, self.config.epochs, metrics, scores.class_recall, self, probabilities
+    def measure(self) -> Callable[[dict[str, float]], ClassReport]:
+        """Top-1 and top-5 on val."""
+        probabilities = self.predict_val()
+        scores = score(probabilities, self.val_loader.labels, self.classes)
+        return lambda numbers: ClassReport(
+            self.epoch,
+            self.config.epochs,
+            scores.metrics | numbers,
+            scores.class_recall,
+            self,
+            probabilities,
         )

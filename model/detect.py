@@ -23,7 +23,7 @@ from model.errors import CheckpointError, ConfigurationError, DataError
 from model.evaluate import Evaluation, evaluate
 from model.predict import channels_last
 from model.train import EVAL_BATCH, detect_split
-from model.trained import read_classes, read_config, read_value, read_weights
+from model.trained import check_measurable, read_classes, read_config, read_value, read_weights
 from model.training import pick_device, wants_bf16
 
 Picture = NDArray[np.uint8]
@@ -219,16 +219,7 @@ def evaluate_split(
     DataError
         If there is no such split, or the classes are not those of the detector.
     """
-    if dataset.classes != detector.classes:
-        raise DataError(
-            f"the detector knows {_listed(detector.classes)}, "
-            f"the data have {_listed(dataset.classes)}",
-            str(dataset.root),
-            "measure it on data with the same classes in the same order",
-        )
-    if split not in dataset.splits:
-        has = ", ".join(dataset.splits)
-        raise DataError(f"the data have no '{split}' split", str(dataset.root), f"there is: {has}")
+    check_measurable("detector", detector.classes, dataset, split)
     records = dataset.splits[split]
     detections = detect_split(
         detector.network,
@@ -239,11 +230,6 @@ def evaluate_split(
         autocast=detector.autocast,
     )
     return evaluate(list(detections), records, dataset.classes)
-
-
-def _listed(classes: Sequence[str]) -> str:
-    more = f" and {len(classes) - 8} more" if len(classes) > 8 else ""
-    return f"{len(classes)} classes ({', '.join(classes[:8])}{more})"
 
 
 def load_picture(path: Path) -> Picture:

@@ -5,9 +5,10 @@ image as it was augmented, so that its answer fits what is left of an object (La
 arXiv:1805.02641).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from model.decode import as_slots, decode, probabilities
 from model.errors import CheckpointError, ConfigurationError
 from model.files import file_sha256
 from model.predict import FARTHEST
+from model.trained import listed
 
 SEEN = 0.25  # score from which a slot predicts something, as in `evolve detect` and darknet
 OVERLAPS_AT_ONCE = 1 << 21
@@ -123,6 +125,34 @@ def load_teacher(
     """
     from model.detect import load_detector  # which imports the training, and that this module
 
+    found = read_teacher(config, classes, lambda path: load_detector(path, device), "detector")
+    return Teacher(
+        found.network.requires_grad_(requires_grad=False),
+        found.anchors_wh * int(found.config.image_size),
+        config.weight,
+        config.iou,
+    )
+
+
+class _Loaded(Protocol):
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+
+Loaded = TypeVar("Loaded", bound=_Loaded)
+
+
+def read_teacher(
+    config: DistillConfig, classes: Sequence[str], load: Callable[[Path], Loaded], kind: str
+) -> Loaded:
+    """Load a network that is to teach, and check that it fits; errors as of `load_teacher`.
+
+    Parameters
+    ----------
+    load : callable of (path) -> loaded network
+    kind : str
+        What it is to be, for a message.
+    """
     path = Path(config.teacher)
     if not path.is_file():
         raise ConfigurationError(
@@ -137,25 +167,15 @@ def load_teacher(
             "bring back that file, or leave the digest empty to take this one",
         )
     try:
-        detector = load_detector(path, device)
+        found = load(path)
     except CheckpointError as error:
         what = f"the teacher {path} cannot be used: {error.what}"
         raise ConfigurationError(what, "distill.teacher", error.mend) from error
-    if detector.classes != tuple(classes):
+    if found.classes != tuple(classes):
         raise ConfigurationError(
-            f"the teacher {path} tells {_listed(detector.classes)} apart, "
-            f"the data have {_listed(classes)}",
+            f"the teacher {path} tells {listed(found.classes)} apart, "
+            f"the data have {listed(classes)}",
             "distill.teacher",
-            "take a detector trained on the same classes in the same order",
+            f"take a {kind} trained on the same classes in the same order",
         )
-    return Teacher(
-        detector.network.requires_grad_(requires_grad=False),
-        detector.anchors_wh * int(detector.config.image_size),
-        config.weight,
-        config.iou,
-    )
-
-
-def _listed(classes: Sequence[str]) -> str:
-    more = f" and {len(classes) - 8} more" if len(classes) > 8 else ""
-    return f"{', '.join(classes[:8])}{more}"
+    return found

@@ -1,7 +1,6 @@
 """Training, as a generator: one report an epoch, resumable at every one of them."""
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from torch import Tensor
 from model.adversarial import attack, sat_turns
 from model.build import Detector, build_from_config
 from model.checkpoint import load_checkpoint, save_checkpoint
-from model.config import TrainConfig, key_paths
+from model.config import TrainConfig
 from model.data.batch import Batch
 from model.data.batch_plan import largest_size
 from model.data.cache import Pictures, shrunk_wh
@@ -23,14 +22,14 @@ from model.data.eval_loader import EvalLoader
 from model.data.recipe import DetectionRecipe
 from model.device_loader import DeviceBatch
 from model.distill import Teacher, load_teacher
-from model.errors import ConfigurationError
-from model.evaluate import Evaluation, ImageDetections, evaluate, save_detections
+from model.evaluate import ImageDetections, evaluate, save_detections
 from model.feeding import build_loader
 from model.from_data import auto_image_size, choose_anchors, class_counts
 from model.losses import Loss, YoloLoss
 from model.predict import as_input, predict
+from model.tasks import check_task
 from model.training import BaseTraining
-from model.transfer import load_backbone, settled_files
+from model.transfer import settled_files
 
 EVAL_BATCH = 32
 
@@ -102,23 +101,7 @@ def fit(
     CheckpointError
         If `resume` cannot be read or belongs to another configuration.
     """
-    training = Training(config, dataset, cache=cache, device=device, resume=resume)
-    try:
-        while training.epoch < training.config.epochs:
-            started = time.perf_counter()
-            losses = training.train_epoch()
-            trained = time.perf_counter()
-            detections = training.detect_val()
-            scores = evaluate(detections, dataset.splits["val"], dataset.classes)
-            timing = {
-                "images_per_s": training.train_loader.positions / (trained - started),
-                "train_time_s": trained - started,
-                "eval_time_s": time.perf_counter() - trained,
-                "wait_share": training.train_loader.waited_s / (trained - started),
-            }
-            yield training.report(losses, scores, timing, detections)
-    finally:
-        training.train_loader.close()
+    yield from Training(config, dataset, cache=cache, device=device, resume=resume).run()
 
 
 def resolve(config: TrainConfig, dataset: Dataset) -> TrainConfig:
@@ -129,39 +112,14 @@ def resolve(config: TrainConfig, dataset: Dataset) -> TrainConfig:
     ConfigurationError
         If the configuration is not for a detector, or names a file that is not there.
     """
-    refuse_classifier_settings(config)
+    check_task(config, "detect")
     settled: dict[str, Any] = dict(settled_files(config))
     if config.image_size == "auto":
         settled["image_size"] = auto_image_size(dataset)
     return config.with_values(settled) if settled else config
 
 
-CLASSIFIER_ONLY = ("augment.cutmix", "augment.aspect", "augment.zoom_min", "augment.zoom_max")
-
-
-def refuse_classifier_settings(config: TrainConfig) -> None:
-    """Raise a ConfigurationError for what only a classifier's training has.
-
-    CutMix hides a part of an image and shares out its label; it says nothing of boxes below that
-    part, and darknet's detector ignores it.
-    """
-    if config.task != "detect":
-        raise ConfigurationError(
-            "this configuration is for a classifier",
-            "task",
-            "train it with 'evolve train --task classify', or set task to detect",
-        )
-    usual, holds = key_paths(), key_paths(config)
-    idle = [key for key in CLASSIFIER_ONLY if holds[key] != usual[key]]
-    if idle:
-        raise ConfigurationError(
-            "only a classifier has " + ", ".join(f"{key} = {holds[key]}" for key in idle),
-            idle[0],
-            "leave it as it is by default: " + ", ".join(f"{key} = {usual[key]}" for key in idle),
-        )
-
-
-class Training(BaseTraining[Detector, Batch | DeviceBatch]):
+class Training(BaseTraining[Detector, Batch | DeviceBatch, EpochReport]):
     """State of one training of a detector; `fit` is the way to use it.
 
     Parameters
@@ -204,15 +162,11 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch]):
         self.val_loader = EvalLoader(val, cache, size_wh, config.data.letter_box, EVAL_BATCH)
 
     def _build_network(self, *, fresh: bool) -> None:
-        """Network, optimiser and loss; weights to start from are read if the start is `fresh`."""
+        """Network, optimiser and loss."""
         config = self.config
         torch.manual_seed(config.seed)
         network = build_from_config(config, len(self.classes))
-        if fresh and config.backbone.weights:
-            load_backbone(
-                network, Path(config.backbone.weights), sha256=config.backbone.weights_sha256
-            )
-        self._start(network)
+        self._start(network, fresh=fresh)
         self.anchors_wh_px = choose_anchors(config, network.geometry, self.dataset, self.size)
         self._anchors: dict[int, Tensor] = {}
         self.anchors_wh = self._anchors_at(self.size)
@@ -296,17 +250,17 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch]):
             "split": "val",
         }
 
-    def report(
-        self,
-        losses: dict[str, float],
-        scores: Evaluation,
-        timing: dict[str, float],
-        detections: tuple[ImageDetections, ...],
-    ) -> EpochReport:
-        """Put an epoch's numbers together."""
-        metrics = {**scores.metrics, **losses, **timing}
-        return EpochReport(
-            self.epoch, self.config.epochs, metrics, scores.class_ap, self, detections
+    def measure(self) -> Callable[[dict[str, float]], EpochReport]:
+        """COCO's numbers on val."""
+        detections = self.detect_val()
+        scores = evaluate(detections, self.dataset.splits["val"], self.classes)
+        return lambda numbers: EpochReport(
+            self.epoch,
+            self.config.epochs,
+            scores.metrics | numbers,
+            scores.class_ap,
+            self,
+            detections,
         )
 
     def weights_dict(self, metrics: Mapping[str, float]) -> dict[str, Any]:

@@ -1,15 +1,53 @@
 """Reading what a training has left: a configuration, class names, and weights that fit."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from model.config import TrainConfig
-from model.errors import CheckpointError
+from model.errors import CheckpointError, DataError
+
+if TYPE_CHECKING:
+    from model.data.classes import ClassDataset
+    from model.data.coco import Dataset
 
 NOT_OURS = "it is no network of evolve; take best.pt or last.pt of a training"
+
+
+def check_measurable(
+    kind: str, known: Sequence[str], dataset: "Dataset | ClassDataset", split: str
+) -> None:
+    """Refuse to measure a network on data of other classes, or on a split that is not there.
+
+    Parameters
+    ----------
+    kind : str
+        What the network is, for a message.
+    known : sequence of str
+        Its classes.
+
+    Raises
+    ------
+    DataError
+    """
+    if dataset.classes != tuple(known):
+        raise DataError(
+            f"the {kind} knows {listed(known)}, the data have {listed(dataset.classes)}",
+            str(dataset.root),
+            "measure it on data with the same classes in the same order",
+        )
+    if not dataset.splits.get(split):
+        has = ", ".join(dataset.splits)
+        raise DataError(f"the data have no '{split}' split", str(dataset.root), f"there is: {has}")
+
+
+def listed(classes: Sequence[str]) -> str:
+    """Number and names of classes, for a message; the first eight of many."""
+    more = f" and {len(classes) - 8} more" if len(classes) > 8 else ""
+    return f"{len(classes)} classes ({', '.join(classes[:8])}{more})"
 
 
 def read_value(state: dict[str, Any], key: str, kind: type, path: Path) -> Any:

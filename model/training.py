@@ -1,8 +1,10 @@
 """What trainings of any task share: device, precision, updates, and how they are continued."""
 
 import copy
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from model.blocks.batch_aware import batch_aware
+from model.build import Classifier, Detector
 from model.config import TrainConfig
 from model.data.batch_plan import MiniBatch, progress_of
 from model.ema import Ema
@@ -18,6 +21,7 @@ from model.errors import CheckpointError
 from model.losses import Loss
 from model.predict import channels_last
 from model.schedules import lr_multiple
+from model.transfer import load_backbone
 from model.watch import LossWatch
 
 
@@ -29,9 +33,10 @@ class Planned(Protocol):
         """Where it is."""
 
 
-Network = TypeVar("Network", bound=nn.Module)
+Network = TypeVar("Network", Detector, Classifier)
 AnyBatch = TypeVar("AnyBatch", bound=Planned)
 Given = TypeVar("Given", bound=Planned, covariant=True)
+Report = TypeVar("Report")
 
 
 class Loader(Protocol[Given]):
@@ -59,11 +64,11 @@ class Loader(Protocol[Given]):
         """Stop whatever works ahead."""
 
 
-class BaseTraining(ABC, Generic[Network, AnyBatch]):
+class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
     """State of one training, whatever its task.
 
     A subclass makes its loader and network, calls `_start`, and says what the loss of a
-    mini-batch is.
+    mini-batch is, and how the network is measured.
 
     Parameters
     ----------
@@ -102,9 +107,17 @@ class BaseTraining(ABC, Generic[Network, AnyBatch]):
         self.epoch = 0
         self.watch = LossWatch(self.device)
 
-    def _start(self, network: Network) -> None:
-        """Take a network that has its first weights; make its optimiser and moving average."""
+    def _start(self, network: Network, *, fresh: bool = True) -> None:
+        """Take a new network; make its optimiser and moving average.
+
+        The weights that the configuration names are read if the start is `fresh`, and not to be
+        continued.
+        """
         config = self.config
+        if fresh and config.backbone.weights:
+            load_backbone(
+                network, Path(config.backbone.weights), sha256=config.backbone.weights_sha256
+            )
         if self.device.type == "cuda":  # to search is worth it for shapes that come again
             torch.backends.cudnn.benchmark = config.shapes.range == 1
         self.network = channels_last(network.to(self.device))
@@ -116,6 +129,32 @@ class BaseTraining(ABC, Generic[Network, AnyBatch]):
         )
         self.informed = tuple(batch_aware(self.network))
         self.ema = Ema(self.network, config.ema.decay)
+
+    @abstractmethod
+    def train_epoch(self) -> dict[str, float]:
+        """Train one epoch; its losses and the last learning rate."""
+
+    @abstractmethod
+    def measure(self) -> Callable[[dict[str, float]], Report]:
+        """Measure on val; the result makes the epoch's report of all other numbers."""
+
+    def run(self) -> Iterator[Report]:
+        """Train and yield a report after every epoch."""
+        try:
+            while self.epoch < self.config.epochs:
+                started = time.perf_counter()
+                losses = self.train_epoch()
+                trained = time.perf_counter()
+                make_report = self.measure()
+                timing = {
+                    "images_per_s": self.train_loader.positions / (trained - started),
+                    "train_time_s": trained - started,
+                    "eval_time_s": time.perf_counter() - trained,
+                    "wait_share": self.train_loader.waited_s / (trained - started),
+                }
+                yield make_report(losses | timing)
+        finally:
+            self.train_loader.close()
 
     @abstractmethod
     def _loss_of(self, batch: AnyBatch, index: int, progress: float) -> Loss:

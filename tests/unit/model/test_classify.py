@@ -13,7 +13,6 @@ from model.classify import (
     ClassTraining,
     class_image_size,
     fit_classifier,
-    refuse_detector_settings,
     resolve_classifier,
 )
 from model.config import TrainConfig
@@ -22,6 +21,7 @@ from model.data.coco import ImageRecord
 from model.detect import load_detector
 from model.errors import CheckpointError, ConfigurationError, DataError, Diverged
 from model.recipes import baseline
+from model.tasks import check_task
 from model.train import fit
 from tests.tiny_data import write_tiny_coco
 
@@ -194,12 +194,12 @@ def test_resume_from_another_configuration_is_refused(straight, dataset, tmp_pat
 )  # fmt: skip
 def test_settings_of_detectors_are_refused(values, what, mend):
     with pytest.raises(ConfigurationError, match=re.escape(what)) as caught:
-        refuse_detector_settings(tiny(**values))
+        check_task(tiny(**values), "classify")
     assert mend in caught.value.mend
 
 
 def test_the_baseline_of_classifiers_is_taken():
-    refuse_detector_settings(baseline("classify"))
+    check_task(baseline("classify"), "classify")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_checkpoint_is_read_and_measured_again(straight, dataset, tmp_path):
     scores = evaluate_classes(classifier, dataset, "val", batch_size=5)
     assert scores.metrics["top1"] == straight[1].metrics["top1"]
     assert scores.class_recall == straight[1].class_ap
-    with pytest.raises(DataError, match="the data have nothing in 'test'"):
+    with pytest.raises(DataError, match="the data have no 'test' split"):
         evaluate_classes(classifier, dataset, "test")
     other = ClassDataset(**(vars(dataset) | {"classes": ("green", "red")}))
     with pytest.raises(DataError, match="the classifier knows 2 classes"):

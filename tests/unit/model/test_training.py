@@ -49,6 +49,13 @@ class Numbers(BaseTraining):
         )
         self._start(Telling())
 
+    def train_epoch(self):
+        sums, updates = self._train_epoch()
+        return {"loss": sums.sum() / updates}
+
+    def measure(self):
+        return lambda numbers: numbers
+
     def loss(self):
         return (self.network.conv.weight - 1).square().sum()
 
@@ -154,3 +161,19 @@ def test_state_goes_on_where_it_was():
     assert torch.equal(ours.network.conv.weight, theirs.network.conv.weight)
     assert torch.equal(ours.ema.network.conv.weight, theirs.ema.network.conv.weight)
     assert math.isfinite(ours.network.conv.weight.item())
+
+
+def test_reports_hold_losses_and_times_and_the_loader_is_closed():
+    training = Numbers(epochs=3)
+    closed = []
+    training.train_loader.waited_s = 0.0
+    training.train_loader.close = lambda: closed.append(training.epoch)
+    reports = training.run()
+    first = next(reports)
+    assert first.keys() == {
+        "loss", "images_per_s", "train_time_s", "eval_time_s", "wait_share",
+    }  # fmt: skip
+    assert first["images_per_s"] == pytest.approx(8 / first["train_time_s"])
+    assert not closed
+    assert len(list(reports)) == 2
+    assert closed == [3]
