@@ -14,9 +14,11 @@ from evolve.errors import StoreError, TrialError
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.train_config import build_config as build_config
 from model.config import FILES, TrainConfig, key_paths
+from model.errors import ConfigurationError, DataError, ModelError
 from model.files import write_text_atomically
 
 if TYPE_CHECKING:
+    from model.build import Classifier, Detector
     from model.data.classes import ClassDataset
     from model.data.coco import Dataset
 
@@ -49,29 +51,51 @@ def check_trainable(config: TrainConfig, dataset: "Dataset") -> None:
 
     from model.build import build_from_config
     from model.data.batch_plan import fixed_mini_batch
+    from model.distill import load_teacher
+    from model.feeding import loader_workers
     from model.from_data import choose_anchors
     from model.tasks import check_task
+    from model.training import pick_device
 
     check_task(config, "detect")
     with torch.device("meta"):  # refuses what cannot be built, and takes no time
         network = build_from_config(config, len(dataset.classes))
     choose_anchors(config, network.geometry, dataset, 32)
     fixed_mini_batch(config)
+    loader_workers(config, pick_device())
+    _check_backbone(config, network)
+    if config.distill.teacher:
+        load_teacher(config.distill, dataset.classes, "cpu")
 
 
 def check_classifier(config: TrainConfig, dataset: "ClassDataset") -> None:
     """Raise a ConfigurationError now that would else come from inside a classifier's training."""
     import torch
 
-    from model.classifier import classifier_from_config
+    from model.classifier import classifier_from_config, load_class_teacher
     from model.data.batch_plan import fixed_mini_batch
+    from model.feeding import loader_workers
     from model.tasks import check_task
+    from model.training import pick_device
 
     check_task(config, "classify")
     count = len(dataset.classes)
     with torch.device("meta"):
-        classifier_from_config(config, count)
+        network = classifier_from_config(config, count)
     fixed_mini_batch(config)
+    loader_workers(config, pick_device())
+    _check_backbone(config, network)
+    if config.distill.teacher:
+        load_class_teacher(config.distill, dataset.classes, "cpu")
+
+
+def _check_backbone(config: TrainConfig, network: "Detector | Classifier") -> None:
+    """Whether the weights to start from fit."""
+    from model.transfer import load_backbone
+
+    if config.backbone.weights:
+        digest = config.backbone.weights_sha256
+        load_backbone(network, Path(config.backbone.weights), sha256=digest, warn=False)
 
 
 def open_for(
@@ -126,18 +150,29 @@ def prepare_folder(out: Path, config: TrainConfig, origin: Origin) -> TrialFolde
     file = out / "origin.json"
     with RunFolder(out).lock():
         if file.is_file():
-            _check_same(folder, file, config, origin)
-            return folder
-        others = sorted(item.name for item in out.iterdir() if item.name != ".lock")
-        if others:
-            listed = ", ".join(others[:5])
-            raise StoreError(
-                f"the folder holds something else than a training ({listed})",
-                str(out),
-                "give a new folder with --out",
-            )
+            if _has_begun(folder):
+                _check_same(folder, file, config, origin)
+                return folder
+        else:
+            _check_empty(out)
         write_text_atomically(file, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
     return folder
+
+
+def _has_begun(folder: TrialFolder) -> bool:
+    """Whether there is anything that a training of other settings would spoil."""
+    return folder.last.is_file() or bool(folder.read_metrics())
+
+
+def _check_empty(out: Path) -> None:
+    others = sorted(item.name for item in out.iterdir() if item.name != ".lock")
+    if others:
+        listed = ", ".join(others[:5])
+        raise StoreError(
+            f"the folder holds something else than a training ({listed})",
+            str(out),
+            "give a new folder with --out",
+        )
 
 
 def _make_folder(out: Path) -> None:
@@ -197,6 +232,8 @@ def train(
     ------
     TrialError
         If the training fails.
+    ModelError
+        If it cannot go on with such data or settings.
     """
     from evolve.engine.trial import TrialTask, run_trial
 
@@ -216,9 +253,13 @@ def train(
         yield row
 
 
-def _as_error(failure: dict[str, Any], folder: TrialFolder) -> TrialError:
+def _as_error(failure: dict[str, Any], folder: TrialFolder) -> ModelError:
+    """The failure of a trial as an error; what came from bad input is told as that."""
     where = failure["where"] or str(folder.log)
     mend = failure["mend"]
+    if failure["bad_input"]:
+        kind = DataError if failure["type"] == "data" else ConfigurationError
+        return kind(failure["what"], where, mend)
     if failure["type"] == "oom":
         mend = "lower batch_size or image_size, or raise subdivisions"
     return TrialError(f"{failure['type']}: {failure['what']}", where, mend or f"see {folder.log}")

@@ -273,7 +273,7 @@ class DataConfig(Section):
 
     letter_box: bool = Field(False, description="keep the aspect; darknet's default is to stretch")
     cache_mb: Annotated[int, Field(ge=0)] = Field(1024, description="bound on decoded images")
-    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+    workers: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"] = Field(
         "auto", description="loader processes; auto: none on CPU, up to 8 with a GPU"
     )
     backend: Literal["auto", "opencv", "device"] = Field(

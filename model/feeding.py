@@ -12,15 +12,31 @@ from model.data.loader import RecipeLoader
 from model.data.recipe import Recipe, Size
 from model.data.shared_cache import SharedCache
 from model.device_loader import DeviceLoader, choose_backend
+from model.errors import ConfigurationError
 
 MOST_WORKERS = 8
+WORKERS_A_CORE = 4
 
 
 def loader_workers(config: TrainConfig, device: torch.device) -> int:
-    """Processes that prepare mini-batches; of itself none, unless a GPU waits for them."""
-    if config.data.workers != "auto":
-        return config.data.workers
-    return min(MOST_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 0
+    """Processes that prepare mini-batches; of itself none, unless a GPU waits for them.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are to be more than `WORKERS_A_CORE` for each core: they would only take memory.
+    """
+    cores = len(os.sched_getaffinity(0))
+    wanted = config.data.workers
+    if wanted == "auto":
+        return min(MOST_WORKERS, cores) if device.type == "cuda" else 0
+    if wanted > WORKERS_A_CORE * cores:
+        raise ConfigurationError(
+            f"{wanted} loader processes are too many for {cores} cores",
+            "data.workers",
+            f"take {cores} or fewer",
+        )
+    return wanted
 
 
 def build_loader(

@@ -25,7 +25,9 @@ NAMED = 3  # tensors that a message names
 log = logging.getLogger(__name__)
 
 
-def load_backbone(network: Detector | Classifier, path: Path, *, sha256: str = "") -> str:
+def load_backbone(
+    network: Detector | Classifier, path: Path, *, sha256: str = "", warn: bool = True
+) -> str:
     """Put the backbone's weights and rolling statistics of a checkpoint into a network.
 
     Activations are no weights. Where they differ, as those of the paper's classifiers do from
@@ -39,6 +41,8 @@ def load_backbone(network: Detector | Classifier, path: Path, *, sha256: str = "
         Checkpoint of a classifier's training or of a detector.
     sha256 : str, optional
         Digest that the file must have.
+    warn : bool
+        Whether to tell of other activations.
 
     Returns
     -------
@@ -69,7 +73,8 @@ def load_backbone(network: Detector | Classifier, path: Path, *, sha256: str = "
             f"it is of {_described(state)}; take a model with the same backbone, width and blocks",
         )
     network.backbone.load_state_dict(weights)
-    _warn_of_activations(state, network.backbone, path)
+    if warn:
+        _warn_of_activations(state, network.backbone, path)
     return found
 
 
@@ -149,10 +154,11 @@ def _warn_of_activations(state: Mapping[str, Any], ours: Backbone, path: Path) -
     theirs, here = _activations(_built(config)), _activations(ours)
     if theirs != here:
         log.warning(
-            "backbone_weights=%s activation=%s trained_with=%s",
+            "the backbone of %s was trained with %s activations and goes on with %s; "
+            "set backbone.activation to keep them",
             path,
-            "+".join(sorted(set(here))),
-            "+".join(sorted(set(theirs))),
+            " and ".join(sorted(set(theirs))),
+            " and ".join(sorted(set(here))),
         )
 
 

@@ -25,7 +25,13 @@ from evolve.errors import TrialError
 from evolve.store.folder import TrialFolder, to_line
 from model.config import TrainConfig
 from model.data.workers import WorkerError
-from model.errors import CheckpointError, DataError, Diverged, ModelError
+from model.errors import (
+    CheckpointError,
+    ConfigurationError,
+    DataError,
+    Diverged,
+    ModelError,
+)
 from model.files import write_text_atomically
 
 logger = logging.getLogger(__name__)
@@ -122,6 +128,8 @@ def _start(task: TrialTask, folder: TrialFolder, config: TrainConfig) -> Iterato
         try:
             first = next(reports)
         except CheckpointError as error:
+            if resume is None:  # not ours, but one that the configuration names
+                raise
             logger.warning("trial=%d starts again: %s", task.number, error.what)
             continue
         logger.info("trial=%d begins with epoch=%d", task.number, first.epoch)
@@ -261,6 +269,7 @@ def failure_type(error: BaseException) -> str:
 def describe_failure(error: Exception, folder: TrialFolder) -> dict[str, Any]:
     """Type, words and last log lines of a failure; the traceback goes into the log file."""
     kind, text = failure_type(error), "".join(traceback.format_exception(error))
+    bad_input = isinstance(error, (ConfigurationError, DataError)) and kind != "killed"
     try:
         with folder.log.open("a", encoding="utf-8") as log:
             log.write(text)
@@ -275,4 +284,5 @@ def describe_failure(error: Exception, folder: TrialFolder) -> dict[str, Any]:
         "where": error.where,
         "mend": error.mend,
         "log": tail,
+        "bad_input": bad_input,
     }

@@ -92,17 +92,31 @@ def test_a_detector_starts_from_it_and_tells_of_other_activations(home, trained)
     command = [sys.executable, "-m", "evolve", *map(str, [*arguments, "--out", "mish"])]
     done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-    assert "activation=mish trained_with=leaky" in done.stderr
+    assert "trained with leaky activations and goes on with mish" in done.stderr
     assert "waiting" in done.stderr
     config = (home / "mish" / "config.yaml").read_text()
     assert str(trained / "best.pt") in config
-    error = evolve(*arguments, "--model", "yolov4-tiny-nano", "--out", "tinynet", cwd=home, code=1)
+    error = evolve(*arguments, "--model", "yolov4-tiny-nano", "--out", "tinynet", cwd=home, code=2)
     assert "does not fit" in error
 
 
 def test_a_folder_of_another_task_is_refused(home, trained):
     error = evolve("train", "--data", "tiny", "--out", trained, cwd=home, code=2)
     assert "task: 'classify' -> 'detect'" in error
+
+
+def test_a_training_that_never_began_leaves_its_folder_to_another(home):
+    picture = home / "colours" / "train" / "colour0" / "0.png"
+    whole = picture.read_bytes()
+    arguments = ["train", "--task", "classify", "--data", "colours", "--epochs", 1, *QUICK,
+                 "--out", "begun"]  # fmt: skip
+    try:
+        picture.write_bytes(whole[: len(whole) // 2])
+        error = evolve(*arguments, cwd=home, code=2)
+        assert "cut short" in error
+    finally:
+        picture.write_bytes(whole)
+    evolve(*arguments, "--seed", 3, cwd=home)
 
 
 BAD = [
@@ -116,6 +130,10 @@ BAD = [
     (["--ingredients", "KD"], "KD needs the checkpoint"),
     (["--ingredients", "KD", "--teacher", "lost.pt"], "no such weights file"),
     (["--backbone-weights", "lost.pt"], "no such weights file"),
+    (["--backbone-weights", "printed.txt"], "printed.txt"),
+    (["--ingredients", "KD", "--teacher", "printed.txt"], "printed.txt cannot be used"),
+    (["--ingredients", "CBN", "--set", "norm=bn"], "--set undoes the ingredient CBN"),
+    (["--set", "data.workers=900"], "900 loader processes are too many"),
     (["--task", "classify", "--data", "colours/train/colour1"], "neither folders of classes nor"),
     (["--task", "segment"], "'segment' is not one of"),
 ]
