@@ -55,16 +55,50 @@ def build_config(
         For a fault in the ingredients.
     """
     values = _read_values(file) if file else {}
+    if task and values.get("task", task) != task:
+        raise SpaceError(
+            f"this configuration is for task {values['task']}, not {task}",
+            str(file),
+            f"leave out --task {task}, or give another file",
+        )
     values["task"] = task or values.get("task", "detect")
     values |= {key: value for key, value in named.items() if value is not None}
     start = _start_of(values["task"], baseline_asked=ingredients is not None)
-    config = _overridden(start.with_values(values), overrides)
+    config = start.with_values(values)
     if ingredients is None:
-        return config
-    from model.recipes import with_ingredients
+        return _overridden(config, overrides)
+    return _with_ingredients(config, ingredient_keys(ingredients), overrides, given or {})
 
-    config = with_ingredients(config, ingredient_keys(ingredients), given)
-    return _overridden(config, overrides)
+
+def _with_ingredients(
+    config: TrainConfig,
+    keys: Sequence[str],
+    overrides: Sequence[str],
+    given: dict[str, dict[str, Any]],
+) -> TrainConfig:
+    """Ingredients put in, then overrides; none of these may undo one of those."""
+    from model.recipes import AWAY, active, find_ingredient, with_ingredients
+
+    asked = {key: find_ingredient(key.removeprefix(AWAY)) for key in keys}
+    slots = {setting.slot for one in asked.values() for setting in one.sets if setting.on}
+    others = [item for item in overrides if _path_of(item) not in slots]
+    config = with_ingredients(_overridden(config, others), keys, given)  # which looks at others
+    config = _overridden(config, overrides)
+    on = active(config, given)
+    for key, ingredient in asked.items():
+        if (ingredient.key in on) == key.startswith(AWAY):
+            ours = {setting.slot for setting in ingredient.sets}
+            items = [item for item in overrides if _path_of(item) in ours]
+            raise SpaceError(
+                f"--set undoes the ingredient {key}",
+                " ".join(f"--set {item}" for item in items),
+                "leave one of them out",
+            )
+    return config
+
+
+def _path_of(item: str) -> str:
+    return item.partition("=")[0].strip().removeprefix("train.")
 
 
 def _start_of(task: "Task", *, baseline_asked: bool) -> TrainConfig:
@@ -90,7 +124,14 @@ def ingredient_keys(text: str) -> list[str]:
             f"--ingredients '{text}'",
             f"list them with 'evolve ingredients', or give {NO_INGREDIENTS} for the baseline",
         )
-    return [] if [key.lower() for key in keys] == [NO_INGREDIENTS] else keys
+    lower = [key.lower() for key in keys]
+    if NO_INGREDIENTS in lower and len(keys) > 1:
+        raise SpaceError(
+            f"'{NO_INGREDIENTS}' is the baseline itself",
+            f"--ingredients '{text}'",
+            "leave it out beside others",
+        )
+    return [] if lower == [NO_INGREDIENTS] else keys
 
 
 def given_values(
@@ -155,12 +196,14 @@ def _overridden(config: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
 
 
 def _override(config: TrainConfig, item: str) -> TrainConfig:
-    key, equals, text = item.partition("=")
-    path, where = key.strip().removeprefix("train."), f"--set {item}"
+    _, equals, text = item.partition("=")
+    path, where = _path_of(item), f"--set {item}"
     if not equals or not path:
         raise SpaceError(
             "an override must be key=value", where, "for example --set optimizer.lr=0.01"
         )
+    if path == "task":
+        raise SpaceError("the task is not set like this", where, "give --task")
     if path not in key_paths():
         raise SpaceError(f"unknown key '{path}'", where, nearest(path, key_paths()))
     value = parse_value(text, where)

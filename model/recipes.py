@@ -283,7 +283,16 @@ class _Recipe:
                 for slot in wrong
             ]
             given[ingredient.key] = {s: v for s, v in slots.items() if s not in wrong}
+        self._add_what_is_there(given)
         return given
+
+    def _add_what_is_there(self, given: dict[str, dict[str, Any]]) -> None:
+        """Values that an ingredient needs and that the configuration already has."""
+        holds = key_paths(self.config)
+        for each in self.added:
+            for setting in each.sets:
+                if setting.on is None and holds[setting.slot] != setting.off:
+                    given.setdefault(each.key, {}).setdefault(setting.slot, holds[setting.slot])
 
     def _check_offer(self) -> Iterator[_Fault]:
         """Not listed only, and meant for this task."""

@@ -9,5 +9,5 @@ INGREDIENT = Ingredient(
     sets=(Setting("distill.teacher", None, ""),),
     source="arXiv:2004.10934 sec. 2.2; arXiv:1703.00551; arXiv:1503.02531",
     tasks=("detect", "classify"),
-    needs="the checkpoint of a training on the same classes",
+    needs="the checkpoint of a training on the same classes (evolve train --teacher)",
 )

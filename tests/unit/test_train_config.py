@@ -32,7 +32,8 @@ def test_a_classifier_starts_from_darknets_settings(tmp_path):
     file.write_text("task: classify\noptimizer: {momentum: 0.8}\n")
     ours = build_config(file, {})
     assert ours == config.with_values({"optimizer.momentum": 0.8})
-    assert build_config(file, {}, task="detect").task == "detect"
+    with pytest.raises(SpaceError, match=r"for task classify, not detect"):
+        build_config(file, {}, task="detect")
 
 
 def test_a_whole_configuration_comes_back_as_it_was(tmp_path):
@@ -113,3 +114,39 @@ def test_values_need_their_ingredient(tmp_path):
         given_values("M,LS", tmp_path, None)
     with pytest.raises(SpaceError, match="--teacher gives its values to the ingredient KD"):
         given_values(None, None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "override"),
+    [
+        ("CBN", "norm=bn"),
+        ("M", "augment.mosaic=0"),
+        ("SAT", "sat.kind=none"),
+        ("CIoU", "loss.box=giou"),
+        ("-Flip", "augment.flip=0.5"),
+    ],
+)
+def test_an_override_does_not_undo_an_ingredient(keys, override):
+    with pytest.raises(SpaceError, match=rf"--set undoes the ingredient {keys}") as raised:
+        build_config(None, {}, ["epochs=3", override], ingredients=keys)
+    assert raised.value.where == f"--set {override}"
+
+
+def test_an_override_may_tune_an_ingredient():
+    assert build_config(None, {}, ["augment.mosaic=0.9"], ingredients="M").augment.mosaic == 0.9
+
+
+def test_what_an_ingredient_needs_may_be_set():
+    config = build_config(None, {}, ["distill.teacher=t.pt"], ingredients="KD")
+    assert config.distill.teacher == "t.pt"
+
+
+def test_none_stands_alone():
+    with pytest.raises(SpaceError, match="'none' is the baseline itself"):
+        ingredient_keys("none,S")
+
+
+def test_the_task_is_not_set():
+    with pytest.raises(SpaceError, match="the task is not set like this") as raised:
+        build_config(None, {}, ["task=classify"])
+    assert raised.value.mend == "give --task"
