@@ -22,6 +22,8 @@ from evolve.yaml_marks import (
     undotted,
 )
 from model.config import TrainConfig, key_paths
+from model.errors import ConfigurationError
+from model.tasks import check_task
 
 _HEADER = ("name", "description", "objective", "trials", "sampler", "scheduler")
 _SPEC: TypeAdapter[Any] = TypeAdapter(Spec)
@@ -148,6 +150,17 @@ def reason_against(base: TrainConfig, path: str, value: Any) -> str:
     except ValidationError as refused:
         reasons = (detail["msg"] for detail in refused.errors())
         return " or ".join(reason.removeprefix("Value error, ") for reason in reasons)
+    return _reason_of_task(base, path, value)
+
+
+def _reason_of_task(base: TrainConfig, path: str, value: Any) -> str:
+    """Why trainings of the base's task refuse a value."""
+    if path == "task":
+        return "" if value == base.task else "a space searches one task; set it under train"
+    try:
+        check_task(base.with_values({path: value}), base.task)
+    except ConfigurationError as error:
+        return error.what
     return ""
 
 
