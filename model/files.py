@@ -1,5 +1,6 @@
 """Files that are either whole or not there."""
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -33,7 +34,14 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         Final name; its folder must exist.
     write : callable
         Gets the open binary file and fills it. If it raises, `path` is left as it was.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or a device, pipe or folder has its name.
     """
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "there is something that is no file", str(path))
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

@@ -1,3 +1,4 @@
+import os
 import pickle
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 
 from model.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from model.errors import CheckpointError
+from model.files import write_atomically
 
 STATE = {"weights": {"a": torch.arange(3.0)}, "epoch": 4, "names": ["x"], "nothing": None}
 
@@ -91,3 +93,12 @@ def test_nobody_is_told_to_trust_a_file(path):
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
     assert "weights_only" not in str(caught.value)
+
+
+def test_a_device_or_pipe_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(FileExistsError, match="no file"):
+        write_atomically(pipe, lambda file: file.write(b"x"))
+    assert [item.name for item in tmp_path.iterdir()] == ["pipe"]
+    assert pipe.is_fifo()
