@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from model.data.recipe import Recipe
 
 
+NO_TEACHER = "none"  # whose answers are not seen in an image
+
+
 def write_preview(
     data: str | None,
     out: Path,
@@ -49,16 +52,24 @@ def write_preview(
     EvolveError, ModelError
         For faults in the settings or the data.
     StoreError
-        If the file cannot be written.
+        If the file cannot be written, or is not to be a PNG.
     """
+    if out.suffix.lower() != ".png":
+        raise StoreError("the sheet is written as a PNG", str(out), "name a file that ends so")
     from model.preview import contact_sheet
 
-    config = build_config(None, named, overrides, task=named["task"], ingredients=ingredients)
+    config = build_config(
+        None, named, overrides, task=named["task"], ingredients=ingredients,
+        given={"KD": {"distill.teacher": NO_TEACHER}},
+    )  # fmt: skip
     recipe, classes, name = _recipe(config, data, split_seed)
     size = recipe.size_wh[0]
-    title = f"{name} at {size} px, seed {config.seed}" + (
-        f", baseline with {ingredients}" if ingredients else ""
-    )
+    parts = [f"{name} at {size} px", f"seed {config.seed}"]
+    if config.task == "classify":
+        parts.append("classifier")
+    if ingredients:
+        parts.append(f"baseline with {ingredients}")
+    title = ", ".join([*parts, *overrides])
     sheet = contact_sheet(recipe, classes, title, count=count, columns=columns)
     _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     try:

@@ -74,9 +74,16 @@ def write_line(canvas: Picture, text: str, at: tuple[int, int], *, cap_px: int) 
     """Write a line in black, its first letter's foot at `at`; cut to the width of the canvas."""
     scale, stroke = cap_px / _FONT_CAP_PX, max(1, round(cap_px / 9))
     text, room = _drawable(text), canvas.shape[1] - at[0] - cap_px
-    while text and cv2.getTextSize(text, _FONT, scale, stroke)[0][0] > room:
+    while text and line_width(text, cap_px=cap_px) > room:
         text = text.removesuffix("...")[:-1] + "..." if len(text) > 4 else ""
     cv2.putText(canvas, text, at, _FONT, scale, (0, 0, 0), stroke, cv2.LINE_AA)
+
+
+def line_width(text: str, *, cap_px: int) -> int:
+    """Width in pixels of a line that `write_line` would write."""
+    scale, stroke = cap_px / _FONT_CAP_PX, max(1, round(cap_px / 9))
+    size, _ = cv2.getTextSize(_drawable(text), _FONT, scale, stroke)
+    return int(size[0])
 
 
 def colour_of(label: int) -> tuple[int, int, int]:

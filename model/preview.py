@@ -9,11 +9,12 @@ import numpy as np
 from model.data.augment.opencv import paint
 from model.data.augment.plan import ImagePlan, truths_of
 from model.data.recipe import Planned, Recipe
-from model.draw import Picture, draw, write_line
+from model.draw import Picture, draw, line_width, write_line
 
 CELL_PX = 480
 MARGIN_PX = 16
-CAPTION_PX = 34
+CAP_PX = 11
+LINE_PX = 22
 TITLE_PX = 52
 PAPER = 255
 
@@ -37,25 +38,21 @@ def contact_sheet(
     ndarray, shape (H, W, 3), uint8, RGB
     """
     cells = [_cell(recipe, one, classes) for one in _first(recipe, count)]
-    columns = min(columns, len(cells))
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    width = len(rows[0]) * (CELL_PX + MARGIN_PX) + MARGIN_PX
+    head = np.full((TITLE_PX, width, 3), PAPER, np.uint8)
+    write_line(head, title, (MARGIN_PX, TITLE_PX - MARGIN_PX), cap_px=18)
+    return np.concatenate([head, *(_row(row, width) for row in rows)])
+
+
+def _row(cells: Sequence[Picture], width: int) -> Picture:
+    """Images beside each other, as high as the highest."""
     height = max(cell.shape[0] for cell in cells)
-    rows = -(-len(cells) // columns)
-    sheet = np.full(
-        (
-            TITLE_PX + rows * (height + MARGIN_PX) + MARGIN_PX,
-            columns * (CELL_PX + MARGIN_PX) + MARGIN_PX,
-            3,
-        ),
-        PAPER,
-        np.uint8,
-    )
-    write_line(sheet, title, (MARGIN_PX, TITLE_PX - MARGIN_PX), cap_px=18)
-    for index, cell in enumerate(cells):
-        row, column = divmod(index, columns)
-        y = TITLE_PX + row * (height + MARGIN_PX)
+    row = np.full((height + MARGIN_PX, width, 3), PAPER, np.uint8)
+    for column, cell in enumerate(cells):
         x = MARGIN_PX + column * (CELL_PX + MARGIN_PX)
-        sheet[y : y + cell.shape[0], x : x + CELL_PX] = cell
-    return sheet
+        row[: cell.shape[0], x : x + CELL_PX] = cell
+    return row
 
 
 def _first(recipe: Recipe, count: int) -> Iterator[Planned]:
@@ -78,10 +75,24 @@ def _cell(recipe: Recipe, one: Planned, classes: Sequence[str]) -> Picture:
     scale = CELL_PX / drawn.shape[1]
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     shown = cv2.resize(drawn, (CELL_PX, round(drawn.shape[0] * scale)), interpolation=way)
-    caption = np.full((CAPTION_PX, CELL_PX, 3), PAPER, np.uint8)
-    words = ", ".join([*_class_shares(recipe, one, classes), *_done(one.plan)])
-    write_line(caption, words, (0, CAPTION_PX - 10), cap_px=11)
-    return np.concatenate([shown, caption])
+    words = [*_class_shares(recipe, one, classes), *_done(one.plan)]
+    return np.concatenate([shown, _caption(words)])
+
+
+def _caption(words: Sequence[str]) -> Picture:
+    """Words below an image, on as many lines as they need."""
+    lines = [""]
+    for index, word in enumerate(words):
+        text = word + ("," if index + 1 < len(words) else "")
+        longer = f"{lines[-1]} {text}".strip()
+        if line_width(longer, cap_px=CAP_PX) > CELL_PX - CAP_PX:
+            lines.append(text)
+        else:
+            lines[-1] = longer
+    caption = np.full((LINE_PX * len(lines) + LINE_PX // 2, CELL_PX, 3), PAPER, np.uint8)
+    for number, line in enumerate(lines, start=1):
+        write_line(caption, line, (0, LINE_PX * number), cap_px=CAP_PX)
+    return caption
 
 
 def _class_shares(recipe: Recipe, one: Planned, classes: Sequence[str]) -> Iterator[str]:

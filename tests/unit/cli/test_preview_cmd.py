@@ -48,4 +48,13 @@ def test_refusals(data, tmp_path):
         preview(data, tmp_path / "s.png", "Grit")
     with pytest.raises(StoreError, match=r"cannot write the picture"):
         preview(data, tmp_path / "none" / "s.png")
+    with pytest.raises(StoreError, match=r"as a PNG"):
+        preview(data, tmp_path / "s.jpg")
     assert not list(tmp_path.iterdir())
+
+
+def test_title_tells_overrides_and_task(data, tmp_path):
+    told = preview(data, tmp_path / "s.png", "KD", ["augment.rotate=30"])
+    assert told.endswith("tiny at 64 px, seed 0, baseline with KD, augment.rotate=30")
+    told = preview(data, tmp_path / "s.png", task="classify", overrides=["image_size=32"])
+    assert told.endswith("tiny at 32 px, seed 0, classifier, image_size=32")

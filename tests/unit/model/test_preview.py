@@ -6,7 +6,7 @@ from model.data.cache import ImageCache
 from model.data.coco import load_dataset
 from model.data.recipe import DetectionRecipe
 from model.draw import colour_of, write_line
-from model.preview import CELL_PX, contact_sheet
+from model.preview import CELL_PX, _caption, contact_sheet
 from tests.tiny_data import write_tiny_coco
 
 
@@ -32,7 +32,7 @@ def test_rows_and_columns(dataset):
 def test_boxes_are_drawn_and_what_was_done_is_told(dataset):
     plain, mixed = sheet(dataset), sheet(dataset, mosaic=1.0)
     assert (plain == colour_of(0)).all(axis=2).sum() > 100
-    bottom = slice(52 + CELL_PX, 52 + CELL_PX + 34)
+    bottom = slice(52 + CELL_PX, 52 + CELL_PX + 30)
     assert plain[bottom].min() == 255  # nothing was done
     assert mixed[bottom].min() < 100
     np.testing.assert_array_equal(sheet(dataset), plain)
@@ -43,3 +43,11 @@ def test_a_line_stays_on_its_canvas():
     write_line(canvas, "much too long for a narrow canvas", (4, 30), cap_px=12)
     assert canvas[:, -4:].min() == 255
     assert canvas.min() == 0
+
+
+def test_a_long_caption_takes_more_lines():
+    short, long = _caption(["flip"]), _caption(["rotated 9 of 9", "mosaic of 9"] * 8)
+    assert len(long) > 2 * len(short)
+    assert long[:, -8:].min() == 255
+    assert (long[:22].min(axis=2) < 128).any()
+    assert (long[-33:].min(axis=2) < 128).any()
