@@ -30,7 +30,11 @@ def command(
     A star marks those that the baseline of ablations has on. Costs are those of detecting:
     parameters and operations that yolov4 with 80 classes has more at 416 px.
     """
+    if as_json and markdown:
+        raise click.UsageError("give --json or --markdown, not both")
     chosen = _chosen(keys, family, task)
+    if not chosen:
+        raise click.UsageError("none of these ingredients is of that family and task")
     if as_json:
         import json
 
@@ -64,7 +68,9 @@ def _chosen(keys: "Sequence[str]", family: str | None, task: str | None) -> "lis
 
 
 def _as_dict(ingredient: "Ingredient") -> dict[str, Any]:
-    return dataclasses.asdict(ingredient) | {"is_default": ingredient.is_default}
+    return dataclasses.asdict(ingredient) | {
+        "is_default": ingredient.is_default, "conflicts": _conflicts(ingredient),
+    }  # fmt: skip
 
 
 def _width() -> int:
@@ -120,13 +126,17 @@ def _value(value: Any) -> str:
 
 
 def _company(ingredient: "Ingredient") -> list[str]:
-    from model.ingredient import catalogue
-
-    conflicts = [*ingredient.conflicts]
-    conflicts += [k for k, each in catalogue().items() if ingredient.key in each.conflicts]
-    said = {"requires": ingredient.requires, "conflicts with": tuple(dict.fromkeys(conflicts))}
+    said = {"requires": ingredient.requires, "conflicts with": _conflicts(ingredient)}
     words = [f"{verb} {', '.join(keys)}" for verb, keys in said.items() if keys]
     return words + [f"needs {slot} >= {_value(least)}" for slot, least in ingredient.least]
+
+
+def _conflicts(ingredient: "Ingredient") -> tuple[str, ...]:
+    """Keys that it cannot go with, whichever side says so."""
+    from model.ingredient import catalogue
+
+    theirs = [key for key, each in catalogue().items() if ingredient.key in each.conflicts]
+    return tuple(dict.fromkeys([*ingredient.conflicts, *theirs]))
 
 
 def _short_cost(ingredient: "Ingredient") -> str:

@@ -111,3 +111,18 @@ def test_it_is_a_verb_that_does_not_load_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "ray", "optuna", "pandas"} & set(done.stdout.split())
+
+
+def test_conflicts_are_told_on_both_sides():
+    listed = {entry["key"]: entry for entry in json.loads(ask("--json"))}
+    assert "SAM" in listed["BiFPN"]["conflicts"]
+    assert "BiFPN" in listed["SAM"]["conflicts"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["Mish", "--family", "loss"], ["CutMix", "--task", "detect"],
+                  ["--json", "--markdown"]],
+)  # fmt: skip
+def test_what_can_show_nothing_is_refused(arguments):
+    done = CliRunner().invoke(cli, ["ingredients", *arguments])
+    assert done.exit_code == BAD_INPUT
