@@ -124,7 +124,8 @@ def _load_folder(root: Path) -> Dataset:
             raise DataError(
                 f"annotations/{name}.json is missing",
                 str(root),
-                f"{_neighbours(files[name])}; or give one annotations file to be split",
+                f"{_neighbours(files[name])}; or give one annotations file to be split; "
+                "folders of classes are for --task classify",
             )
     readers = {
         name: _Reader.open(file, (root / "images", root / "images" / name, root / name))
