@@ -199,7 +199,9 @@ class _Records:
         self._draw(row)
         name, value = self.task.objective, row["objective"]
         place = f"trial={row['number']} epoch={row['epoch']} of {row['epochs']}"
-        logger.info("%s %s=%.4f", place, name, value)
+        waited = report.metrics.get("wait_share")
+        share = "" if waited is None else f" waiting_for_data={100 * waited:.1f}%"
+        logger.info("%s %s=%.4f%s", place, name, value, share)
         return row
 
     def _row(self, report: Report) -> dict[str, Any]:
