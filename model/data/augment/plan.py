@@ -335,9 +335,9 @@ def _rotation(degrees: float, centre: tuple[float, float]) -> NDArray[np.float64
 def boxes_on_canvas(tile: TilePlan, boxes: Boxes, picture_wh: tuple[int, int]) -> Boxes:
     """Boxes of a tile in canvas pixels, clipped to its place.
 
-    A rotated box becomes the smallest upright one around its corners. darknet clips to the whole
-    canvas unless mosaic_bound is set; the two are the same, as a tile shows its crop to the end
-    on the sides where it meets others.
+    A rotated box becomes the smallest upright one around what is seen of it. darknet clips to
+    the whole canvas unless mosaic_bound is set; the two are the same, as a tile shows its crop to
+    the end on the sides where it meets others.
 
     Parameters
     ----------
@@ -381,7 +381,56 @@ def _turned(affine: Affine, place: Place, boxes: Boxes, picture_wh: tuple[int, i
     corners = boxes[:, ((0, 1), (2, 1), (2, 3), (0, 3))].astype(np.float64)
     source = corners * picture_wh - 0.5 - (c, f)
     there = source @ np.linalg.inv(np.array([[a, b], [d, e]])).T + (place.x0 + 0.5, place.y0 + 0.5)
-    return np.concatenate([there.min(axis=1), there.max(axis=1)], axis=1).astype(np.float32)
+    low, high = np.array([[place.x0, place.y0], [place.x1, place.y1]], np.float64)
+    return _extents_inside(there, low, high).astype(np.float32)
+
+
+Points = NDArray[np.float64]
+
+
+def _extents_inside(corners: Points, low: Points, high: Points) -> Points:
+    """Smallest upright boxes (N, 4) around what quadrilaterals show inside a rectangle.
+
+    A box around a whole one, cut off at the rectangle, would be too large where a corner lies
+    outside. What is outside altogether gets a box of negative sides.
+
+    Parameters
+    ----------
+    corners : ndarray, shape (N, 4, 2)
+        Of convex quadrilaterals, one after the other.
+    low, high : ndarray, shape (2,)
+    """
+    frame = np.array([(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])])
+    crossings = [
+        _crossings(corners, axis, border[axis]) for axis in (0, 1) for border in (low, high)
+    ]
+    points = np.concatenate(
+        [corners, *crossings, np.where(_covers(corners, frame)[..., None], frame, np.nan)], axis=1
+    )
+    inside = ((points >= low - 1e-6) & (points <= high + 1e-6)).all(axis=2, keepdims=True)
+    least = np.where(inside, points, np.inf).min(axis=1)
+    most = np.where(inside, points, -np.inf).max(axis=1)
+    return np.concatenate([least, most], axis=1)
+
+
+def _crossings(corners: Points, axis: int, border: float) -> Points:
+    """Where the sides (N, 4) cross a line at right angles to an axis; NaN where they do not."""
+    sides = np.roll(corners, -1, axis=1) - corners
+    along = sides[..., axis]
+    share = np.divide(
+        border - corners[..., axis], along, out=np.full_like(along, np.nan), where=along != 0
+    )
+    share[(share < 0) | (share > 1)] = np.nan
+    return corners + share[..., None] * sides
+
+
+def _covers(corners: Points, points: Points) -> NDArray[np.bool_]:
+    """Which of the points (P, 2) each quadrilateral covers: (N, P)."""
+    sides = (np.roll(corners, -1, axis=1) - corners)[:, None]
+    to = points[:, None] - corners[:, None]
+    turns = sides[..., 0] * to[..., 1] - sides[..., 1] * to[..., 0]
+    one_way: NDArray[np.bool_] = np.all(turns >= 0, axis=2)
+    return one_way | np.all(turns <= 0, axis=2)
 
 
 def truths_of(

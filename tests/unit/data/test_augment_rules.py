@@ -358,3 +358,20 @@ def test_a_classifier_zooms_in_place_of_cropping():
     assert tile.crop == (0, 0, 0, 0)
     assert 0.5 <= tile.zoom.size <= 1.75
     assert tile.zoom.aspect == 1.0
+
+
+def test_a_turned_box_is_that_of_what_is_seen():
+    """A square on its tip, half of which sticks out on the left: its tip there is not seen."""
+    picture = np.zeros((100, 100, 3), np.uint8)
+    tip = TileParams(angle=45.0)
+    _, whole, _ = one(picture, [[0.4, 0.4, 0.6, 0.6]], tip)
+    half = 0.1 * 2**0.5
+    np.testing.assert_allclose(
+        whole, [[0.5 - half, 0.5 - half, 0.5 + half, 0.5 + half]], atol=1e-6
+    )
+    _, cut, _ = one(picture, [[0.0, 0.75, 0.25, 1.0]], tip)
+    corners = np.array([(-0.5, 0.25), (-0.25, 0.25), (-0.25, 0.5), (-0.5, 0.5)])
+    turned = corners @ np.array([[1, 1], [-1, 1]]) / 2**0.5 + 0.5
+    seen = turned[:, 0].max()  # only the corner on the right is inside
+    at = turned[turned[:, 0].argmax(), 1]
+    np.testing.assert_allclose(cut, [[0.0, at - seen, seen, at + seen]], atol=1e-6)
