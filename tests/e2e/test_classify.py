@@ -11,12 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.e2e.test_commands import EAGER, evolve
+from tests.e2e.test_commands import EAGER, evolve, read_rows
 from tests.tiny_data import write_tiny_coco
 
 QUICK = ["--set", "image_size=64", "--set", "batch_size=8", "--set", "subdivisions=1",
          "--set", "precision=fp32", "--threads", "1"]  # fmt: skip
-TIMES = ("images_per_s", "train_time_s", "eval_time_s", "wait_share")
 
 pytestmark = pytest.mark.slow
 
@@ -32,15 +31,6 @@ def write_classes(root, count=8):
             for index in range(count if split == "train" else 2):
                 pixels = colour * 0.7 + rng.integers(0, 60, (48, 64, 3))
                 cv2.imwrite(str(folder / f"{index}.png"), pixels.astype(np.uint8))
-
-
-def read_rows(folder):
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    for row in rows:
-        row.pop("time")
-        for name in TIMES:
-            row["metrics"].pop(name)
-    return rows
 
 
 @pytest.fixture(scope="module")
