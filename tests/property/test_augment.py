@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.data.augment.opencv import apply
 from model.data.augment.params import ImageParams, TileParams
 from model.data.augment.plan import _extents_inside
+from tests.painting import apply
 
 # Corners of the colour cube: far from each other and from grey. A label is an index into these.
 COLOURS = np.array([(r, g, b) for r in (0, 255) for g in (0, 255) for b in (0, 255)], np.int64)

@@ -10,13 +10,11 @@ from model.data.augment.params import Chosen, ImageParams, TileParams
 from model.data.augment.plan import (
     Affine,
     ImagePlan,
-    Labels,
     Place,
     Span,
     TilePlan,
     boxes_on_canvas,
     plan_image,
-    truths_of,
 )
 from model.effect import Boxes, Picture
 from model.ingredient import effects
@@ -70,28 +68,6 @@ def tile_boxes(
         boxes_on_canvas(tile, own, (picture.shape[1], picture.shape[0]))
         for tile, picture, own in zip(plan.tiles, pictures, boxes, strict=True)
     ]
-
-
-def apply(
-    params: ImageParams,
-    pictures: Sequence[Picture],
-    boxes: Sequence[Boxes],
-    labels: Sequence[Labels],
-    size_wh: tuple[int, int],
-    *,
-    letter_box: bool = False,
-) -> tuple[Picture, Boxes, Labels]:
-    """Plan and paint one training image of a detector; see `plan_image` and `truths_of`.
-
-    Returns
-    -------
-    picture : ndarray, shape (H, W, 3), uint8
-    boxes : ndarray, shape (M, 4), float32
-    labels : ndarray, shape (M,), int64
-    """
-    sizes = [(picture.shape[1], picture.shape[0]) for picture in pictures]
-    plan = plan_image(params, sizes, size_wh, letter_box=letter_box)
-    return paint(plan, pictures, boxes), *truths_of(plan, boxes, labels, sizes)
 
 
 def resized(picture: Picture, size_wh: tuple[int, int], *, letter_box: bool = False) -> Picture:

@@ -4,9 +4,10 @@ import pytest
 
 from model.config import TrainConfig
 from model.data.augment.draws import EpochDraws, epoch_order
-from model.data.augment.opencv import apply, resized
+from model.data.augment.opencv import resized
 from model.data.augment.params import ImageParams, ParamSampler, TileParams, Zoom
 from model.data.augment.plan import letter_box_margins, plan_image
+from tests.painting import apply
 
 OFF = {"mosaic": 0, "flip": 0, "jitter": 0, "hue": 0, "saturation": 1, "exposure": 1}
 
