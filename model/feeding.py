@@ -70,27 +70,29 @@ def build_loader(
     """
     if choose_backend(config, device, sizes_wh) == "device":
         known = sizes_wh if cache is None else None  # another cache may hold other sizes
-        cache = cache or new_cache(config, records, max_side, shared=False)
+        cache = cache or new_cache(config.data.cache_mb, records, max_side, shared=False)
         return DeviceLoader(make_recipe(cache), device, known), cache
     workers = loader_workers(config, device)
     if cache is None or (workers and not isinstance(cache, SharedCache)):
-        cache = new_cache(config, records, max_side, shared=workers > 0)
+        cache = new_cache(config.data.cache_mb, records, max_side, shared=workers > 0)
     return RecipeLoader(make_recipe(cache), workers), cache
 
 
 def new_cache(
-    config: TrainConfig, records: Sequence[ImageRecord], max_side: int | None, *, shared: bool
+    limit_mb: int, records: Sequence[ImageRecord], max_side: int | None, *, shared: bool
 ) -> Pictures:
     """An empty cache of decoded pictures, in memory that worker processes share if they are to.
 
     Parameters
     ----------
+    limit_mb : int
+        Bound on all pictures held together, `data.cache_mb`.
     records : sequence of ImageRecord
         All pictures that will be asked for.
     max_side : int, optional
         Larger pictures are shrunk to it.
     """
-    limit_bytes = config.data.cache_mb << 20
+    limit_bytes = limit_mb << 20
     if shared:
         return SharedCache(records, limit_bytes, max_side)
     return ImageCache(limit_bytes, max_side)

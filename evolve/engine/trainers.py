@@ -74,15 +74,12 @@ def shared_class_data(data: Path, data_seed: int) -> "ClassDataset":
 
 @lru_cache(maxsize=1)
 def _shared_cache(
-    data: Path, data_seed: int, task: str, limit_bytes: int, max_side: int | None, shared: bool
+    data: Path, data_seed: int, task: str, limit_mb: int, max_side: int | None, shared: bool
 ) -> "Pictures":
     """Decoded images, shared by the trials of this process, and by their workers if `shared`."""
-    from model.data.cache import ImageCache
-    from model.data.shared_cache import SharedCache
+    from model.feeding import new_cache
 
-    if not shared:
-        return ImageCache(limit_bytes, max_side)
-    return SharedCache(_records(data, data_seed, task), limit_bytes, max_side)
+    return new_cache(limit_mb, _records(data, data_seed, task), max_side, shared=shared)
 
 
 def _records(data: Path, data_seed: int, task: str) -> "list[ImageRecord]":
@@ -135,9 +132,8 @@ def _cache_for(
     from model.feeding import loader_workers
     from model.training import pick_device
 
-    limit_bytes = config.data.cache_mb << 20
     shared = loader_workers(config, pick_device()) > 0
-    return _shared_cache(data, data_seed, config.task, limit_bytes, max_side, shared)
+    return _shared_cache(data, data_seed, config.task, config.data.cache_mb, max_side, shared)
 
 
 def train_curve(
