@@ -88,20 +88,23 @@ def _recipe(
     from evolve.data_source import resolve_data
     from evolve.engine.trainers import shared_class_data, shared_data
     from model.classify import class_image_size
+    from model.data.batch_plan import largest_size
     from model.data.cache import ImageCache
     from model.data.class_recipe import ClassRecipe
     from model.data.recipe import DetectionRecipe
     from model.from_data import auto_image_size
 
     source = resolve_data(data)
-    cache = ImageCache(config.data.cache_mb << 20)
+    limit_bytes = config.data.cache_mb << 20
     if config.task == "classify":
         classes = shared_class_data(source.path, split_seed)
         samples = classes.splits["train"]
         side = class_image_size(samples) if config.image_size == "auto" else config.image_size
+        cache = ImageCache(limit_bytes, classes.held_side(side))
         recipe = ClassRecipe(samples, cache, config, (side, side), len(classes.classes))
         return recipe, classes.classes, source.name
     dataset = shared_data(source.path, split_seed)
     side = auto_image_size(dataset) if config.image_size == "auto" else config.image_size
+    cache = ImageCache(limit_bytes, 2 * largest_size(config, side))
     records = dataset.splits["train"]
     return DetectionRecipe(records, cache, config, (side, side)), dataset.classes, source.name
