@@ -16,11 +16,12 @@ from model.checkpoint import load_checkpoint, save_checkpoint
 from model.config import TrainConfig
 from model.data.batch import Batch
 from model.data.batch_plan import largest_size
-from model.data.cache import Pictures, shrunk_wh
+from model.data.cache import Pictures
 from model.data.coco import Dataset
 from model.data.eval_loader import EvalLoader
 from model.data.recipe import DetectionRecipe
 from model.device_loader import DeviceBatch
+from model.device_pictures import held_sizes
 from model.distill import Teacher, load_teacher
 from model.evaluate import ImageDetections, evaluate, save_detections
 from model.feeding import build_loader
@@ -154,7 +155,7 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch, EpochReport]):
             config,
             self.device,
             lambda pictures: DetectionRecipe(train, pictures, config, size_wh),
-            [shrunk_wh(record.width, record.height, max_side) for record in train],
+            held_sizes([(record.width, record.height) for record in train], max_side),
             records=(*train, *val),
             max_side=max_side,
             cache=cache,

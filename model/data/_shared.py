@@ -7,9 +7,6 @@ from pathlib import Path
 
 from model.errors import DataError
 
-AVAILABLE = hasattr(os, "memfd_create")
-"""Whether this system has such memory: Linux does."""
-
 
 class SharedPages:
     """A block of zeros that lives as long as a process holds it, even after ``kill -9``.
