@@ -1,0 +1,1 @@
+"""How good samplers are: problems, peers, and the score. See docs/search.md."""
