@@ -25,7 +25,7 @@ from model.config import TrainConfig, key_paths
 from model.errors import ConfigurationError
 from model.tasks import check_task
 
-_HEADER = ("name", "description", "objective", "trials", "sampler", "scheduler")
+_HEADER = ("name", "description", "objective", "trials", "sampler", "scheduler", "confirm")
 _SPEC: TypeAdapter[Any] = TypeAdapter(Spec)
 
 
@@ -90,8 +90,8 @@ def apply_overrides(space: Space, items: list[str]) -> Space:
     """Space with ``key=value`` items applied, in order.
 
     A key is a key path of the training configuration, with or without ``train.`` before it, or
-    one of name, description, objective, trials, sampler, scheduler. A searched parameter that is
-    set becomes fixed. Values are YAML, but ``1e-3`` is a number here.
+    one of name, description, objective, trials, sampler, scheduler, confirm. A searched parameter
+    that is set becomes fixed. Values are YAML, but ``1e-3`` is a number here.
 
     Raises
     ------

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from evolve.errors import nearest
+from evolve.errors import SpaceError, nearest
+from evolve.space.confirm import Confirm
 from model.config import key_paths
 
 Scalar = bool | int | float | str
@@ -150,7 +151,16 @@ class SpaceFile(BaseModel):
     sampler: Sampler = "genetic"
     scheduler: Scheduler = "asha"
     train: dict[str, Any] = {}
+    confirm: str = "3x3"
     parameters: dict[KnownPath, Spec]
+
+    @field_validator("confirm", mode="before")
+    @classmethod
+    def _confirm_is_a_size(cls, value: Any) -> str:
+        try:
+            return str(Confirm.parse(str(value)))
+        except SpaceError as error:
+            raise refusal(error.what, error.mend) from None
 
     @field_validator("parameters")
     @classmethod

@@ -93,7 +93,8 @@ class Space:
     """What a run searches.
 
     `base` is the training configuration of everything that is not searched; `parameters` are
-    in the order of the file, at least one.
+    in the order of the file, at least one. `confirm` is the size of the final comparison, as
+    text of `evolve.space.confirm`.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Space:
     scheduler: str
     base: TrainConfig
     parameters: tuple[Parameter, ...]
+    confirm: str = "3x3"
 
     def distributions(self) -> "dict[str, BaseDistribution]":
         """Optuna's distribution of every parameter, by key path."""
@@ -142,6 +144,7 @@ class Space:
             "trials": self.trials,
             "sampler": self.sampler,
             "scheduler": self.scheduler,
+            "confirm": self.confirm,
             "train": self.base.to_dict(),
             "parameters": {p.path: p.to_dict() for p in self.parameters},
         }
@@ -165,4 +168,5 @@ class Space:
             file.scheduler,
             base,
             tuple(parameters),
+            file.confirm,
         )
