@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import evolve
 from evolve.errors import SpaceError, nearest
-from evolve.space.schema import SpaceFile, Spec
+from evolve.space.schema import FixedSpec, SpaceFile, Spec
 from evolve.space.space import Parameter, Space
 from evolve.yaml_marks import (
     Fault,
@@ -116,7 +116,7 @@ def _refused_values(marked: MarkedYaml, base: TrainConfig) -> list[Fault]:
             spec = _SPEC.validate_json(json.dumps(raw), strict=True)
         except ValidationError:
             continue
-        if path in key_paths():
+        if path in key_paths() and not isinstance(spec, FixedSpec):
             faults += _refused_by(base, Parameter.from_spec(path, spec), marked)
     return faults
 

@@ -7,11 +7,13 @@ from pydantic_core import PydanticCustomError
 
 from evolve.errors import SpaceError, nearest
 from evolve.space.confirm import Confirm
+from evolve.space.constraints import Constraint
 from model.config import key_paths
 
 Scalar = bool | int | float | str
 Objective = Literal["AP", "AP50", "AP75"]
-Sampler = Literal["genetic", "tpe", "cmaes", "nsga2", "random"]
+Sampler = Literal["genetic", "tpe", "cmaes", "gp", "nsga2", "qmc", "random"]
+Variant = Literal["evolve", "paper", "yolov5"]
 Scheduler = Literal["asha", "hyperband", "pbt", "median", "none"]
 
 
@@ -39,7 +41,31 @@ class _Spec(BaseModel):
     why: str = Field("", description="one line: what the setting does, and why this range")
 
 
-class _RangeSpec(_Spec):
+class _SearchedSpec(_Spec):
+    """A setting that is searched: always, or under conditions."""
+
+    when: dict[KnownPath, tuple[Scalar, ...]] = {}
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def _one_value_is_a_list(cls, when: Any) -> Any:
+        if not isinstance(when, dict):
+            return when
+        return {
+            parent: tuple(values) if isinstance(values, list | tuple) else (values,)
+            for parent, values in when.items()
+        }
+
+    @field_validator("when")
+    @classmethod
+    def _some_value(cls, when: dict[str, Any]) -> dict[str, Any]:
+        empty = [parent for parent, values in when.items() if not values]
+        if empty:
+            raise refusal(f"no value of '{empty[0]}' is named", "name at least one")
+        return when
+
+
+class _RangeSpec(_SearchedSpec):
     """A numeric range; checks of one value against another are made at the later one."""
 
     scale: Literal["linear", "log"] = "linear"
@@ -108,10 +134,9 @@ class IntSpec(_RangeSpec):
         return value
 
 
-class CategoricalSpec(_Spec):
-    """One of a few values without order."""
+class _ChoiceSpec(_SearchedSpec):
+    """One of a few values."""
 
-    type: Literal["categorical"]
     choices: tuple[Scalar, ...]
     default: Scalar
 
@@ -136,7 +161,51 @@ class CategoricalSpec(_Spec):
         return default
 
 
-Spec = Annotated[FloatSpec | IntSpec | CategoricalSpec, Field(discriminator="type")]
+class CategoricalSpec(_ChoiceSpec):
+    """One of a few values without order."""
+
+    type: Literal["categorical"]
+
+
+class OrdinalSpec(_ChoiceSpec):
+    """One of a few values in an order: neighbours are alike."""
+
+    type: Literal["ordinal"]
+
+    @field_validator("choices")
+    @classmethod
+    def _choices_have_an_order(cls, choices: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+        if all(isinstance(choice, str) for choice in choices):
+            return choices  # words have the order in which they stand
+        numbers = [c for c in choices if isinstance(c, int | float) and not isinstance(c, bool)]
+        if len(numbers) < len(choices):
+            raise refusal("ordinal choices must be all numbers, or all text", "or: categorical")
+        if numbers not in (sorted(numbers), sorted(numbers, reverse=True)):
+            shown = ", ".join(map(str, sorted(numbers)))
+            raise refusal("the numbers are not in order", f"write [{shown}], or categorical")
+        return choices
+
+
+class FixedSpec(_Spec):
+    """A setting that is set, not searched."""
+
+    type: Literal["fixed"]
+    value: Scalar
+
+
+SearchedSpec = FloatSpec | IntSpec | CategoricalSpec | OrdinalSpec
+Spec = Annotated[SearchedSpec | FixedSpec, Field(discriminator="type")]
+
+
+def _is_constraint(text: str) -> str:
+    try:
+        Constraint(text)
+    except SpaceError as error:
+        raise refusal(f"{error.what} (in '{error.where}')", error.mend) from error
+    return text
+
+
+ConstraintText = Annotated[str, AfterValidator(_is_constraint)]
 
 
 class SpaceFile(BaseModel):
@@ -149,10 +218,21 @@ class SpaceFile(BaseModel):
     objective: Objective = "AP"
     trials: Annotated[int, Field(ge=1)] = 12
     sampler: Sampler = "genetic"
+    variant: Variant = "evolve"
     scheduler: Scheduler = "asha"
     train: dict[str, Any] = {}
     confirm: str = "3x3"
     parameters: dict[KnownPath, Spec]
+    constraints: tuple[ConstraintText, ...] = ()
+
+    @field_validator("variant")
+    @classmethod
+    def _variant_is_of_the_genetic_sampler(cls, variant: str, info: ValidationInfo) -> str:
+        sampler = info.data.get("sampler", "genetic")
+        if variant != "evolve" and sampler != "genetic":
+            what = f"the sampler '{sampler}' has no variant '{variant}'"
+            raise refusal(what, "drop the variant, or take sampler: genetic")
+        return variant
 
     @field_validator("confirm", mode="before")
     @classmethod
@@ -165,6 +245,6 @@ class SpaceFile(BaseModel):
     @field_validator("parameters")
     @classmethod
     def _something_to_search(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        if not parameters:
+        if all(isinstance(spec, FixedSpec) for spec in parameters.values()):
             raise refusal("no parameters: nothing to search", "add one, such as optimizer.lr")
         return parameters

@@ -1,13 +1,17 @@
 """A search space: what is searched, from which start, on top of which training configuration."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from evolve.errors import SpaceError, nearest
-from evolve.space.schema import CategoricalSpec, FloatSpec, IntSpec, Scalar, SpaceFile
-from model.config import TrainConfig
+from evolve.space.constraints import Constraint, kind_of
+from evolve.space.schema import FixedSpec, Scalar, SearchedSpec, SpaceFile
+from model.config import TrainConfig, key_paths
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -22,19 +26,21 @@ class Parameter:
     path : str
         Key path of the training configuration.
     kind : str
-        float, int or categorical.
+        float, int, ordinal or categorical.
     default : bool, int, float or str
         The value of trial 0.
     scale : str
         linear or log.
     low, high : float or None
-        Bounds, both included; None for a categorical.
+        Bounds, both included; None where there are choices.
     step : int or None
         Distance of neighbours; for an int only.
     choices : tuple or None
-        For a categorical only.
+        For a categorical, or in their order for an ordinal.
     why : str
         One line for the reader of a report.
+    when : mapping of key path -> tuple of values
+        The parameter exists only while each of these parents has one of these values.
     """
 
     path: str
@@ -46,9 +52,10 @@ class Parameter:
     step: int | None = None
     choices: tuple[Scalar, ...] | None = None
     why: str = ""
+    when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
 
     @classmethod
-    def from_spec(cls, path: str, spec: FloatSpec | IntSpec | CategoricalSpec) -> "Parameter":
+    def from_spec(cls, path: str, spec: SearchedSpec) -> "Parameter":
         """Parameter as a space file has it."""
         fields = spec.model_dump()
         return cls(path, fields.pop("type"), fields.pop("default"), **fields)
@@ -62,10 +69,12 @@ class Parameter:
             fields["choices"] = list(self.choices)
         if self.step is not None:
             fields["step"] = self.step
+        if self.when:
+            fields["when"] = {parent: list(values) for parent, values in self.when.items()}
         return {**fields, "default": self.default, "why": self.why}
 
     def distribution(self) -> "BaseDistribution":
-        """Optuna's distribution."""
+        """Optuna's distribution; it knows no ordinals, so theirs is a categorical in order."""
         from optuna import distributions
 
         if self.choices is not None:
@@ -89,12 +98,36 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """A setting that stands among the parameters of a space file, but is set, not searched."""
+
+    path: str
+    value: Scalar
+    why: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types, as in a space file."""
+        return {"type": "fixed", "value": self.value, "why": self.why}
+
+
+@dataclass(frozen=True)
 class Space:
     """What a run searches.
 
-    `base` is the training configuration of everything that is not searched; `parameters` are
-    in the order of the file, at least one. `confirm` is the size of the final comparison, as
-    text of `evolve.space.confirm`.
+    `base` is the training configuration of everything that is not searched, the fixed settings
+    included; `parameters` are in the order of the file, at least one. A parameter with a
+    condition that is not met is inactive: no value is proposed for it, and the training takes
+    that of `base`, not the parameter's default. `confirm` is the size of the final comparison,
+    as text of `evolve.space.confirm`.
+
+    Attributes
+    ----------
+    fixed : tuple of Fixed
+        Set by the space file beside its parameters; `base` has their values already.
+    constraints : tuple of str
+        Expressions that the settings of a trial must satisfy.
+    variant : str
+        Of the genetic sampler.
     """
 
     name: str
@@ -106,17 +139,91 @@ class Space:
     base: TrainConfig
     parameters: tuple[Parameter, ...]
     confirm: str = "3x3"
+    fixed: tuple[Fixed, ...] = ()
+    constraints: tuple[str, ...] = ()
+    variant: str = "evolve"
 
     def distributions(self) -> "dict[str, BaseDistribution]":
         """Optuna's distribution of every parameter, by key path."""
         return {parameter.path: parameter.distribution() for parameter in self.parameters}
 
     def defaults(self) -> dict[str, Scalar]:
-        """Value of every parameter in trial 0."""
+        """Default of every parameter, also of those that are inactive at the defaults."""
         return {parameter.path: parameter.default for parameter in self.parameters}
 
-    def to_config(self, values: dict[str, Any]) -> TrainConfig:
-        """Training configuration of a trial; a parameter without a value takes its default.
+    def ordinal(self) -> frozenset[str]:
+        """Parameters whose choices have an order."""
+        return frozenset(p.path for p in self.parameters if p.kind == "ordinal")
+
+    def conditions(self) -> dict[str, dict[str, tuple[Scalar, ...]]]:
+        """Values of each parent with which a parameter exists; unconditional ones are left out."""
+        return {p.path: dict(p.when) for p in self.parameters if p.when}
+
+    @cached_property
+    def _parents_first(self) -> tuple[Parameter, ...]:
+        """Parameters in the order of the file, but none before one that it depends on."""
+        by_path = {parameter.path: parameter for parameter in self.parameters}
+        order = TopologicalSorter({path: list(p.when) for path, p in by_path.items()})
+        return tuple(by_path[path] for path in order.static_order())
+
+    def active(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """Parameters that exist beside the given values, each after its parents.
+
+        A parent that has no value, or is itself inactive, meets no condition. So this also tells
+        which parameter is to be proposed next while `params` is being filled.
+        """
+        found: list[str] = []
+        for parameter in self._parents_first:
+            if all(
+                parent in found and parent in params and params[parent] in allowed
+                for parent, allowed in parameter.when.items()
+            ):
+                found.append(parameter.path)
+        return tuple(found)
+
+    def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of all active parameters, each after its parents; defaults where none is given.
+
+        Those given to inactive parameters are left out.
+        """
+        found: dict[str, Any] = {}
+        for parameter in self._parents_first:
+            if parameter.path in self.active(found):
+                found[parameter.path] = values.get(parameter.path, parameter.default)
+        return found
+
+    @cached_property
+    def _compiled(self) -> tuple[tuple[Constraint, dict[str, Any]], ...]:
+        """Each constraint with the values of the settings in it that are not searched."""
+        settings, searched = key_paths(self.base), self.defaults()
+        compiled = (Constraint(text, kinds_of_settings(self)) for text in self.constraints)
+        return tuple(
+            (one, {path: settings[path] for path in one.paths if path not in searched})
+            for one in compiled
+        )
+
+    def violated(self, params: Mapping[str, Any]) -> str:
+        """The first constraint that the values of a trial do not satisfy; empty if there is none.
+
+        A constraint on a parameter that is inactive, or has no value, counts as satisfied.
+        """
+        if not self.constraints:
+            return ""
+        present = {path: params[path] for path in self.active(params) if path in params}
+        for constraint, settings in self._compiled:
+            values = present | settings
+            if all(path in values for path in constraint.paths) and not constraint(values):
+                return constraint.text
+        return ""
+
+    def satisfied(self, params: Mapping[str, Any]) -> bool:
+        """Whether the values of a trial satisfy all constraints."""
+        return not self.violated(params)
+
+    def to_config(self, values: Mapping[str, Any]) -> TrainConfig:
+        """Training configuration of a trial.
+
+        An active parameter without a value takes its default, an inactive one what `base` has.
 
         Raises
         ------
@@ -129,24 +236,30 @@ class Space:
                     f"'{path}' is not searched", self.name, nearest(path, self.defaults())
                 )
         try:
-            return self.base.with_values({**self.defaults(), **values})
+            return self.base.with_values(self.complete(values))
         except ValidationError as refused:
             detail = refused.errors()[0]
             path = ".".join(map(str, detail["loc"]))
             raise SpaceError(detail["msg"], f"{self.name}  {path}") from refused
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON types, in the schema of a space file, with everything spelt out."""
+        """JSON types, in the schema of a space file, with everything spelt out.
+
+        What most spaces do not have is left out, so that manifests of older runs stay equal.
+        """
+        entries: tuple[Parameter | Fixed, ...] = (*self.parameters, *self.fixed)
         return {
             "name": self.name,
             "description": self.description,
             "objective": self.objective,
             "trials": self.trials,
             "sampler": self.sampler,
+            **({} if self.variant == "evolve" else {"variant": self.variant}),
             "scheduler": self.scheduler,
             "confirm": self.confirm,
             "train": self.base.to_dict(),
-            "parameters": {p.path: p.to_dict() for p in self.parameters},
+            "parameters": {entry.path: entry.to_dict() for entry in entries},
+            **({"constraints": list(self.constraints)} if self.constraints else {}),
         }
 
     @classmethod
@@ -158,15 +271,33 @@ class Space:
     @classmethod
     def from_file(cls, file: SpaceFile, base: TrainConfig) -> "Space":
         """Space of a checked file and its checked training configuration."""
-        parameters = (Parameter.from_spec(path, spec) for path, spec in file.parameters.items())
-        return cls(
-            file.name,
-            file.description,
-            file.objective,
-            file.trials,
-            file.sampler,
-            file.scheduler,
-            base,
-            tuple(parameters),
-            file.confirm,
+        fixed = tuple(
+            Fixed(path, spec.value, spec.why)
+            for path, spec in file.parameters.items()
+            if isinstance(spec, FixedSpec)
         )
+        parameters = (
+            Parameter.from_spec(path, spec)
+            for path, spec in file.parameters.items()
+            if not isinstance(spec, FixedSpec)
+        )
+        return cls(
+            name=file.name,
+            description=file.description,
+            objective=file.objective,
+            trials=file.trials,
+            sampler=file.sampler,
+            scheduler=file.scheduler,
+            base=base.with_values({entry.path: entry.value for entry in fixed}) if fixed else base,
+            parameters=tuple(parameters),
+            confirm=file.confirm,
+            fixed=fixed,
+            constraints=file.constraints,
+            variant=file.variant,
+        )
+
+
+def kinds_of_settings(space: Space) -> dict[str, str]:
+    """What each setting holds (see `Constraint`); of a searched one, any of its values."""
+    kinds = {path: kind_of([value]) for path, value in key_paths(space.base).items()}
+    return kinds | {p.path: kind_of(p.probes()) for p in space.parameters}
