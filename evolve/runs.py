@@ -2,12 +2,15 @@
 
 import logging
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from evolve.data_source import DataSource, resolve_data
-from evolve.engine.coordinator import Coordinator, Listener, Settings
+from evolve.engine.coordinator import Coordinator, Settings
+from evolve.engine.director import Director, Listener
 from evolve.engine.resources import Resources
 from evolve.engine.schedulers import build_scheduler
 from evolve.engine.trainers import shared_data
@@ -248,19 +251,28 @@ def _run(
             ),
             listener,
         )
-        _drive(coordinator, request.engine, resources)
+        with opened_engine(request.engine, resources) as drive:
+            drive(coordinator)
     finally:
         storage.remove_session()
 
 
-def _drive(coordinator: Coordinator, engine: EngineName, resources: Resources) -> None:
-    if coordinator.nothing_left():
-        return
-    if engine == "inline":
-        from evolve.engine.inline import run_inline
+@contextmanager
+def opened_engine(name: EngineName, resources: Resources) -> Iterator[Callable[[Director], None]]:
+    """What runs all trainings of a director; Ray starts with the first, and once for them all."""
+    with ExitStack() as stack:
 
-        run_inline(coordinator)
-    else:
-        from evolve.engine.ray_tune import run_on_ray
+        def on_ray(director: Director) -> None:
+            from evolve.engine.ray_tune import is_running, local_ray, run_on_ray
 
-        run_on_ray(coordinator, resources)
+            if not is_running():
+                stack.enter_context(local_ray(resources))
+            run_on_ray(director, resources)
+
+        def drive(director: Director) -> None:
+            from evolve.engine.inline import run_inline
+
+            if not director.nothing_left():
+                (run_inline if name == "inline" else on_ray)(director)
+
+        yield drive

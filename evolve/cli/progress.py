@@ -5,9 +5,12 @@ import sys
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
+
+if TYPE_CHECKING:
+    from evolve.engine.director import Phase
 
 SHOWN_FINISHED = 8
 
@@ -19,6 +22,7 @@ class TrialView:
     number: int
     epochs: int
     done: int
+    name: str = ""
     value: float = math.nan
     state: str = "RUNNING"
     reason: str = ""
@@ -43,11 +47,21 @@ class RunView:
         self.views: dict[int, TrialView] = {}
         self.before: dict[str, int] = {}
         self.best_before = math.nan
+        self.phase: Phase | None = None
         self.started = time.monotonic()
 
     def on_begin(self, manifest: dict[str, Any]) -> None:
         """Take what the run agreed on: a folder may hold more trials than were asked for now."""
         self.trials, self.workers = manifest["trials"], manifest["workers"]
+
+    def on_phase(self, phase: "Phase") -> None:
+        """Count anew: what was shown of the search is over."""
+        self.phase, self.trials, self.before = phase, phase.trainings, dict(phase.ended)
+        self.views = {}
+
+    def name(self, number: int) -> str:
+        """What a training is called."""
+        return self.phase.name_of(number) if self.phase else f"trial {number}"
 
     def remember(self, state: str, value: float) -> None:
         """Note a trial that ended in an earlier session."""
@@ -57,7 +71,7 @@ class RunView:
 
     def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:  # noqa: ARG002
         """Note a trial that begins."""
-        self.views[number] = TrialView(number, epochs, done)
+        self.views[number] = TrialView(number, epochs, done, self.name(number))
 
     def on_epoch(self, number: int, row: dict[str, Any]) -> None:
         """Note an epoch."""
@@ -67,7 +81,7 @@ class RunView:
 
     def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
         """Note a trial's end; one that this session did not start counts too."""
-        view = self.views.setdefault(number, TrialView(number, 0, 0))
+        view = self.views.setdefault(number, TrialView(number, 0, 0, self.name(number)))
         view.state, view.reason = state, reason
         if value is not None:
             view.value = value
@@ -119,6 +133,9 @@ class Watcher(Protocol):
         """Stop watching."""
 
     def on_begin(self, manifest: dict[str, Any]) -> None:
+        """See `Listener`."""
+
+    def on_phase(self, phase: "Phase") -> None:
         """See `Listener`."""
 
     def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
@@ -192,11 +209,17 @@ class PlainWatcher:
         for line in describe(manifest):
             self._say(line)
 
+    def on_phase(self, phase: "Phase") -> None:
+        """Say what begins after the search."""
+        self.view.on_phase(phase)
+        self._say(printable(f"{phase.title}: {phase.about}"))
+
     def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
         """Say that a trial begins."""
         self.view.on_start(number, params, done, epochs)
         if done:
-            self._say(f"trial {number} continues, {done} of {epochs} epochs reported before")
+            name = printable(self.view.name(number))
+            self._say(f"{name} continues, {done} of {epochs} epochs reported before")
 
     def on_epoch(self, number: int, row: dict[str, Any]) -> None:
         """Note an epoch in silence."""
@@ -208,10 +231,12 @@ class PlainWatcher:
         view.on_end(number, state, value, reason)
         done = sum(view.count(s) for s in ("COMPLETE", "PRUNED", "FAIL"))
         shown = f"{view.objective} {percent(math.nan if value is None else value)}"
-        ended = f"[{done}/{view.trials}] trial {number} {state.lower()}"
-        text = f"{ended}: {printable(reason) or shown}"
-        tail = f"best {percent(view.best())}, {duration(view.time_left_s())} left"
-        self._say(f"{text}; {tail}")
+        place = (
+            f"{view.phase.title} {done}/{view.trials}" if view.phase else f"{done}/{view.trials}"
+        )
+        text = f"[{place}] {view.name(number)} {state.lower()}: {reason or shown}"
+        best = "" if view.phase else f"best {percent(view.best())}, "
+        self._say(f"{printable(text)}; {best}{duration(view.time_left_s())} left")
 
 
 class LiveWatcher:
@@ -242,6 +267,12 @@ class LiveWatcher:
         for line in describe(manifest):
             self._live.console.print(line, markup=False, highlight=False)
 
+    def on_phase(self, phase: "Phase") -> None:
+        """Say above the table what begins after the search."""
+        self.view.on_phase(phase)
+        text = printable(f"{phase.title}: {phase.about}")
+        self._live.console.print(text, markup=False, highlight=False)
+
     def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
         """Note a trial that begins."""
         self.view.on_start(number, params, done, epochs)
@@ -262,7 +293,7 @@ class LiveWatcher:
 
         view = self.view
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column("trial", justify="right")
+        table.add_column("")
         table.add_column("state")
         table.add_column("epochs")
         table.add_column(view.objective, justify="right")
@@ -273,7 +304,7 @@ class LiveWatcher:
             bar = ProgressBar(total=max(one.epochs, 1), completed=one.done, width=20)
             style = {"RUNNING": "bold", "FAIL": "red", "PRUNED": "dim"}.get(one.state, "")
             table.add_row(
-                Text(str(one.number), style),
+                Text(printable(one.name), style),
                 Text(one.state.lower(), style),
                 bar if one.state == "RUNNING" else Text(f"{one.done} of {one.epochs}", "dim"),
                 Text(percent(one.value), style),
@@ -282,10 +313,10 @@ class LiveWatcher:
         names = {"COMPLETE": "done", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
         counts = "  ".join(f"{view.count(s)} {name}" for s, name in names.items())
         spent = duration(time.monotonic() - view.started)
-        head = (
-            f"{counts}  of {view.trials} trials   best {view.objective} {percent(view.best())}"
-            f"   {spent} spent, {duration(view.time_left_s())} left"
-        )
+        best = f"best {view.objective} {percent(view.best())}"
+        about = f"trials   {best}" if view.phase is None else f"trainings   {view.phase.title}"
+        left = duration(view.time_left_s())
+        head = f"{counts}  of {view.trials} {about}   {spent} spent, {left} left"
         return Group(Text(head, "bold"), table)
 
 

@@ -15,7 +15,7 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from evolve.engine.coordinator import Coordinator
+from evolve.engine.director import Director
 from evolve.engine.resources import Resources
 from evolve.engine.schedulers import decisive
 from evolve.engine.trial import TrialTask, run_trial
@@ -65,15 +65,15 @@ class EpochSteps(tune.Trainable):
 
 
 class StoreSearcher(Searcher):
-    """Ray Tune's view of a coordinator: suggestions from it, results to it.
+    """Ray Tune's view of a director: suggestions from it, results to it.
 
     Ray tells a searcher of a trial's end in the same words whether it was stopped early or ran
-    to its end; the coordinator knows from the epochs.
+    to its end; the director knows from the epochs.
     """
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, director: Director) -> None:
         super().__init__()
-        self._coordinator = coordinator
+        self._director = director
         self._numbers: dict[str, int] = {}
         self._rows: dict[str, dict[str, Any]] = {}
 
@@ -84,12 +84,12 @@ class StoreSearcher(Searcher):
         config: Any,  # noqa: ARG002
         **spec: Any,  # noqa: ARG002
     ) -> bool:
-        """Accept: objective and direction are the coordinator's."""
+        """Accept: objective and direction are the director's."""
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
         """The next trial's task, or the end."""
-        task = self._coordinator.next_task()
+        task = self._director.next_task()
         if task is None:
             return str(Searcher.FINISHED)
         self._numbers[trial_id] = task.number
@@ -98,7 +98,7 @@ class StoreSearcher(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Store an epoch."""
         row = self._rows[trial_id] = from_line(result["row"])
-        self._coordinator.record(self._numbers[trial_id], row)
+        self._director.record(self._numbers[trial_id], row)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -107,14 +107,14 @@ class StoreSearcher(Searcher):
         number = self._numbers.pop(trial_id)
         row = self._rows.pop(trial_id, None)
         if error:
-            self._coordinator.finish(number, row, died="its process ended unexpectedly")
+            self._director.finish(number, row, died="its process ended unexpectedly")
             return
         if result is not None and "row" in result:
             last = from_line(result["row"])
             if row is None or last != row:  # Ray tells of a trial's last result only here
                 row = last
-                self._coordinator.record(number, row)
-        self._coordinator.finish(number, row)
+                self._director.record(number, row)
+        self._director.finish(number, row)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the store is the state."""
@@ -141,16 +141,21 @@ def local_ray(resources: Resources) -> Iterator[None]:
         ray.shutdown()
 
 
-def run_on_ray(coordinator: Coordinator, resources: Resources) -> None:
-    """Run all trials of a coordinator on a local Ray; an interrupt leaves them resumable."""
-    with local_ray(resources), tempfile.TemporaryDirectory(prefix="evolve-ray-") as scratch:
+def is_running() -> bool:
+    """Whether this process has a Ray."""
+    return bool(ray.is_initialized())
+
+
+def run_on_ray(director: Director, resources: Resources) -> None:
+    """Run all trials of a director on a Ray of `local_ray`; an interrupt leaves them resumable."""
+    with tempfile.TemporaryDirectory(prefix="evolve-ray-") as scratch:
         cpus = max(1, resources.cpus // resources.workers)
         share = {"cpu": cpus, "gpu": resources.gpus_per_trial}
         tuner = tune.Tuner(
             tune.with_resources(EpochSteps, {k: v for k, v in share.items() if v}),
             tune_config=tune.TuneConfig(
-                search_alg=StoreSearcher(coordinator),
-                scheduler=coordinator.scheduler,
+                search_alg=StoreSearcher(director),
+                scheduler=director.scheduler,
                 num_samples=-1,
                 max_concurrent_trials=resources.workers,
                 reuse_actors=True,

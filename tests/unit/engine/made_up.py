@@ -27,12 +27,16 @@ parameters:
 class Notes:
     """A listener that writes everything down."""
 
+    phases: list = field(default_factory=list)
     started: list = field(default_factory=list)
     epochs: list = field(default_factory=list)
     ended: list = field(default_factory=list)
 
     def on_begin(self, manifest):
         pass
+
+    def on_phase(self, phase):
+        self.phases.append(phase)
 
     def on_start(self, number, params, done, epochs):
         self.started.append((number, done))
