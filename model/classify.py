@@ -22,7 +22,7 @@ from model.class_targets import (
 from model.classifier import EVAL_BATCH, classifier_from_config, load_class_teacher, logits_of
 from model.config import TrainConfig
 from model.data.batch import Batch
-from model.data.cache import Pictures
+from model.data.cache import ImageCache, Pictures
 from model.data.class_recipe import ClassEvalLoader, ClassRecipe
 from model.data.classes import ClassDataset, ClassSample
 from model.device_loader import DeviceBatch
@@ -30,6 +30,7 @@ from model.feeding import build_loader
 from model.losses import Loss
 from model.predict import as_input
 from model.tasks import check_task
+from model.trained import check_measurable
 from model.training import BaseTraining
 from model.transfer import settled_files
 
@@ -71,7 +72,19 @@ class ClassReport:
         """Write this epoch's predictions on val, gzipped JSON."""
         training = self._training
         samples = training.dataset.splits["val"]
-        save_predictions(path, samples, self._probabilities, training.classes, training.protocol())
+        save_predictions(
+            path, samples, self._probabilities, training.classes, training.protocol("val")
+        )
+
+    def measure_on(self, split: str, detections: Path) -> dict[str, float]:
+        """top1 and top5 of the same weights on another split; its predictions are written.
+
+        Raises
+        ------
+        DataError
+            If there is no such split.
+        """
+        return self._training.measure_on(split, detections)
 
 
 def fit_classifier(
@@ -201,25 +214,23 @@ class ClassTraining(BaseTraining[Classifier, Batch | DeviceBatch, ClassReport]):
             shares = mixed(shares, told, config.distill.weight)
         return smoothed(shares, config.loss.label_smoothing)
 
-    def predict_val(self) -> NDArray[np.float32]:
-        """Probabilities (N, K) of the whole val split."""
-        logits = logits_of(
-            self.ema.network, self.val_loader, device=self.device, autocast=self.autocast
-        )
+    def predict(self, loader: ClassEvalLoader) -> NDArray[np.float32]:
+        """Probabilities (N, K) of all samples of a loader."""
+        logits = logits_of(self.ema.network, loader, device=self.device, autocast=self.autocast)
         return logits.softmax(dim=1).numpy()
 
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self, split: str) -> dict[str, Any]:
         """How predictions are made: size, precision, data."""
         return {
             "image_size": self.size,
             "precision": "bf16" if self.autocast else "fp32",
             "data": self.dataset.digest,
-            "split": "val",
+            "split": split,
         }
 
     def measure(self) -> Callable[[dict[str, float]], ClassReport]:
         """Top-1 and top-5 on val."""
-        probabilities = self.predict_val()
+        probabilities = self.predict(self.val_loader)
         scores = score(probabilities, self.val_loader.labels, self.classes)
         return lambda numbers: ClassReport(
             self.epoch,
@@ -229,3 +240,13 @@ class ClassTraining(BaseTraining[Classifier, Batch | DeviceBatch, ClassReport]):
             self,
             probabilities,
         )
+
+    def measure_on(self, split: str, path: Path) -> dict[str, float]:
+        """top1 and top5 on a split, each picture of which is read once; writes its predictions."""
+        check_measurable("classifier", self.classes, self.dataset, split)
+        samples, size_wh = self.dataset.splits[split], (self.size, self.size)
+        cache = ImageCache(0, self.dataset.held_side(self.size))
+        loader = ClassEvalLoader(samples, cache, size_wh, EVAL_BATCH)
+        probabilities = self.predict(loader)
+        save_predictions(path, samples, probabilities, self.classes, self.protocol(split))
+        return score(probabilities, loader.labels, self.classes).metrics

@@ -1,6 +1,6 @@
 """Training, as a generator: one report an epoch, resumable at every one of them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from model.checkpoint import load_checkpoint, save_checkpoint
 from model.config import TrainConfig
 from model.data.batch import Batch
 from model.data.batch_plan import largest_size
-from model.data.cache import Pictures
-from model.data.coco import Dataset
+from model.data.cache import ImageCache, Pictures
+from model.data.coco import Dataset, ImageRecord
 from model.data.eval_loader import EvalLoader
 from model.data.recipe import DetectionRecipe
 from model.device_loader import DeviceBatch
@@ -29,6 +29,7 @@ from model.from_data import auto_image_size, choose_anchors, class_counts
 from model.losses import Loss, YoloLoss
 from model.predict import as_input, predict
 from model.tasks import check_task
+from model.trained import check_measurable
 from model.training import BaseTraining
 from model.transfer import settled_files
 
@@ -67,7 +68,17 @@ class EpochReport:
 
     def save_detections(self, path: Path) -> None:
         """Write this epoch's detections on val, gzipped JSON."""
-        save_detections(path, self._detections, self._training.protocol())
+        save_detections(path, self._detections, self._training.protocol("val"))
+
+    def measure_on(self, split: str, detections: Path) -> dict[str, float]:
+        """COCO's numbers of the same weights on another split; its detections are written.
+
+        Raises
+        ------
+        DataError
+            If there is no such split.
+        """
+        return self._training.measure_on(split, detections)
 
 
 def fit(
@@ -150,7 +161,7 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch, EpochReport]):
     def _build_data(self, cache: Pictures | None) -> None:
         config, size_wh = self.config, (self.size, self.size)
         train, val = self.dataset.splits["train"], self.dataset.splits["val"]
-        max_side = 2 * largest_size(config, self.size)
+        max_side = self._max_side = 2 * largest_size(config, self.size)
         self.train_loader, cache = build_loader(
             config,
             self.device,
@@ -160,7 +171,11 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch, EpochReport]):
             max_side=max_side,
             cache=cache,
         )
-        self.val_loader = EvalLoader(val, cache, size_wh, config.data.letter_box, EVAL_BATCH)
+        self.val_loader = self._eval_loader(val, cache)
+
+    def _eval_loader(self, records: Sequence[ImageRecord], cache: Pictures) -> EvalLoader:
+        size_wh, letter_box = (self.size, self.size), self.config.data.letter_box
+        return EvalLoader(records, cache, size_wh, letter_box, EVAL_BATCH)
 
     def _build_network(self, *, fresh: bool) -> None:
         """Network, optimiser and loss."""
@@ -227,12 +242,12 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch, EpochReport]):
         longest = int(np.bincount(batch.targets[:, 0].astype(np.int64), minlength=1).max())
         return self.loss(maps, targets, batch.step.batch_images, longest=longest, refined=refined)
 
-    def detect_val(self) -> tuple[ImageDetections, ...]:
-        """Detections on the whole val split, in pixels of the original images."""
+    def detect(self, loader: EvalLoader) -> tuple[ImageDetections, ...]:
+        """Detections on all pictures of a loader, in pixels of the original images."""
         return tuple(
             detect_split(
                 self.ema.network,
-                self.val_loader,
+                loader,
                 self.anchors_wh,
                 self.config,
                 device=self.device,
@@ -240,7 +255,7 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch, EpochReport]):
             )
         )
 
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self, split: str) -> dict[str, Any]:
         """How detections are made: size, letter box, NMS, precision."""
         return {
             "image_size": self.size,
@@ -248,12 +263,12 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch, EpochReport]):
             "nms": self.config.nms.model_dump(mode="json"),
             "precision": "bf16" if self.autocast else "fp32",
             "data": self.dataset.digest,
-            "split": "val",
+            "split": split,
         }
 
     def measure(self) -> Callable[[dict[str, float]], EpochReport]:
         """COCO's numbers on val."""
-        detections = self.detect_val()
+        detections = self.detect(self.val_loader)
         scores = evaluate(detections, self.dataset.splits["val"], self.classes)
         return lambda numbers: EpochReport(
             self.epoch,
@@ -263,6 +278,14 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch, EpochReport]):
             self,
             detections,
         )
+
+    def measure_on(self, split: str, path: Path) -> dict[str, float]:
+        """COCO's numbers on a split, each picture of which is read once; writes its detections."""
+        check_measurable("detector", self.classes, self.dataset, split)
+        records = self.dataset.splits[split]
+        detections = self.detect(self._eval_loader(records, ImageCache(0, self._max_side)))
+        save_detections(path, detections, self.protocol(split))
+        return evaluate(detections, records, self.classes).metrics
 
     def weights_dict(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         """All that detecting needs."""

@@ -42,6 +42,12 @@ class Report(Protocol):
     def save_detections(self, path: Path) -> None:
         """Write the detections on val."""
 
+    def measure_on(self, split: str, detections: Path) -> dict[str, float]:
+        """Metrics of the weights that `save_weights` writes on another split than val.
+
+        The detections on it are written to a file.
+        """
+
 
 class Trainer(Protocol):
     """Starts or continues one training.

@@ -60,6 +60,9 @@ class TrialTask:
         Seed of the split of a single annotations file.
     threads : int
         Threads of torch and OpenCV.
+    judged_on : str
+        Split that the last epoch's weights are measured on beside val, which alone gives the
+        objective; empty for none. Its metrics have its name before theirs, as in ``test/AP``.
     """
 
     number: int
@@ -70,6 +73,7 @@ class TrialTask:
     trainer: str
     data_seed: int
     threads: int
+    judged_on: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary."""
@@ -189,6 +193,7 @@ class _Records:
             report.save_weights(self.folder.best)
         if last:
             report.save_detections(self.folder.detections)
+            row["metrics"] |= self._judged(report)
         self.file.write(to_line(row))
         self.file.flush()
         if last or time.monotonic() - self.saved_at > CHECKPOINT_EVERY_S:
@@ -203,6 +208,14 @@ class _Records:
         share = "" if waited is None else f" waiting_for_data={100 * waited:.1f}%"
         logger.info("%s %s=%.4f%s", place, name, value, share)
         return row
+
+    def _judged(self, report: Report) -> dict[str, float]:
+        """Metrics on the split that only a comparison may see."""
+        split = self.task.judged_on
+        if not split:
+            return {}
+        metrics = report.measure_on(split, self.folder.detections_on(split))
+        return {f"{split}/{name}": value for name, value in metrics.items()}
 
     def _row(self, report: Report) -> dict[str, Any]:
         return {

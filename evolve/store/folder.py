@@ -50,6 +50,10 @@ class TrialFolder:
         """Detections on val after the last epoch."""
         return self.path / "detections.json.gz"
 
+    def detections_on(self, split: str) -> Path:
+        """Detections on a split after the last epoch."""
+        return self.detections if split == "val" else self.path / f"detections-{split}.json.gz"
+
     def read_metrics(self) -> list[dict[str, Any]]:
         """Finished epochs, oldest first; a torn last line is left out."""
         if not self.metrics.is_file():

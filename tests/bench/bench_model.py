@@ -120,7 +120,7 @@ def test_loss_and_assignment(benchmark):
 
 
 def test_detect_32_images(benchmark, training):
-    benchmark.pedantic(training.detect_val, rounds=10, warmup_rounds=2)
+    benchmark.pedantic(lambda: training.detect(training.val_loader), rounds=10, warmup_rounds=2)
 
 
 def test_score_100_detections_on_each_of_32_images(benchmark, training):

@@ -260,9 +260,9 @@ def test_evaluation_keeps_the_size(dataset):
     training.train_epoch()
     sizes = []
     training.ema.network.register_forward_pre_hook(lambda _, given: sizes.append(given[0].shape))
-    training.detect_val()
+    training.detect(training.val_loader)
     assert sizes == [(4, 3, 64, 64)]
-    assert training.protocol()["image_size"] == 64
+    assert training.protocol("val")["image_size"] == 64
     assert float(training.anchors_wh[0, 0]) * 64 == pytest.approx(12)
 
 
