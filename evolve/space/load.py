@@ -1,6 +1,8 @@
 """Space files: found, read, checked; and `--set key=value` on top of them."""
 
 import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 import evolve
 from evolve.errors import SpaceError, nearest
-from evolve.space.schema import FixedSpec, SpaceFile, Spec
+from evolve.space.checks import Misfit, Specs, check_conditions, check_constraints
+from evolve.space.schema import FixedSpec, SearchedSpec, SpaceFile, Spec
 from evolve.space.space import Parameter, Space
 from evolve.yaml_marks import (
     Fault,
@@ -25,7 +28,9 @@ from model.config import TrainConfig, key_paths
 from model.errors import ConfigurationError
 from model.tasks import check_task
 
-_HEADER = ("name", "description", "objective", "trials", "sampler", "scheduler", "confirm")
+_HEADER = (
+    *("name", "description", "objective", "trials", "sampler", "variant", "scheduler", "confirm"),
+)
 _SPEC: TypeAdapter[Any] = TypeAdapter(Spec)
 
 
@@ -78,20 +83,28 @@ def load_space(path: Path) -> Space:
     nested = undotted(marked.under("train"))
     base, base_faults = gather(nested, TrainConfig)
     faults += [*marked.faults, *nested.faults, *base_faults]
+    faults += _set_twice(marked, nested)
     faults += _refused_values(marked, base or TrainConfig())
+    faults += _as_faults(marked, check_conditions(file.parameters if file else {}))
     raise_faults(faults, path, SpaceError)
     assert file is not None
     assert base is not None
     space = Space.from_file(file, base)
+    raise_faults(_as_faults(marked, check_constraints(space)), path, SpaceError)
     return space if space.name else replace(space, name=path.stem)
+
+
+def _as_faults(marked: MarkedYaml, misfits: Iterable[Misfit]) -> list[Fault]:
+    return [marked.fault(misfit.what, misfit.place, misfit.mend) for misfit in misfits]
 
 
 def apply_overrides(space: Space, items: list[str]) -> Space:
     """Space with ``key=value`` items applied, in order.
 
     A key is a key path of the training configuration, with or without ``train.`` before it, or
-    one of name, description, objective, trials, sampler, scheduler, confirm. A searched parameter
-    that is set becomes fixed. Values are YAML, but ``1e-3`` is a number here.
+    one of name, description, objective, trials, sampler, variant, scheduler, confirm. A searched
+    parameter that is set becomes fixed, and those that exist only with other values of it are
+    dropped. Values are YAML, but ``1e-3`` is a number here.
 
     Raises
     ------
@@ -104,21 +117,71 @@ def apply_overrides(space: Space, items: list[str]) -> Space:
             space = _override(space, item)
         except SpaceError as error:
             faults.append(Fault(error.what, error.where, error.mend, (order, 0)))
+    if not faults:
+        faults = [Fault(what, "--set", mend) for _, what, mend in check_constraints(space)]
     raise_faults(faults, Path("--set"), SpaceError)
     return space
 
 
-def _refused_values(marked: MarkedYaml, base: TrainConfig) -> list[Fault]:
-    """Bounds, defaults and choices that the training configuration does not take."""
-    faults = []
+def _set_twice(marked: MarkedYaml, train: MarkedYaml) -> list[Fault]:
+    """Fixed settings that the file sets under ``train`` as well."""
+    return [
+        marked.fault(
+            f"'{path}' is fixed here and set under train", ("parameters", path), "remove one"
+        )
+        for path, spec in _valid_specs(marked).items()
+        if isinstance(spec, FixedSpec) and tuple(path.split(".")) in train.marks
+    ]
+
+
+def _valid_specs(marked: MarkedYaml) -> dict[str, SearchedSpec | FixedSpec]:
+    """Entries that are right by themselves."""
+    found = {}
     for path, raw in marked.under("parameters").data.items():
-        try:
-            spec = _SPEC.validate_json(json.dumps(raw), strict=True)
-        except ValidationError:
-            continue
-        if path in key_paths() and not isinstance(spec, FixedSpec):
-            faults += _refused_by(base, Parameter.from_spec(path, spec), marked)
+        with suppress(ValidationError):
+            found[path] = _SPEC.validate_json(json.dumps(raw), strict=True)
+    return {path: spec for path, spec in found.items() if path in key_paths()}
+
+
+def _refused_values(marked: MarkedYaml, base: TrainConfig) -> list[Fault]:
+    """Bounds, defaults, choices and fixed values that the training configuration refuses."""
+    specs = _valid_specs(marked)
+    base, faults = _with_fixed(marked, base, specs)
+    for path, spec in specs.items():
+        if not isinstance(spec, FixedSpec):
+            parameter = Parameter.from_spec(path, spec)
+            faults += _refused_by(_where_it_exists(base, path, specs), parameter, marked)
     return faults
+
+
+def _with_fixed(
+    marked: MarkedYaml, base: TrainConfig, specs: Specs
+) -> tuple[TrainConfig, list[Fault]]:
+    """Base with the fixed values that it takes, and faults for the others."""
+    values = {p: spec.value for p, spec in specs.items() if isinstance(spec, FixedSpec)}
+    if not _reason(base, values):
+        return base.with_values(values), []
+    faults = []
+    for path, value in values.items():
+        reason = reason_against(base, path, value)
+        if reason:
+            what = f"'{path}' cannot be {value!r}: {reason}"
+            faults.append(marked.fault(what, ("parameters", path, "value")))
+        else:
+            base = base.with_values({path: value})
+    return base, faults
+
+
+def _where_it_exists(base: TrainConfig, path: str, specs: Specs) -> TrainConfig:
+    """Base with the first values of a parameter's parents, and of theirs, where it takes them."""
+    values: dict[str, Any] = {}
+    waiting = [path]
+    while waiting:
+        for parent, allowed in getattr(specs.get(waiting.pop()), "when", {}).items():
+            if parent not in values:
+                values[parent] = allowed[0]
+                waiting.append(parent)
+    return base.with_values(values) if values and not _reason(base, values) else base
 
 
 def _refused_by(base: TrainConfig, parameter: Parameter, marked: MarkedYaml) -> list[Fault]:
@@ -139,18 +202,23 @@ def _refused_by(base: TrainConfig, parameter: Parameter, marked: MarkedYaml) -> 
 
 def reason_against(base: TrainConfig, path: str, value: Any) -> str:
     """Why the training configuration refuses a value; empty if it takes it."""
+    return _reason(base, {path: value}) or _reason_of_task(base, path, value)
+
+
+def _reason(base: TrainConfig, values: Mapping[str, Any]) -> str:
     tree = base.to_dict()
-    *parents, leaf = path.split(".")
-    node = tree
-    for name in parents:
-        node = node[name]
-    node[leaf] = value
+    for path, value in values.items():
+        *parents, leaf = path.split(".")
+        node = tree
+        for name in parents:
+            node = node[name]
+        node[leaf] = value
     try:
         TrainConfig.model_validate_json(json.dumps(tree), strict=True)
     except ValidationError as refused:
         reasons = (detail["msg"] for detail in refused.errors())
         return " or ".join(reason.removeprefix("Value error, ") for reason in reasons)
-    return _reason_of_task(base, path, value)
+    return ""
 
 
 def _reason_of_task(base: TrainConfig, path: str, value: Any) -> str:
@@ -178,10 +246,10 @@ def _override(space: Space, item: str) -> Space:
     reason = reason_against(space.base, path, value)
     if reason:
         raise SpaceError(f"'{path}' cannot be {value!r}: {reason}", where)
-    rest = tuple(p for p in space.parameters if p.path != path)
-    if not rest:
+    changed = space.set_to(path, value)
+    if not changed.parameters:
         raise SpaceError(f"'{path}' is the last searched parameter", where, "leave one to search")
-    return replace(space, base=space.base.with_values({path: value}), parameters=rest)
+    return changed
 
 
 def parse_value(text: str, where: str) -> Any:

@@ -1,7 +1,7 @@
 """A search space: what is searched, from which start, on top of which training configuration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
@@ -156,15 +156,23 @@ class Space:
         return frozenset(p.path for p in self.parameters if p.kind == "ordinal")
 
     def conditions(self) -> dict[str, dict[str, tuple[Scalar, ...]]]:
-        """Values of each parent with which a parameter exists; unconditional ones are left out."""
-        return {p.path: dict(p.when) for p in self.parameters if p.when}
+        """Values of each parent with which a parameter exists; unconditional ones are left out.
+
+        Parents that are fixed are left out too: a space keeps no parameter that they rule out.
+        """
+        fixed = {entry.path for entry in self.fixed}
+        searched = {
+            p.path: {parent: values for parent, values in p.when.items() if parent not in fixed}
+            for p in self.parameters
+        }
+        return {path: parents for path, parents in searched.items() if parents}
 
     @cached_property
-    def _parents_first(self) -> tuple[Parameter, ...]:
-        """Parameters in the order of the file, but none before one that it depends on."""
-        by_path = {parameter.path: parameter for parameter in self.parameters}
-        order = TopologicalSorter({path: list(p.when) for path, p in by_path.items()})
-        return tuple(by_path[path] for path in order.static_order())
+    def _parents_first(self) -> tuple[tuple[str, dict[str, tuple[Scalar, ...]]], ...]:
+        """Parameters and their conditions, in the order of the file but parents first."""
+        conditions = self.conditions()
+        order = TopologicalSorter({p.path: conditions.get(p.path, {}) for p in self.parameters})
+        return tuple((path, conditions.get(path, {})) for path in order.static_order())
 
     def active(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """Parameters that exist beside the given values, each after its parents.
@@ -173,12 +181,12 @@ class Space:
         which parameter is to be proposed next while `params` is being filled.
         """
         found: list[str] = []
-        for parameter in self._parents_first:
+        for path, parents in self._parents_first:
             if all(
                 parent in found and parent in params and params[parent] in allowed
-                for parent, allowed in parameter.when.items()
+                for parent, allowed in parents.items()
             ):
-                found.append(parameter.path)
+                found.append(path)
         return tuple(found)
 
     def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,10 +195,31 @@ class Space:
         Those given to inactive parameters are left out.
         """
         found: dict[str, Any] = {}
-        for parameter in self._parents_first:
-            if parameter.path in self.active(found):
-                found[parameter.path] = values.get(parameter.path, parameter.default)
+        defaults = self.defaults()
+        for path, _ in self._parents_first:
+            if path in self.active(found):
+                found[path] = values.get(path, defaults[path])
         return found
+
+    def set_to(self, path: str, value: Any) -> "Space":
+        """Space in which a searched or fixed setting is fixed to a value.
+
+        Parameters whose conditions can no longer be met are dropped. Any other setting is set
+        in `base` alone.
+        """
+        fixed = {entry.path: entry for entry in self.fixed}
+        whys = {entry.path: entry.why for entry in self.parameters} | {
+            entry.path: entry.why for entry in self.fixed
+        }
+        if path in whys:
+            fixed[path] = Fixed(path, value, whys[path])
+        rest = tuple(p for p in self.parameters if p.path != path)
+        return replace(
+            self,
+            base=self.base.with_values({path: value}),
+            parameters=_possible(rest, fixed),
+            fixed=tuple(fixed.values()),
+        )
 
     @cached_property
     def _compiled(self) -> tuple[tuple[Constraint, dict[str, Any]], ...]:
@@ -295,6 +324,22 @@ class Space:
             constraints=file.constraints,
             variant=file.variant,
         )
+
+
+def _possible(
+    parameters: tuple[Parameter, ...], fixed: Mapping[str, Fixed]
+) -> tuple[Parameter, ...]:
+    """Parameters whose parents are searched, or fixed to a value that they name."""
+    searched = {parameter.path for parameter in parameters}
+    kept = tuple(
+        parameter
+        for parameter in parameters
+        if all(
+            parent in searched or (parent in fixed and fixed[parent].value in values)
+            for parent, values in parameter.when.items()
+        )
+    )
+    return kept if len(kept) == len(parameters) else _possible(kept, fixed)
 
 
 def kinds_of_settings(space: Space) -> dict[str, str]:
