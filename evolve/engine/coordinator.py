@@ -16,12 +16,15 @@ from optuna.trial import FrozenTrial, TrialState
 from evolve.engine.director import Director, Listener
 from evolve.engine.schedulers import StableScheduler, decisive
 from evolve.engine.trial import TrialTask
+from evolve.errors import SpaceError
 from evolve.search.genetic import DEFAULT, ORIGIN
 from evolve.seeds import trial_seed
 from evolve.space import Space
 from evolve.store.folder import RunFolder, TrialFolder
-from evolve.store.study import unfinished
+from evolve.store.study import FAILURE_ATTR, is_rejected, rejection, unfinished
 from model.files import write_text_atomically
+
+MOST_REJECTED = 200  # proposals in a row that violate a constraint
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,11 @@ class Coordinator(Director):
             (number, result) for number, row in rows if (result := decisive(row))
         )
         if not self.study.get_trials(deepcopy=False):
-            self.study.enqueue_trial(self.space.defaults(), user_attrs={ORIGIN: DEFAULT})
+            self.study.enqueue_trial(self.space.complete({}), user_attrs={ORIGIN: DEFAULT})
         for trial in map(self._with_all_params, unfinished(self.study)):
             self._ids[trial.number] = trial._trial_id
+            if self._rejects(trial):
+                continue
             for number, row in rows:
                 if number == trial.number:
                     self._store_value(number, row)
@@ -109,10 +114,8 @@ class Coordinator(Director):
 
     def _with_all_params(self, trial: FrozenTrial) -> FrozenTrial:
         """The trial itself, or asked for again if the kill came while it was being asked for."""
-        if trial.params.keys() != self._distributions.keys():
-            again = optuna.trial.Trial(self.study, trial._trial_id)
-            for name, distribution in self._distributions.items():
-                again._suggest(name, distribution)
+        if trial.params.keys() != set(self.space.active(trial.params)):
+            self._suggest_all(optuna.trial.Trial(self.study, trial._trial_id))
         return self.study._storage.get_trial(trial._trial_id)
 
     # -- the four calls of an engine -------------------------------------------------------
@@ -123,9 +126,7 @@ class Coordinator(Director):
             return self._task(self._waiting.popleft())
         if self.nothing_left():
             return None
-        trial = self.study.ask(fixed_distributions=self._distributions)
-        self._ids[trial.number] = trial._trial_id
-        return self._task(self.study._storage.get_trial(trial._trial_id))
+        return self._task(self._ask())
 
     def files(self, number: int) -> TrialFolder:
         """Folder of a trial."""
@@ -134,6 +135,44 @@ class Coordinator(Director):
     def nothing_left(self) -> bool:
         """Whether every trial has been run to an end."""
         return not self._waiting and self._given_out() >= self.settings.trials
+
+    # -- asking ----------------------------------------------------------------------------
+
+    def _ask(self) -> FrozenTrial:
+        """A new trial that satisfies the constraints; others are asked for and put aside.
+
+        Raises
+        ------
+        SpaceError
+            If the sampler proposes only what the constraints forbid.
+        """
+        for _ in range(MOST_REJECTED):
+            asked = self.study.ask()
+            self._ids[asked.number] = asked._trial_id
+            self._suggest_all(asked)
+            trial = self.study._storage.get_trial(asked._trial_id)
+            if not self._rejects(trial):
+                return trial
+        raise SpaceError(
+            f"{MOST_REJECTED} proposals of the sampler '{self.space.sampler}' in a row violate "
+            f"a constraint, the last one '{self.space.violated(trial.params)}'",
+            self.space.name,
+            "take --sampler genetic, which keeps to constraints, or loosen the constraint",
+        )
+
+    def _suggest_all(self, trial: optuna.trial.Trial) -> None:
+        """Propose a value for every parameter that exists beside those proposed before it."""
+        values: dict[str, Any] = {}
+        while missing := [name for name in self.space.active(values) if name not in values]:
+            values[missing[0]] = trial._suggest(missing[0], self._distributions[missing[0]])
+
+    def _rejects(self, trial: FrozenTrial) -> bool:
+        """Close a trial that violates a constraint, before it runs and unheard by the listener."""
+        violated = self.space.violated(trial.params)
+        if violated:
+            self._attr(trial.number, FAILURE_ATTR, rejection(violated))
+            self.study.tell(trial.number, state=TrialState.FAIL)
+        return bool(violated)
 
     # -- how each ends ---------------------------------------------------------------------
 
@@ -146,7 +185,7 @@ class Coordinator(Director):
 
     def _given_out(self) -> int:
         trials = self.study.get_trials(deepcopy=False)
-        return sum(trial.state != TrialState.WAITING for trial in trials)
+        return sum(t.state != TrialState.WAITING and not is_rejected(t) for t in trials)
 
     def _task(self, trial: FrozenTrial) -> TrialTask:
         number = trial.number

@@ -21,6 +21,8 @@ BUSY_TIMEOUT_S = 30
 FAILURE_ATTR = "evolve:failure"
 METRICS_ATTR = "evolve:metrics"
 
+CONSTRAINT = "constraint"  # type of the failure of a trial that was proposed but never run
+
 
 def sqlite_url(path: Path) -> str:
     """Optuna's URL of a SQLite file."""
@@ -78,3 +80,13 @@ def unfinished(study: optuna.Study) -> list[FrozenTrial]:
 def failure_of(trial: FrozenTrial) -> dict[str, Any]:
     """Type, message and place of a failure; empty for other trials."""
     return dict(trial.user_attrs.get(FAILURE_ATTR, {}))
+
+
+def rejection(violated: str) -> dict[str, Any]:
+    """Failure of a trial whose values violate a constraint, in the form of the others."""
+    return {"type": CONSTRAINT, "what": violated, "where": "", "mend": "", "log": []}
+
+
+def is_rejected(trial: FrozenTrial) -> bool:
+    """Whether a trial was only proposed: it violates a constraint, so it never ran."""
+    return trial.state == TrialState.FAIL and failure_of(trial).get("type") == CONSTRAINT
