@@ -1,0 +1,140 @@
+"""The difference of two configurations, trained with the same seeds, and how well it is known.
+
+Two things would fall otherwise next time: the seeds, and the images that happen to be in the
+split. Both are in the interval. Trainings of one seed are compared with each other, and all are
+measured on the same images, so the spread between seeds holds nothing of the images' own part.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evolve.analysis.intervals import LEVEL, Part, combine, t_interval
+
+Floats = NDArray[np.float64]
+Source = Literal["seeds and images", "seeds", "images", "none"]
+
+
+@dataclass(frozen=True)
+class Delta:
+    """Other minus baseline.
+
+    Attributes
+    ----------
+    mean : float
+        Over the pairs; NaN without one.
+    sd : float
+        Of the differences between pairs; NaN below two.
+    pairs : int
+    source : str
+        What the interval allows for: seeds and images, one of them, or none (then no interval).
+    se, df, low, high, p_better : float
+        Standard error, its degrees of freedom, the interval, and the probability that the truth
+        is above 0; NaN where `source` is none.
+    """
+
+    mean: float
+    sd: float
+    pairs: int
+    source: Source
+    se: float = math.nan
+    df: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p_better: float = math.nan
+
+
+def paired_delta(
+    baseline: Sequence[float],
+    other: Sequence[float],
+    image_deltas: ArrayLike | None = None,
+    images: int | None = None,
+    level: float = LEVEL,
+) -> Delta:
+    """Mean difference with an interval over seeds and images.
+
+    Parameters
+    ----------
+    baseline, other : sequence of float
+        One value a seed, paired by place.
+    image_deltas : array, shape (pairs, R), optional
+        The difference of each pair on R resamples of the images, the same resamples for all
+        pairs (`image_bootstrap`). A resample with NaN is left out. Shape (R,), the mean over
+        pairs, is taken too; then the interval is somewhat too wide with two pairs or more, for
+        what images do to one seed alone counts twice.
+    images : int, optional
+        Number of images; without it the images' part is taken for exactly known.
+    level : float
+        Of the interval.
+    """
+    differences = np.subtract(other, baseline, dtype=np.float64)
+    pairs = len(differences)
+    if not pairs:
+        return Delta(math.nan, math.nan, 0, "none")
+    mean = float(differences.mean())
+    sd = float(differences.std(ddof=1)) if pairs > 1 else math.nan
+    replicates = _replicates(image_deltas, pairs)
+    parts = _parts(differences, replicates, images)
+    if not parts:
+        return Delta(mean, sd, pairs, "none")
+    found = t_interval(mean, *combine(parts), level)
+    source = _source(pairs > 1, replicates is not None)
+    return Delta(
+        mean, sd, pairs, source, found.se, found.df, found.low, found.high, found.p_positive
+    )
+
+
+def _replicates(image_deltas: ArrayLike | None, pairs: int) -> Floats | None:
+    if image_deltas is None:
+        return None
+    values = np.atleast_2d(np.asarray(image_deltas, dtype=np.float64))
+    if len(values) not in (1, pairs):
+        raise ValueError(f"{len(values)} rows of image deltas for {pairs} pairs")
+    values = values[:, np.isfinite(values).all(axis=0)]
+    return values if values.shape[1] > 1 else None
+
+
+def _source(seeds: bool, images: bool) -> Source:
+    if seeds:
+        return "seeds and images" if images else "seeds"
+    return "images" if images else "none"
+
+
+def _parts(differences: Floats, replicates: Floats | None, images: int | None) -> list[Part]:
+    """Mean squares that make up the variance of the mean difference.
+
+    Pairs and images cross: pair s on image i has an effect of its seed, one of the image, and one
+    of the two together. With mean squares A (pairs), B (images) and C (together), each divided by
+    the number of values, the variance of the mean is A + B - C; as none of the three effects has
+    a negative variance, A and B are at least C.
+    """
+    pairs = len(differences)
+    seeds = [Part(float(differences.var(ddof=1)) / pairs, pairs - 1)] if pairs > 1 else []
+    if replicates is None:
+        return seeds
+    freedom = math.inf if images is None else images - 1
+    unbiased = 1.0 if images is None else images / freedom  # a bootstrap divides by n, not n - 1
+    covariance = np.atleast_2d(np.cov(replicates)) * unbiased
+    mean_square = Part(float(covariance.mean()), freedom)
+    if len(covariance) == 1:
+        return [*seeds, mean_square]
+    return _crossed(seeds[0], mean_square, _together(covariance, freedom))
+
+
+def _together(covariance: Floats, freedom: float) -> Part:
+    """Mean square of seeds and images together: the variance not shared by the pairs."""
+    pairs = len(covariance)
+    alone = max(0.0, float(np.trace(covariance) / pairs - covariance.mean()))
+    return Part(alone / (pairs - 1), (pairs - 1) * freedom, sign=-1)
+
+
+def _crossed(seeds: Part, images: Part, together: Part) -> list[Part]:
+    if seeds.value <= together.value:
+        return [images] if images.value > together.value else [Part(together.value, together.df)]
+    if images.value <= together.value:
+        return [seeds]
+    return [seeds, images, together]
