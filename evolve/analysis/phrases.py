@@ -52,7 +52,7 @@ def upper_first(text: str) -> str:
 
 def change(old: Any, new: Any) -> str:
     """A change of a value, floats with as few digits as tell the two apart; none is off."""
-    for digits in (2, 3, 4, 6, 17):
+    for digits in (2, 3, 4, 6, 12):
         first, second = _shown(old, digits), _shown(new, digits)
         if first != second:
             break
