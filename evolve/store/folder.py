@@ -89,6 +89,22 @@ def _map_numbers(value: Any, old: float | None, new: float | None) -> Any:
 
 
 @dataclass(frozen=True)
+class ComparisonFolder:
+    """Files of a comparison: rows, each trained with several seeds."""
+
+    path: Path
+
+    @property
+    def plan(self) -> Path:
+        """Rows with their configurations, seeds, and how they are judged."""
+        return self.path / "comparison.json"
+
+    def training(self, row: str, seed_index: int) -> TrialFolder:
+        """Folder of the training of a row with one of the seeds; it need not exist."""
+        return TrialFolder(self.path / row / str(seed_index))
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """A run's folder and the places in it."""
 
@@ -117,6 +133,10 @@ class RunFolder:
     def trial(self, number: int) -> TrialFolder:
         """Folder of a trial; it need not exist."""
         return TrialFolder(self.path / "trials" / f"{number:05d}")
+
+    def comparison(self, name: str) -> ComparisonFolder:
+        """Folder of a comparison; it need not exist."""
+        return ComparisonFolder(self.path / name)
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -187,4 +207,9 @@ class RunFolder:
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON in one step, keys in the order given."""
-        write_text_atomically(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+        write_json(path, value)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON in one step, keys in the order given."""
+    write_text_atomically(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

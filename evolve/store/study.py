@@ -52,23 +52,25 @@ def open_storage(url: str) -> BaseStorage:
     return storage
 
 
-def open_study(storage: BaseStorage, sampler: BaseSampler | None = None) -> optuna.Study:
-    """The run's study, made if missing; its one objective is maximised."""
+def open_study(
+    storage: BaseStorage, sampler: BaseSampler | None = None, name: str = STUDY_NAME
+) -> optuna.Study:
+    """The run's study, or another one beside it; made if missing. Its objective is maximised."""
     return optuna.create_study(
         storage=storage,
         sampler=sampler,
-        study_name=STUDY_NAME,
+        study_name=name,
         direction="maximize",
         load_if_exists=True,
     )
 
 
-def read_trials(storage: BaseStorage) -> list[FrozenTrial]:
-    """All trials of the run, by number; none if the study was not begun."""
+def read_trials(storage: BaseStorage, name: str = STUDY_NAME) -> list[FrozenTrial]:
+    """All trials of a study, by number; none if it was not begun."""
     names: Iterable[str] = (s.study_name for s in storage.get_all_studies())
-    if STUDY_NAME not in names:
+    if name not in names:
         return []
-    study_id = storage.get_study_id_from_name(STUDY_NAME)
+    study_id = storage.get_study_id_from_name(name)
     return storage.get_all_trials(study_id)
 
 

@@ -1,0 +1,292 @@
+"""Rows of named configurations, each trained in full with the same seeds.
+
+The final comparison of a run is one; a table of an ablation is another. Rows that share a seed
+share initialisation, order and the streams of augmentation, so their differences are paired.
+"""
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna.trial import TrialState, create_trial
+
+from evolve.engine.director import Director, Listener, Phase
+from evolve.engine.schedulers import build_scheduler
+from evolve.engine.trial import TrialTask
+from evolve.errors import EvolveError, StoreError
+from evolve.store.comparison import (
+    ROW_ATTR,
+    SEED_ATTR,
+    SEED_INDEX_ATTR,
+    TRAINING_ATTR,
+    PlanRecord,
+    RowRecord,
+)
+from evolve.store.folder import ComparisonFolder, TrialFolder
+from model.config import TrainConfig
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A configuration to compare.
+
+    Attributes
+    ----------
+    key : str
+        Name of its folder: letters, digits and ``. _ + -``.
+    title : str
+        What people read.
+    config : TrainConfig
+        Resolved for the data; its seed does not count.
+    trial : int or None
+        Trial of the search that it comes from.
+    search_value : float or None
+        Value of that trial.
+    """
+
+    key: str
+    title: str
+    config: TrainConfig
+    trial: int | None = None
+    search_value: float | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the trainings of a comparison share.
+
+    Attributes
+    ----------
+    data : Path
+        As given to the trainer.
+    data_digest : str
+        Of the data set; empty for a trainer without one.
+    data_seed : int
+        Seed of the split of a single annotations file.
+    trainer : str
+        Name in `evolve.engine.trainers`.
+    threads : int
+        Threads of each.
+    """
+
+    data: Path
+    data_digest: str
+    data_seed: int
+    trainer: str
+    threads: int
+
+
+def plan_comparison(
+    name: str,
+    title: str,
+    rows: Sequence[Row],
+    seeds: Sequence[int],
+    *,
+    objective: str,
+    judged_on: str,
+    data_digest: str,
+) -> PlanRecord:
+    """Every training of a comparison, known by its configuration with its seed, and its data.
+
+    Raises
+    ------
+    EvolveError
+        If a key names no folder, or two rows have the same.
+    """
+    keys = [row.key.casefold() for row in rows]
+    for row in rows:
+        if not _KEY.fullmatch(row.key) or keys.count(row.key.casefold()) > 1:
+            raise EvolveError(
+                f"the row '{row.key}' cannot have a folder of its own",
+                title,
+                "name every row differently, with letters, digits and . _ + -",
+            )
+    records = (
+        RowRecord(
+            key=row.key,
+            title=row.title,
+            config=row.config.to_dict(),
+            trainings=tuple(training_id(row.config, seed, data_digest) for seed in seeds),
+            trial=row.trial,
+            search_value=row.search_value,
+        )
+        for row in rows
+    )
+    return PlanRecord(name, title, objective, judged_on, tuple(seeds), tuple(records))
+
+
+def training_id(config: TrainConfig, seed: int, data_digest: str) -> str:
+    """Equal for trainings that would be equal."""
+    text = f"{config.with_values({'seed': seed}).digest()} {data_digest}"
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+class Comparison(Director):
+    """Joins the plan of a comparison, its study and its folders.
+
+    Trainings begin seed by seed, so that one that ends early has pairs. None is stopped early,
+    and none is done twice, not even if two rows have it.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        Of this comparison alone.
+    plan : PlanRecord
+        From `plan_comparison`; it is written to the folder before anything is trained.
+    folder : ComparisonFolder
+    training : Training
+    listener : Listener
+
+    Raises
+    ------
+    StoreError
+        If the study holds other trainings of a row of this name.
+    """
+
+    noun = "training"
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        plan: PlanRecord,
+        folder: ComparisonFolder,
+        training: Training,
+        listener: Listener,
+    ) -> None:
+        super().__init__(study, plan.objective, build_scheduler("none", 1), listener)
+        self.plan = plan
+        self.folder = folder
+        self.training = training
+        self._cells: dict[str, tuple[RowRecord, int]] = {}
+        for row, index in plan.cells():
+            self._cells.setdefault(row.trainings[index], (row, index))
+        self._numbers: dict[str, int] = {}
+        self._places: dict[int, tuple[str, int]] = {}
+        self._waiting: deque[str] = deque()
+        self._ended_before: dict[str, int] = {}
+        self._rebuild()
+        plan.write(folder)
+
+    # -- restart ---------------------------------------------------------------------------
+
+    def _rebuild(self) -> None:
+        """Learn from the store which trainings have ended, and which were interrupted."""
+        for trial in self.study.get_trials(deepcopy=False):
+            training, attrs = trial.user_attrs[TRAINING_ATTR], trial.user_attrs
+            self._remember(training, trial._trial_id, trial.number,
+                           attrs[ROW_ATTR], attrs[SEED_INDEX_ATTR])  # fmt: skip
+            if training not in self._cells:
+                self._check_replaced(*self._places[trial.number])
+            elif trial.state == TrialState.RUNNING:
+                self._waiting.append(training)
+            else:
+                state = trial.state.name
+                self._ended_before[state] = self._ended_before.get(state, 0) + 1
+        for training in self._waiting:
+            for row in self.files(self._numbers[training]).read_metrics():
+                self._store_value(self._numbers[training], row)
+
+    def _remember(
+        self, training: str, trial_id: int, number: int, row: str, seed_index: int
+    ) -> None:
+        self._numbers[training] = number
+        self._ids[number] = trial_id
+        self._places[number] = row, seed_index
+
+    def _check_replaced(self, key: str, seed_index: int) -> None:
+        """Refuse to put another training into the folder of a stored one."""
+        if (key, seed_index) in ((row.key, index) for row, index in self._cells.values()):
+            raise StoreError(
+                f"row '{key}' was trained with another configuration or on other data",
+                str(self.folder.path),
+                "give the row another name, or take a new folder with --out",
+            )
+
+    # -- what a director does --------------------------------------------------------------
+
+    def next_task(self) -> TrialTask | None:
+        """The next training to run: interrupted ones first; None when all are given out."""
+        if self._waiting:
+            return self._task(self._waiting.popleft())
+        for training in self._cells:
+            if training not in self._numbers:
+                self._create(training)
+                return self._task(training)
+        return None
+
+    def nothing_left(self) -> bool:
+        """Whether every training has been given out, and none waits to be continued."""
+        return not self._waiting and self._cells.keys() <= self._numbers.keys()
+
+    def files(self, number: int) -> TrialFolder:
+        """Folder of a training."""
+        return self.folder.training(*self._places[number])
+
+    def unmeasured(self, row: dict[str, object]) -> str:
+        """Why a training that ended with this row has no value; empty if it has one."""
+        split, objective = self.plan.judged_on, self.objective
+        metrics = row["metrics"]
+        assert isinstance(metrics, dict)
+        value = metrics.get(f"{split}/{objective}", 0.0)
+        if value != value:
+            return f"{objective} cannot be measured: {split} has no truth for it"
+        return super().unmeasured(row)
+
+    def name_of(self, number: int) -> str:
+        """What people call a training."""
+        key, index = self._places[number]
+        titles = {row.key: row.title for row in self.plan.rows}
+        return f"{titles.get(key, key)}, seed {index + 1} of {len(self.plan.seeds)}"
+
+    def phase(self) -> Phase:
+        """What a listener is told before the first training."""
+        plan = self.plan
+        rows, seeds = len(plan.rows), len(plan.seeds)
+        about = f"{rows} rows, {seeds} fresh seed{'s' if seeds > 1 else ''} each, "
+        about += f"judged on {plan.judged_on}"
+        return Phase(plan.title, about, len(self._cells), self.name_of, dict(self._ended_before))
+
+    # -- helpers ---------------------------------------------------------------------------
+
+    def _create(self, training: str) -> None:
+        """Begin a training in the store; in one step, so that a kill leaves nothing half made."""
+        row, index = self._cells[training]
+        begun = create_trial(
+            state=TrialState.RUNNING,
+            user_attrs={
+                TRAINING_ATTR: training,
+                ROW_ATTR: row.key,
+                SEED_INDEX_ATTR: index,
+                SEED_ATTR: self.plan.seeds[index],
+            },
+        )
+        storage = self.study._storage
+        trial_id = storage.create_new_trial(self.study._study_id, template_trial=begun)
+        number = storage.get_trial_number_from_id(trial_id)
+        self._remember(training, trial_id, number, row.key, index)
+
+    def _task(self, training: str) -> TrialTask:
+        row, index = self._cells[training]
+        number, shared = self._numbers[training], self.training
+        config = TrainConfig.model_validate(row.config)
+        config = config.with_values({"seed": self.plan.seeds[index]})
+        folder = self.files(number)
+        self.scheduler.add(number)
+        self.listener.on_start(number, {}, len(folder.read_metrics()), config.epochs)
+        return TrialTask(
+            number=number,
+            folder=str(folder.path.absolute()),
+            config=config.to_dict(),
+            data=str(shared.data),
+            objective=self.objective,
+            trainer=shared.trainer,
+            data_seed=shared.data_seed,
+            threads=shared.threads,
+            judged_on="" if self.plan.judged_on == "val" else self.plan.judged_on,
+        )
