@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evolve.data_source import DataSource, resolve_data
+from evolve.engine.comparison import Comparison, Training
 from evolve.engine.coordinator import Coordinator, Settings
 from evolve.engine.director import Director, Listener
 from evolve.engine.resources import Resources
 from evolve.engine.schedulers import build_scheduler
 from evolve.engine.trainers import shared_data
 from evolve.errors import EvolveError, StoreError
+from evolve.final import judged_split, plan_final, write_confirmed
 from evolve.search.factory import build_sampler
 from evolve.space import Space
+from evolve.space.confirm import Confirm, planned_trainings
+from evolve.store.comparison import read_comparison, study_name
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import (
     FORMAT,
@@ -90,7 +94,9 @@ def pick_resources(request: RunRequest) -> Resources:
             f"this machine has {gpus}; give a number above 0",
         )
     most = int(gpus / share + 1e-9) if gpus else cpus
-    workers = request.workers or max(1, min(most, request.space.trials))
+    size = Confirm.parse(request.space.confirm)
+    wanted = max(request.space.trials, planned_trainings(size.candidates, size.seeds))
+    workers = request.workers or max(1, min(most, wanted))
     if workers < 1:
         raise EvolveError("a run needs at least one worker", "--workers", "give 1 or more")
     if request.engine == "inline":
@@ -106,8 +112,10 @@ def resolve_space(space: Space, dataset: Dataset) -> Space:
     return replace(space, base=resolve(space.base, dataset))
 
 
-def build_manifest(request: RunRequest, space: Space, data: dict[str, Any]) -> dict[str, Any]:
-    """What the run is, as JSON types."""
+def build_manifest(
+    request: RunRequest, space: Space, data: dict[str, Any], judged_on: str
+) -> dict[str, Any]:
+    """What the run is, as JSON types; `judged_on` is the split of its final comparison."""
     return {
         "format": FORMAT,
         "name": request.out.name,
@@ -120,10 +128,12 @@ def build_manifest(request: RunRequest, space: Space, data: dict[str, Any]) -> d
         "engine": request.engine,
         "trainer": request.trainer,
         "trials": space.trials,
+        "confirm": space.confirm,
         "storage": request.storage,
         "space": space.to_dict(),
         "train": space.base.to_dict(),
         "data": data,
+        "judged_on": judged_on,
         "test_opened": False,
         "versions": versions(),
         "hardware": hardware(),
@@ -152,17 +162,19 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
         For all that is wrong with the request, before any trial begins.
     """
     space, data = request.space, {"path": request.data.argument, "name": request.data.name}
+    judged_on = "test"
     if request.trainer == "detector":
         # the reader of the trainer, so that trials of this process read the set no second time
         dataset = shared_data(request.data.path, request.seed)
         space, data = resolve_space(space, dataset), describe_data(request.data, dataset)
+        judged_on = judged_split(dataset)
     request = replace(request, space=space)
     resources = pick_resources(request)
     build_scheduler(space.scheduler, space.base.epochs)  # refuses unknown names early
     build_sampler(space.sampler, request.seed, space)
     folder = RunFolder.create(request.out)
     with folder.lock():
-        manifest = _agree_on_manifest(folder, build_manifest(request, space, data))
+        manifest = _agree_on_manifest(folder, build_manifest(request, space, data, judged_on))
         manifest["workers"] = resources.workers
         folder.write_json(folder.manifest, manifest)
         listener.on_begin(manifest)
@@ -177,13 +189,16 @@ def _agree_on_manifest(folder: RunFolder, wanted: dict[str, Any]) -> dict[str, A
     stored = read_manifest(folder)
     check_same_run(stored, wanted, folder.path)
     trials = max(stored.get("trials", 0), wanted["trials"])
-    return {**stored, "trials": trials, "engine": wanted["engine"]}
+    confirm = Confirm.parse(wanted["confirm"]).or_more(Confirm.parse(stored.get("confirm", "0")))
+    own = {key: wanted[key] for key in ("engine", "judged_on")}
+    return {**stored, "trials": trials, "confirm": str(confirm), **own}
 
 
 def stored_request(
     path: Path,
     *,
     trials: int | None = None,
+    confirm: str | None = None,
     data: DataSource | None = None,
     engine: str | None = None,
     workers: int | None = None,
@@ -198,10 +213,11 @@ def stored_request(
     """
     manifest = read_manifest(RunFolder.open(path))
     try:
+        confirm = str(Confirm.parse(confirm or manifest.get("confirm", "0"), "--confirm"))
         space = Space.from_dict(manifest["space"])
         stored = manifest["data"]
         return RunRequest(
-            space=replace(space, trials=trials or manifest["trials"]),
+            space=replace(space, trials=trials or manifest["trials"], confirm=confirm),
             data=data or resolve_data(stored["path"]),
             out=path,
             seed=manifest["seed"],
@@ -253,8 +269,41 @@ def _run(
         )
         with opened_engine(request.engine, resources) as drive:
             drive(coordinator)
+            comparison = _final_comparison(coordinator, manifest, request, listener)
+            if comparison is not None:
+                if not comparison.nothing_left():
+                    listener.on_phase(comparison.phase())
+                drive(comparison)
     finally:
         storage.remove_session()
+    record = read_comparison(folder.path) if comparison is not None else None
+    if record is not None:
+        write_confirmed(folder, record)
+
+
+def _final_comparison(
+    search: Coordinator, manifest: dict[str, Any], request: RunRequest, listener: Listener
+) -> Comparison | None:
+    """The comparison that follows a finished search; None if there is nothing to compare.
+
+    The manifest tells from here on that the test split was opened.
+    """
+    size, folder = Confirm.parse(manifest["confirm"]), search.folder
+    plan = plan_final(search.study, search.space, manifest, size) if size else None
+    if plan is None:
+        return None
+    if plan.judged_on == "test" and not manifest["test_opened"]:
+        manifest.update(test_opened=True, test_opened_at=now())
+        folder.write_json(folder.manifest, manifest)
+    training = Training(
+        data=request.data.path,
+        data_digest=manifest["data"].get("digest", ""),
+        data_seed=request.seed,
+        trainer=request.trainer,
+        threads=search.settings.threads,
+    )
+    study = open_study(search.study._storage, name=study_name(plan.name))
+    return Comparison(study, plan, folder.comparison(plan.name), training, listener)
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """Options that several verbs share, told in the same words everywhere."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -64,3 +66,14 @@ gpus_per_trial = click.option(
     show_default=True,
     help="Below 1 trials share a GPU.",
 )
+
+
+def confirm(default: str) -> Callable[[Any], Any]:
+    """Size of the final comparison; `default` is told in the help."""
+    return click.option(
+        "--confirm",
+        default=None,
+        metavar="KxN",
+        help="In the end, train the K best candidates and the defaults with N fresh seeds each; "
+        f"0 leaves it out [default: {default}].",
+    )

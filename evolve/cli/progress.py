@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
+from evolve.space.confirm import Confirm
+
 if TYPE_CHECKING:
     from evolve.engine.director import Phase
 
@@ -162,6 +164,9 @@ def describe(manifest: dict[str, Any]) -> list[str]:
         f"data   {data['name']}{about}",
         f"model  {train['model']} at {train['image_size']} px, {train['epochs']} epochs",
     ]
+    size = Confirm.parse(manifest.get("confirm", "0"))
+    if size:
+        lines.append(f"then   {size} final comparison: candidates x seeds, and the defaults")
     return [printable(line) for line in (*lines, *(f"note   {n}" for n in data.get("notes", ())))]
 
 

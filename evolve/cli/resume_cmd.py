@@ -15,6 +15,7 @@ from evolve.cli import options
     default=None,
     help="Trials in all, if more are wanted than before.",
 )
+@options.confirm("as before")
 @click.option("--data", default=None, help="Where the same data lie now, if they were moved.")
 @click.option(
     "--engine", type=click.Choice(["ray", "inline"]), default=None, help="[default: as before]"
@@ -26,6 +27,7 @@ def command(
     obj: dict[str, bool],
     run: Path,
     trials: int | None,
+    confirm: str | None,
     data: str | None,
     engine: str | None,
     workers: int | None,
@@ -42,6 +44,7 @@ def command(
     request = stored_request(
         run,
         trials=trials,
+        confirm=confirm,
         data=resolve_data(data) if data else None,
         engine=engine,
         workers=workers,

@@ -1,6 +1,7 @@
 """`evolve run`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ from evolve.cli import options
     default=None,
     help="Trials in all [default: the space's].",
 )
+@options.confirm("the space's, 3x3 if it says nothing")
 @click.option("--sampler", default=None, help="genetic, tpe, cmaes, nsga2 or random.")
 @click.option("--scheduler", default=None, help="asha or none.")
 @click.option(
@@ -60,6 +62,7 @@ def command(
     data: str | None,
     model: str | None,
     trials: int | None,
+    confirm: str | None,
     sampler: str | None,
     scheduler: str | None,
     seed: int,
@@ -84,11 +87,14 @@ def command(
     from evolve.data_source import resolve_data
     from evolve.runs import RunRequest
     from evolve.space import apply_overrides, find_space_file, load_space
+    from evolve.space.confirm import Confirm
 
     space = load_space(find_space_file(space_name))
     named = {"model": model, "trials": trials, "sampler": sampler, "scheduler": scheduler}
     items = [f"{key}={value}" for key, value in named.items() if value is not None]
     space = apply_overrides(space, [*overrides, *items])
+    if confirm is not None:
+        space = replace(space, confirm=str(Confirm.parse(confirm, "--confirm")))
     source = resolve_data(data)
     request = RunRequest(
         space=space,

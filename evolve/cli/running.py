@@ -64,7 +64,26 @@ def conclude(path: Path) -> int:
     run = read_run(path)
     files = render_report(run, RunFolder(path).report)
     click.echo(summarise(run).verdict)
+    for line in compared(path):
+        click.echo(line)
     if (run.trials["state"] == "COMPLETE").any():
         click.echo(f"best configuration  {shown_path(RunFolder(path).best_config)}")
     click.echo(f"report              {shown_path(files[0])}")
     return 0 if (run.trials["state"] == "COMPLETE").any() else FAILED
+
+
+def compared(path: Path) -> list[str]:
+    """What the final comparison of a run found, a line a row; nothing if there was none."""
+    from evolve.cli.progress import percent, printable
+    from evolve.store.comparison import read_comparison
+
+    record = read_comparison(path)
+    if record is None:
+        return []
+    plan = record.plan
+    lines = [f"{plan.title} on {plan.judged_on}, {plan.objective} in percent"]
+    for row in record.rows:
+        values = record.of_row(row.key)["value_test"]
+        found = f"{percent(values.mean())} mean, {percent(values.std())} sd"
+        lines.append(f"  {printable(row.title)}  {found}, {values.count()} of {len(values)} seeds")
+    return lines
