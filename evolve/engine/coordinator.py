@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
@@ -18,13 +19,14 @@ from evolve.engine.schedulers import StableScheduler, decisive
 from evolve.engine.trial import TrialTask
 from evolve.errors import SpaceError
 from evolve.search.genetic import DEFAULT, ORIGIN
+from evolve.search.repair import REPAIR, repair
 from evolve.seeds import trial_seed
 from evolve.space import Space
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.store.study import FAILURE_ATTR, is_rejected, rejection, unfinished
 from model.files import write_text_atomically
 
-MOST_REJECTED = 200  # proposals in a row that violate a constraint
+MOST_REJECTED = 10  # proposals in a row that violate a constraint
 
 
 @dataclass(frozen=True)
@@ -141,24 +143,42 @@ class Coordinator(Director):
     def _ask(self) -> FrozenTrial:
         """A new trial that satisfies the constraints; others are asked for and put aside.
 
+        Optuna's samplers learn nothing from what was put aside. One that stays where the
+        constraints forbid is helped: its last proposal is drawn back to where they hold.
+
         Raises
         ------
         SpaceError
-            If the sampler proposes only what the constraints forbid.
+            If not even that helps.
         """
         for _ in range(MOST_REJECTED):
-            asked = self.study.ask()
-            self._ids[asked.number] = asked._trial_id
-            self._suggest_all(asked)
-            trial = self.study._storage.get_trial(asked._trial_id)
+            trial = self._proposal()
             if not self._rejects(trial):
                 return trial
-        raise SpaceError(
-            f"{MOST_REJECTED} proposals of the sampler '{self.space.sampler}' in a row violate "
-            f"a constraint, the last one '{self.space.violated(trial.params)}'",
-            self.space.name,
-            "take --sampler genetic, which keeps to constraints, or loosen the constraint",
+        self.study.enqueue_trial(self._repaired(trial), user_attrs={ORIGIN: REPAIR})
+        trial = self._proposal()
+        if self._rejects(trial):
+            raise SpaceError(
+                f"no trial is found that satisfies '{self.space.violated(trial.params)}'",
+                self.space.name,
+                "take --sampler genetic, which keeps to constraints, or loosen this one",
+            )
+        return trial
+
+    def _proposal(self) -> FrozenTrial:
+        asked = self.study.ask()
+        self._ids[asked.number] = asked._trial_id
+        self._suggest_all(asked)
+        return self.study._storage.get_trial(asked._trial_id)
+
+    def _repaired(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Values between those of a trial and of one that ran, the defaults before any has."""
+        ran = self.study.get_trials(
+            deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
         )
+        rng = np.random.default_rng((self.settings.seed, trial.number))
+        anchors = [self.space.complete({}), *(one.params for one in ran)]
+        return repair(self.space, trial.params, anchors[rng.integers(len(anchors))])
 
     def _suggest_all(self, trial: optuna.trial.Trial) -> None:
         """Propose a value for every parameter that exists beside those proposed before it."""

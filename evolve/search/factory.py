@@ -1,15 +1,22 @@
 """Samplers by name: ours, and Optuna's own."""
 
 import importlib.util
+import inspect
+import logging
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
 
 from evolve.errors import SpaceError, nearest
 from evolve.search.genetic import GeneticSampler
 from evolve.space import Space
+
+logger = logging.getLogger(__name__)
 
 POPULATION = (4, 8)
 
@@ -17,14 +24,27 @@ POPULATION = (4, 8)
 def build_sampler(name: str, seed: int, space: Space, n_existing: int = 0) -> BaseSampler:
     """Sampler for a study over a space.
 
+    What parameters do that exist only under conditions, and where choices go:
+
+    ========  ==================================================================================
+    genetic   inherited like all others; ordinal choices move to their neighbours
+    tpe       each parameter is modelled by itself, from the trials that have it
+    cmaes     numbers without conditions together; conditional ones and choices at random
+    gp        what all finished trials share is modelled together; the rest at random
+    nsga2     what all finished trials share is crossed; the rest at random
+    qmc       what trial 0 has is one low-discrepancy sequence; the rest at random
+    random    all at random
+    ========  ==================================================================================
+
     Parameters
     ----------
     name : str
-        genetic, tpe, cmaes, nsga2 or random.
+        genetic, tpe, cmaes, gp, nsga2, qmc or random.
     seed : int
         Seed of the run. The genetic sampler goes on after a resume as if it never stopped;
         Optuna's own keep their random state in memory and would repeat their first proposals,
-        so for them the seed also depends on `n_existing`.
+        so for them the seed also depends on `n_existing`. (The sequence of qmc is counted in
+        the study; only what is drawn at random beside it needs another seed.)
     n_existing : int
         Trials already in the study.
 
@@ -35,48 +55,105 @@ def build_sampler(name: str, seed: int, space: Space, n_existing: int = 0) -> Ba
     """
     if name not in _BUILDERS:
         raise SpaceError(f"unknown sampler '{name}'", "sampler", nearest(name, _BUILDERS))
-    return _BUILDERS[name](seed if name == "genetic" else _resumed(seed, n_existing), space)
+    return _BUILDERS[name](_Seeds(seed % 2**32, _resumed(seed, n_existing), seed), space)
 
 
-def _genetic(seed: int, space: Space) -> BaseSampler:
+class _Seeds(NamedTuple):
+    """Seeds of 32 bits for a run as a whole, and for this session; and the seed as given."""
+
+    run: int
+    session: int
+    given: int
+
+
+def _genetic(seeds: _Seeds, space: Space) -> BaseSampler:
     few, many = POPULATION
-    return GeneticSampler(
-        seed=seed,
-        defaults=space.defaults(),
-        search_space=space.distributions(),
+    wanted: dict[str, Any] = {
+        "seed": seeds.given,
+        "defaults": space.defaults(),
+        "search_space": space.distributions(),
         # a third of a small budget is spent on the start, the rest on breeding
-        population_size=min(many, max(few, space.trials // 3)),
+        "population_size": min(many, max(few, space.trials // 3)),
+        "ordinal": space.ordinal(),
+        "conditions": space.conditions(),
+        "feasible": space.satisfied if space.constraints else None,
+        "budget": space.trials,
+        "variant": space.variant,
+    }
+    known = inspect.signature(GeneticSampler).parameters
+    return GeneticSampler(**{key: value for key, value in wanted.items() if key in known})
+
+
+def _tpe(seeds: _Seeds, _: Space) -> BaseSampler:
+    return optuna.samplers.TPESampler(seed=seeds.session)
+
+
+def _nsga2(seeds: _Seeds, _: Space) -> BaseSampler:
+    return optuna.samplers.NSGAIISampler(seed=seeds.session)
+
+
+def _random(seeds: _Seeds, _: Space) -> BaseSampler:
+    return optuna.samplers.RandomSampler(seed=seeds.session)
+
+
+def _gp(seeds: _Seeds, _: Space) -> BaseSampler:
+    return optuna.samplers.GPSampler(
+        seed=seeds.session, deterministic_objective=False, warn_independent_sampling=False
     )
 
 
-def _tpe(seed: int, _: Space) -> BaseSampler:
-    return optuna.samplers.TPESampler(seed=seed)
+def _qmc(seeds: _Seeds, _: Space) -> BaseSampler:
+    return optuna.samplers.QMCSampler(
+        qmc_type="sobol",
+        scramble=True,
+        seed=seeds.run,
+        independent_sampler=optuna.samplers.RandomSampler(seed=seeds.session),
+        warn_independent_sampling=False,
+    )
 
 
-def _nsga2(seed: int, _: Space) -> BaseSampler:
-    return optuna.samplers.NSGAIISampler(seed=seed)
-
-
-def _random(seed: int, _: Space) -> BaseSampler:
-    return optuna.samplers.RandomSampler(seed=seed)
-
-
-def _cmaes(seed: int, space: Space) -> BaseSampler:
+def _cmaes(seeds: _Seeds, space: Space) -> BaseSampler:
     if importlib.util.find_spec("cmaes") is None:
         mend = "pip install cmaes, or take --sampler genetic"
         raise SpaceError("the sampler 'cmaes' needs the package cmaes", "sampler", mend)
-    choices = [parameter.path for parameter in space.parameters if parameter.choices is not None]
-    if choices:
-        what = f"the sampler 'cmaes' cannot search choices: {', '.join(choices)}"
-        raise SpaceError(what, "sampler", "fix them with --set, or take --sampler genetic")
-    return optuna.samplers.CmaEsSampler(seed=seed)
+    conditions = space.conditions()
+    apart = [p.path for p in space.parameters if p.choices is not None or p.path in conditions]
+    if len(apart) == len(space.parameters):
+        what = "the sampler 'cmaes' searches numbers, and no number here is without conditions"
+        raise SpaceError(what, "sampler", "take --sampler genetic")
+    if apart:
+        logger.info("sampler=cmaes at_random=%s", ",".join(apart))
+    together = {n: d for n, d in space.distributions().items() if n not in apart}
+    return _SteadyCmaEs(together, seeds.session)
 
 
-_BUILDERS: dict[str, Callable[[int, Space], BaseSampler]] = {
+class _SteadyCmaEs(optuna.samplers.CmaEsSampler):
+    """CMA-ES over the same parameters from first to last.
+
+    Optuna takes those that all finished trials share. Where a condition makes them fewer in the
+    middle of a study, its CMA-ES would be given up for random sampling.
+    """
+
+    def __init__(self, space: dict[str, BaseDistribution], seed: int) -> None:
+        super().__init__(seed=seed, warn_independent_sampling=False)
+        self._steady = space
+
+    def infer_relative_search_space(
+        self,
+        study: optuna.Study,  # noqa: ARG002  (Optuna's signature)
+        trial: FrozenTrial,  # noqa: ARG002
+    ) -> dict[str, BaseDistribution]:
+        """Parameters proposed together."""
+        return self._steady
+
+
+_BUILDERS: dict[str, Callable[[_Seeds, Space], BaseSampler]] = {
     "genetic": _genetic,
     "tpe": _tpe,
     "cmaes": _cmaes,
+    "gp": _gp,
     "nsga2": _nsga2,
+    "qmc": _qmc,
     "random": _random,
 }
 
