@@ -108,11 +108,18 @@ def _parameter_row(parameter: ParameterRecord, best: "pd.Series[Any] | None") ->
 
 
 def range_text(parameter: ParameterRecord) -> str:
-    """Tell what was searched: the bounds with the scale, or the choices."""
+    """Tell what was searched: the bounds with the scale, or the choices; and when."""
     if parameter.choices is not None:
-        return ", ".join(number(choice) for choice in parameter.choices)
-    bounds = f"{number(parameter.low)} {EN_DASH} {number(parameter.high)}"
-    return bounds + (", log" if parameter.scale == "log" else "")
+        text = ", ".join(number(choice) for choice in parameter.choices)
+        text += ", in this order" if parameter.kind == "ordinal" else ""
+    else:
+        text = f"{number(parameter.low)} {EN_DASH} {number(parameter.high)}"
+        text += ", log" if parameter.scale == "log" else ""
+    conditions = (
+        f"{clean(parent)} is {' or '.join(number(value) for value in values)}"
+        for parent, values in parameter.when.items()
+    )
+    return text + (f"; when {' and '.join(conditions)}" if parameter.when else "")
 
 
 def trial_row(run: RunRecord, trial: int) -> "pd.Series[Any]":

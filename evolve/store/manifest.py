@@ -112,7 +112,8 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
 def identity(manifest: dict[str, Any]) -> dict[str, Any]:
     """The part of a manifest that makes two runs the same run, as key paths."""
     part = {key: manifest.get(key) for key in IDENTITY}
-    part["parameters"] = manifest.get("space", {}).get("parameters")
+    space = manifest.get("space", {})
+    part |= {key: space.get(key) for key in ("parameters", "constraints", "variant")}
     # the same data may lie elsewhere on another machine
     part["data"] = {"digest": manifest.get("data", {}).get("digest")}
     return flatten(part)

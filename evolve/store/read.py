@@ -14,7 +14,14 @@ from evolve.search.genetic import ORIGIN, PARENTS
 from evolve.seeds import trial_seed
 from evolve.store.folder import RunFolder
 from evolve.store.records import ParameterRecord, RunRecord
-from evolve.store.study import METRICS_ATTR, failure_of, open_storage, read_trials, sqlite_url
+from evolve.store.study import (
+    METRICS_ATTR,
+    failure_of,
+    is_rejected,
+    open_storage,
+    read_trials,
+    sqlite_url,
+)
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 EPOCH_COLUMNS = ("AP", "AP50", "loss", "loss_box", "loss_obj", "loss_cls", "lr")
@@ -63,7 +70,8 @@ def read_run(path: Path) -> RunRecord:
 def _stored_trials(folder: RunFolder, manifest: dict[str, Any]) -> list[FrozenTrial]:
     if not manifest.get("storage") and not folder.study.is_file():
         return []
-    return read_trials(open_storage(storage_url(folder, manifest)))
+    trials = read_trials(open_storage(storage_url(folder, manifest)))
+    return [trial for trial in trials if not is_rejected(trial)]
 
 
 def _parameters(manifest: dict[str, Any]) -> tuple[ParameterRecord, ...]:
@@ -78,8 +86,10 @@ def _parameters(manifest: dict[str, Any]) -> tuple[ParameterRecord, ...]:
             choices=tuple(spec["choices"]) if "choices" in spec else None,
             default=spec["default"],
             why=spec.get("why", ""),
+            when={parent: tuple(values) for parent, values in spec.get("when", {}).items()},
         )
         for path, spec in stored.items()
+        if spec["type"] != "fixed"
     )
 
 
@@ -96,6 +106,10 @@ def _trial_frame(
         *(f"params.{parameter.path}" for parameter in parameters),
     ]
     frame = pd.DataFrame(records, columns=columns)
+    for parameter in parameters:
+        if parameter.choices is not None:  # a gap would turn whole numbers into fractions
+            name = f"params.{parameter.path}"
+            frame[name] = pd.Series([record[name] for record in records], dtype=object)
     frame["started"] = pd.to_datetime(frame["started"], utc=True)
     frame["finished"] = pd.to_datetime(frame["finished"], utc=True)
     return frame

@@ -1,6 +1,7 @@
 """What a stored run looks like to everyone who reads it: plain frames, no engine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pandas as pd
 class ParameterRecord:
     """One searched parameter, as written in the manifest.
 
-    `kind` is float, int or categorical; `scale` linear or log; bounds are None for categoricals,
-    whose `choices` are given instead. `default` is the value of trial 0, `why` one line.
+    `kind` is float, int, ordinal or categorical; `scale` linear or log; bounds are None where
+    there are `choices`, which an ordinal has in their order. `default` is the value of trial 0,
+    `why` one line. `when` has the values of each parent with which the parameter exists; trials
+    in which it does not exist have no value of it.
     """
 
     path: str
@@ -23,6 +26,7 @@ class ParameterRecord:
     choices: tuple[Any, ...] | None
     default: Any
     why: str
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class RunRecord:
         wall_time_s (float), started, finished (UTC timestamps, NaT if none),
         origin (default, random, crossover, mutation, ... as the sampler said; empty if it did
         not), parents (tuple of trial numbers), the metrics AP AP50 AP75 APs APm APl in [0, 1]
-        or NaN, and one column ``params.<key path>`` for each parameter.
+        or NaN, and one column ``params.<key path>`` for each parameter, None or NaN where the
+        trial has no such parameter. Trials that a constraint forbade never ran and have no row,
+        so numbers may be missing.
     epochs : DataFrame, one row an epoch of a trial
         number, epoch (from 1), AP, AP50, loss, loss_box, loss_obj, loss_cls, lr, wall_time_s.
     """
