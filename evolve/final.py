@@ -22,7 +22,7 @@ from evolve.store.folder import RunFolder
 from model.data.coco import Dataset
 from model.files import write_text_atomically
 
-DEFAULTS = "defaults"
+DEFAULTS = "default"
 
 
 def judged_split(dataset: Dataset) -> str:
@@ -50,7 +50,7 @@ def plan_final(
     candidates = pick_candidates(study, space, size.candidates)
     if not candidates:
         return None
-    rows = [Row(DEFAULTS, "defaults", space.to_config(space.defaults()))]
+    rows = [Row(DEFAULTS, "the defaults", space.to_config(space.defaults()))]
     for trial in candidates:
         number, value = trial.number, trial.value
         config = space.to_config(trial.params)
