@@ -33,32 +33,46 @@ def command(name: str | None, as_json: bool) -> None:
 
 
 def _summary(space: "Space") -> str:
-    paths = ", ".join(parameter.path for parameter in space.parameters)
+    names = (*(p.path for p in space.parameters), *(f.path for f in space.fixed))
+    paths = ", ".join(names)
     text = click.wrap_text(paths, 79, "  ", "  ")
     return f"{space.name}: {space.description}\n{text}"
 
 
 def _in_full(space: "Space") -> str:
+    variant = "" if space.variant == "evolve" else f" ({space.variant})"
     plan = (
         f"{space.trials} trials of {space.base.epochs} epochs of {space.base.model}, "
-        f"objective {space.objective}, sampler {space.sampler}, scheduler {space.scheduler}"
+        f"objective {space.objective}, sampler {space.sampler}{variant}, "
+        f"scheduler {space.scheduler}"
     )
     blocks = [f"{space.name}: {space.description}\n{plan}"]
-    for parameter in space.parameters:
-        why = click.wrap_text(parameter.why, 79, "    ", "    ")
-        blocks.append(f"  {parameter.path}  {_range(parameter)}\n{why}".rstrip())
+    blocks += [_entry(p.path, _range(p), p.why) for p in space.parameters]
+    blocks += [_entry(f.path, f"fixed to {_number(f.value)}", f.why) for f in space.fixed]
+    if space.constraints:
+        blocks.append("\n".join(("constraints", *(f"  {text}" for text in space.constraints))))
     return "\n\n".join(blocks)
+
+
+def _entry(path: str, values: str, why: str) -> str:
+    return f"  {path}  {values}\n{click.wrap_text(why, 79, '    ', '    ')}".rstrip()
 
 
 def _range(parameter: "Parameter") -> str:
     """Range or choices in words, with the default."""
     if parameter.choices is not None:
-        body = ", ".join(map(str, parameter.choices))
+        body = ", ".join(map(_number, parameter.choices))
+        body += ", in this order" if parameter.kind == "ordinal" else ""
     else:
         body = f"{_number(parameter.low)} to {_number(parameter.high)}"
         body += f" in steps of {parameter.step}" if (parameter.step or 1) != 1 else ""
         body += ", log" if parameter.scale == "log" else ""
-    return f"{body} (default {_number(parameter.default)})"
+    body += f" (default {_number(parameter.default)})"
+    conditions = (
+        f"{parent} is {' or '.join(map(_number, values))}"
+        for parent, values in parameter.when.items()
+    )
+    return f"{body}, when {' and '.join(conditions)}" if parameter.when else body
 
 
 def _number(value: Any) -> str:
