@@ -24,6 +24,7 @@ def _run(folder, engine, trials, name):
     arguments = [
         *("run", "--space", "empty.yaml", "--trainer", "curve", "--data", "curve-0"),
         *("--engine", engine, "--workers", "2", "--trials", str(trials), "--out", name),
+        *("--confirm", "0"),
     ]
     subprocess.run(
         [sys.executable, "-m", "evolve", "--quiet", *arguments],

@@ -12,6 +12,7 @@ import time
 import psutil
 import pytest
 
+from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.read import read_run
 from tests.tiny_data import write_tiny_coco
@@ -27,7 +28,7 @@ def command(*arguments):
 
 
 def smoke(engine, out, *more):
-    fixed = ("run", "--space", "smoke.yaml", "--data", "tiny", *SETTINGS)
+    fixed = ("run", "--space", "smoke.yaml", "--data", "tiny", "--confirm", "0", *SETTINGS)
     return command(*fixed, "--engine", engine, "--out", out, *more)
 
 
@@ -117,3 +118,31 @@ def test_kill_in_the_middle_of_training_loses_nothing(home):
     assert begun[0] == 1
     assert 1 < begun[1] <= 15  # it went on from a checkpoint
     assert [row["epoch"] for row in trial.read_metrics()] == list(range(1, 16))
+
+
+def test_the_best_and_the_defaults_are_judged_on_test(home):
+    write_tiny_coco(home / "three", {"train": 8, "val": 4, "test": 3})
+    more = ("--data", "three", "--set", "epochs=2", "--trials", "2", "--confirm", "1x2")
+    done = finish(smoke("inline", "final", *more), home)
+    assert "final comparison on test, AP50 in percent" in done.stdout
+    record = read_comparison(home / "final")
+    assert list(record.trainings["row"]) == ["default"] * 2 + ["trial-00001"] * 2
+    assert set(record.trainings["state"]) == {"COMPLETE"}
+    first = record.trainings.iloc[0]
+    assert first["value_test"] == first["metrics"]["test/AP50"]
+    stored = json.loads(
+        gzip.decompress((first["folder"] / "detections-test.json.gz").read_bytes())
+    )
+    assert len(stored["images"]) == 3
+    weights = ("--weights", str(first["folder"] / "last.pt"), "--data", "three")
+    again = finish(command("eval", *weights, "--split", "test", "--json"), home)
+    said = json.loads(again.stdout)["metrics"]["AP50"]
+    assert said == pytest.approx(first["value_test"], abs=1e-6)
+
+
+def test_without_a_test_split_the_final_comparison_says_so(home):
+    more = ("--set", "epochs=1", "--trials", "2", "--confirm", "1x1")
+    done = finish(smoke("inline", "on-val", *more), home)
+    assert "final comparison on val, AP50 in percent" in done.stdout
+    manifest = json.loads((home / "on-val" / "manifest.json").read_text())
+    assert (manifest["judged_on"], manifest["test_opened"]) == ("val", False)

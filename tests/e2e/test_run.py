@@ -14,9 +14,11 @@ from pathlib import Path
 from wsgiref.simple_server import make_server
 
 import optuna
+import pandas as pd
 import psutil
 import pytest
 
+from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.study import STUDY_NAME, sqlite_url
 from tests.tiny_data import write_tiny_coco
@@ -71,7 +73,7 @@ def start(work, *arguments):
 
 
 def on_curves(engine, *more, data="curve-0"):
-    fixed = ("--space", "my.yaml", "--trainer", "curve", "--out", "out")
+    fixed = ("--space", "my.yaml", "--trainer", "curve", "--out", "out", "--confirm", "0")
     return ("run", *fixed, "--data", data, "--engine", engine, *more)
 
 
@@ -234,6 +236,42 @@ def test_inline_run_killed_twice_equals_its_undisturbed_twin(work, tmp_path_fact
     assert told(work) == told(twin)
 
 
+def compared(work):
+    """What was found in the comparison, without the places of its files."""
+    return read_comparison(work / "out").trainings.drop(columns="folder")
+
+
+@pytest.mark.ray
+def test_a_killed_final_comparison_goes_on_where_it_was(work):
+    more = ("--workers", "2", "--trials", "3", "--set", "scheduler=none", "--confirm", "1x2")
+    process = start(work, *on_curves("ray", *more, data="curve-0.2"))
+    wait_until(lambda: (work / "out" / "final" / "default" / "1" / "metrics.jsonl").exists())
+    for victim in (process, *descendants(process.pid)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.kill()
+    process.communicate()
+    before = compared(work)
+    ended = before["state"] == "COMPLETE"
+    assert not ended.all()
+    status = run(work, "status", "out").stdout
+    assert "out, final comparison" in status
+    assert f"{ended.sum()} of 4 trainings, judged on test" in status
+
+    done = run(work, "resume", "out")
+    assert done.returncode == 0, done.stderr
+    after = compared(work)
+    assert list(after["state"]) == ["COMPLETE"] * 4
+    assert after[ended].to_dict("records") == before[ended].to_dict("records")
+    assert set(after["epochs_done"]) == {5}
+    assert "[final comparison 4/4]" in done.stderr
+    assert "final comparison on test, AP in percent" in done.stdout
+    assert (work / "out" / "best.yaml").read_text().startswith(("# confirmed: ", "# the defaults"))
+    assert json.loads((work / "out" / "manifest.json").read_text())["test_opened"] is True
+    again = run(work, "resume", "out")
+    assert "[final comparison" not in again.stderr
+    pd.testing.assert_frame_equal(compared(work), after)
+
+
 def test_status_and_report_read_a_copied_run(work, tmp_path_factory):
     run(work, *on_curves("inline"))
     copied = tmp_path_factory.mktemp("elsewhere") / "copy"
@@ -271,6 +309,7 @@ def test_optuna_dashboard_opens_the_study(work):
         (("--scheduler", "ashe"), "asha"),
         (("--out", "my.yaml"), "a file stands where"),
         (("--trials", "0"), "--trials"),
+        (("--confirm", "3"), "write candidates x seeds"),
         (("--gpus-per-trial", "0"), "--gpus-per-trial"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, describe, duration, percent
+from evolve.engine.director import Phase
 
 
 def _row(epoch, value):
@@ -118,3 +119,49 @@ def test_view_follows_the_trials_and_workers_that_the_run_agreed_on():
     view = RunView(3, 1, "AP")
     view.on_begin({"trials": 9, "workers": 4})
     assert (view.trials, view.workers) == (9, 4)
+
+
+def _phase(ended=None):
+    names = {4: "the defaults, seed 1 of 2", 5: "trial\x1b 7, seed 1 of 2"}
+    about = "2 rows, judged on test"
+    return Phase("final comparison", about, 4, names.__getitem__, ended or {})
+
+
+def test_a_phase_counts_its_own_trainings(capsys):
+    watcher = PlainWatcher(RunView(1, 1, "AP"))
+    _follow(watcher)
+    capsys.readouterr()
+    watcher.on_phase(_phase({"COMPLETE": 1, "FAIL": 1}))
+    watcher.on_start(4, {}, 1, 4)
+    watcher.on_epoch(4, _row(4, 0.3))
+    watcher.on_end(4, "COMPLETE", 0.3, "")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "final comparison: 2 rows, judged on test"
+    assert lines[1] == "the defaults, seed 1 of 2 continues, 1 of 4 epochs reported before"
+    assert lines[2].startswith(
+        "[final comparison 3/4] the defaults, seed 1 of 2 complete: AP 30.0"
+    )
+    assert "best" not in lines[2]
+
+
+def test_the_table_shows_a_phase_by_its_names():
+    watcher = LiveWatcher(RunView(5, 2, "AP50"))
+    _follow(watcher)
+    watcher.view.on_phase(_phase({"COMPLETE": 1}))
+    watcher.on_start(5, {}, 0, 4)
+    console = Console(file=io.StringIO(), width=100)
+    console.print(watcher._render())
+    text = console.file.getvalue()
+    assert "1 done  0 pruned  0 failed  1 running  of 4 trainings   final comparison" in text
+    assert "trial? 7, seed 1 of 2" in text
+    assert "diverged" not in text
+
+
+def test_the_final_comparison_is_announced():
+    manifest = {
+        "name": "x", "trials": 5, "sampler": "genetic", "scheduler": "asha", "workers": 1,
+        "space": {"parameters": {}}, "data": {"name": "x"},
+        "train": {"model": "yolov4-nano", "image_size": 96, "epochs": 4},
+    }  # fmt: skip
+    assert len(describe(manifest | {"confirm": "0"})) == 3
+    assert describe(manifest | {"confirm": "3x2"})[3].startswith("then   3x2 final comparison")

@@ -1,0 +1,187 @@
+"""A search and its final comparison, in one process."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evolve.data_source import DataSource
+from evolve.errors import SpaceError
+from evolve.final import judged_split
+from evolve.runs import RunRequest, start_run, stored_request
+from evolve.store.comparison import read_comparison
+from evolve.store.folder import RunFolder
+from evolve.store.read import read_manifest, read_run
+from model.config import TrainConfig
+from model.data.coco import load_dataset
+from tests.tiny_data import write_tiny_coco
+from tests.unit.engine.made_up import Notes, make_space
+
+
+class Killed(BaseException):
+    """The end of a process, as far as the code under test can tell."""
+
+
+class Fragile(Notes):
+    """A listener that ends the process after so many epochs."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.left = epochs
+
+    def on_epoch(self, number, row):
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+
+
+def request(tmp_path, confirm="2x2", out="run", **more):
+    space = replace(make_space(tmp_path, epochs=2), trials=5, confirm=confirm)
+    source = DataSource(argument="curve-0", path=Path("curve-0"), name="curve-0")
+    given = {"space": space, "data": source, "engine": "inline", "trainer": "curve"} | more
+    return RunRequest(out=tmp_path / out, **given)
+
+
+def found(out):
+    frame = read_comparison(out).trainings.drop(columns=["folder"])
+    return read_run(out).trials["value"].to_list(), frame.to_dict("records")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    home = tmp_path_factory.mktemp("finished")
+    notes = Notes()
+    start_run(request(home), notes)
+    return home / "run", notes
+
+
+def test_the_best_trials_and_the_defaults_follow_the_search(finished):
+    out, notes = finished
+    record, trials = read_comparison(out), read_run(out).trials
+    default, *candidates = record.rows
+    assert (default.key, default.trial) == ("default", None)
+    assert len(candidates) == 2
+    assert len(record.trainings) == 6
+    for row in candidates:
+        trial = trials.set_index("number").loc[row.trial]
+        assert row.key == f"trial-{row.trial:05d}"
+        assert row.search_value == trial["value"]
+        assert row.config["optimizer"]["lr"] == trial["params.optimizer.lr"]
+    assert [phase.title for phase in notes.phases] == ["final comparison"]
+    assert len(notes.ended) == 5 + 6
+    assert not set(record.trainings["seed"]) & set(trials["seed"])
+
+
+def test_test_is_opened_for_the_comparison_alone_and_that_is_noted(finished):
+    out, _ = finished
+    manifest = read_manifest(RunFolder(out))
+    assert manifest["test_opened"] is True
+    assert manifest["test_opened_at"] >= manifest["created"]
+    assert manifest["confirm"] == "2x2"
+    assert not list((out / "trials").rglob("detections-test*"))
+    assert "test/" not in "".join(p.read_text() for p in (out / "trials").rglob("*.jsonl"))
+    assert len(list((out / "final").rglob("detections-test.json.gz"))) == 6
+
+
+def test_best_configuration_is_the_confirmed_one(finished):
+    out, _ = finished
+    record = read_comparison(out)
+    text = (out / "best.yaml").read_text()
+    winner = record.winner()
+    assert TrainConfig.model_validate(yaml.safe_load(text)).to_dict() == winner.config
+    mean = 100 * record.of_row(winner.key)["value_test"].mean()
+    defaults = 100 * record.of_row("default")["value_test"].mean()
+    assert text.startswith(
+        f"# confirmed: trial {winner.trial} of run: mean AP {mean:.1f}% over 2 fresh seeds on "
+        f"test, defaults {defaults:.1f}%\n"
+    )
+    assert winner.config["seed"] == 0
+
+
+@pytest.mark.parametrize("epochs", [9, 10, 13, 21])
+def test_killed_in_search_or_comparison_it_ends_as_its_undisturbed_twin(
+    tmp_path, finished, epochs
+):
+    with pytest.raises(Killed):
+        start_run(request(tmp_path), Fragile(epochs))
+    start_run(
+        stored_request(tmp_path / "run", engine="inline", data=request(tmp_path).data), Notes()
+    )
+    assert repr(found(tmp_path / "run")) == repr(found(finished[0]))
+    assert (tmp_path / "run" / "best.yaml").read_text() == (finished[0] / "best.yaml").read_text()
+
+
+def test_a_run_without_a_comparison_never_opens_test(tmp_path):
+    notes = Notes()
+    start_run(request(tmp_path, confirm="0"), notes)
+    out = tmp_path / "run"
+    assert read_comparison(out) is None
+    assert notes.phases == []
+    assert len(notes.ended) == 5
+    assert read_manifest(RunFolder(out))["test_opened"] is False
+    assert (out / "best.yaml").read_text().startswith("# trial ")
+
+
+def test_resume_may_enlarge_the_comparison_but_not_forget_it(tmp_path):
+    data = request(tmp_path).data
+    start_run(request(tmp_path, confirm="1x1"), Notes())
+    before = found(tmp_path / "run")[1]
+    for confirm, trainings in (("2x2", 6), ("1x1", 6), (None, 6)):
+        start_run(stored_request(tmp_path / "run", confirm=confirm, data=data), Notes())
+        assert len(found(tmp_path / "run")[1]) == trainings
+    after = {(one["row"], one["seed_index"]): one for one in found(tmp_path / "run")[1]}
+    assert all(after[one["row"], one["seed_index"]] == one for one in before)
+    start_run(stored_request(tmp_path / "run", confirm="0", data=data), Notes())
+    assert len(found(tmp_path / "run")[1]) == 6
+
+
+def test_more_trials_may_bring_other_candidates(tmp_path):
+    data = request(tmp_path).data
+    start_run(request(tmp_path, confirm="1x1"), Notes())
+    opened = read_manifest(RunFolder(tmp_path / "run"))["test_opened_at"]
+    start_run(stored_request(tmp_path / "run", trials=12, data=data), Notes())
+    out = tmp_path / "run"
+    record, trials = read_comparison(out), read_run(out).trials
+    assert len(trials) == 12
+    assert record.is_complete
+    assert len(record.rows) == 2
+    assert read_manifest(RunFolder(out))["test_opened_at"] == opened
+
+
+def test_a_search_of_the_defaults_alone_has_nothing_to_compare(tmp_path):
+    asked = request(tmp_path)
+    start_run(replace(asked, space=replace(asked.space, trials=1)), Notes())
+    assert read_comparison(tmp_path / "run") is None
+
+
+def test_the_defaults_win_where_nothing_is_better(tmp_path):
+    space = make_space(tmp_path, epochs=2)
+    best = tuple(
+        replace(one, default=0.02) if one.path == "optimizer.lr" else one
+        for one in space.parameters
+    )
+    space = replace(space, trials=3, confirm="1x2", sampler="random", parameters=best)
+    start_run(request(tmp_path, space=space), Notes())
+    text = (tmp_path / "run" / "best.yaml").read_text()
+    assert text.startswith("# the defaults of run: mean AP ")
+    assert yaml.safe_load(text)["optimizer"]["lr"] == 0.02
+
+
+def test_bad_sizes_are_refused(tmp_path):
+    start_run(request(tmp_path, confirm="0"), Notes())
+    with pytest.raises(SpaceError, match="'3' is no size of a final comparison") as error:
+        stored_request(tmp_path / "run", confirm="3", data=request(tmp_path).data)
+    assert error.value.where == "--confirm"
+
+
+def test_val_is_judged_where_test_has_no_truths(tmp_path):
+    both = load_dataset(write_tiny_coco(tmp_path / "both", {"train": 2, "val": 2, "test": 2}))
+    assert judged_split(both) == "test"
+    assert judged_split(load_dataset(write_tiny_coco(tmp_path / "bare"))) == "val"
+    blank = tuple(
+        replace(r, boxes_xyxy_px=r.boxes_xyxy_px[:0], labels=r.labels[:0], crowd=r.crowd[:0],
+                areas=r.areas[:0])
+        for r in both.splits["test"]
+    )  # fmt: skip
+    assert judged_split(replace(both, splits=both.splits | {"test": blank})) == "val"
