@@ -204,8 +204,8 @@ class Space:
     def set_to(self, path: str, value: Any) -> "Space":
         """Space in which a searched or fixed setting is fixed to a value.
 
-        Parameters whose conditions can no longer be met are dropped. Any other setting is set
-        in `base` alone.
+        Parameters whose conditions can no longer be met are dropped, and with them constraints
+        on them, which are always satisfied then. Any other setting is set in `base` alone.
         """
         fixed = {entry.path: entry for entry in self.fixed}
         whys = {entry.path: entry.why for entry in self.parameters} | {
@@ -214,11 +214,14 @@ class Space:
         if path in whys:
             fixed[path] = Fixed(path, value, whys[path])
         rest = tuple(p for p in self.parameters if p.path != path)
+        kept = _possible(rest, fixed)
+        gone = {p.path for p in rest} - {p.path for p in kept}
         return replace(
             self,
             base=self.base.with_values({path: value}),
-            parameters=_possible(rest, fixed),
+            parameters=kept,
             fixed=tuple(fixed.values()),
+            constraints=tuple(t for t in self.constraints if gone.isdisjoint(Constraint(t).paths)),
         )
 
     @cached_property
