@@ -15,6 +15,7 @@ FORBIDDEN = {
     "reports": ("torch", "ray", "evolve.engine", "evolve.cli", "model.train", "model.build"),
     "evolve/space": ("torch", "ray", "evolve.engine", "evolve.store", "evolve.search"),
     "evolve/search": ("torch", "ray", "evolve.engine", "evolve.store", "evolve.cli"),
+    "evolve/analysis": ("torch", "ray", "matplotlib", "evolve.engine", "evolve.cli", "reports"),
     "evolve/store": ("ray", "evolve.engine", "evolve.cli", "reports"),
     "evolve/engine": ("evolve.cli", "reports"),
 }
@@ -69,6 +70,7 @@ def test_ray_is_imported_by_the_engine_alone():
         ("import evolve.space", {"torch", "ray", "optuna"}),
         ("import reports.render", {"torch", "ray"}),
         ("import evolve.store.read", {"torch", "ray"}),
+        ("import evolve.analysis.words, evolve.analysis.matching", {"torch", "ray", "matplotlib"}),
         ("import model.data.loader", {"torch", "ray", "optuna"}),
     ],
 )  # fmt: skip
