@@ -134,3 +134,22 @@ def test_inline_svg_follows_the_page() -> None:
     assert 'aria-label="a &quot;label&quot; &lt;b&gt;"' in page
     assert 'id="h-' in page
     assert "url(#h-" in page or 'href="#h-' in page
+
+
+def test_parameters_that_few_or_no_trials_have_are_drawn() -> None:
+    every = dict.fromkeys(range(12))
+    one_left = dict.fromkeys(range(1, 12))
+    run = with_trials(make_run(), params__batch_size=every, params__loss__box=one_left)
+    by_path = {parameter.path: parameter for parameter in run.parameters}
+    assert figures.parameter_data(run, by_path["batch_size"]).empty
+    assert figures.parameter_data(run, by_path["loss.box"])["number"].tolist() == [0]
+    figure = figures.draw_parameters(run, summarise(run))
+    assert figure is not None
+    assert "<svg" in figures.to_svg(figure)
+
+
+def test_an_ordinal_of_numbers_stands_in_its_order() -> None:
+    parameter = ParameterRecord("x", "ordinal", "linear", None, None, (2, 4, 8), 4, "")
+    run = make_run(("COMPLETE",) * 3, parameters=(parameter,))
+    run = with_trials(run, params__x={0: 8, 1: 2, 2: 4})
+    assert figures.parameter_data(run, parameter)["place"].tolist() == [2.0, 0.0, 1.0]

@@ -10,6 +10,7 @@ from made_up_run import METRICS, PARAMETERS, make_run, with_trials
 from evolve.store.records import ParameterRecord, RunRecord
 from reports import tables
 from reports.summary import summarise
+from reports.text import MISSING
 
 
 def read_csv(run: RunRecord) -> list[dict[str, str]]:
@@ -150,3 +151,33 @@ def test_markdown_table_can_be_cut() -> None:
 def test_range_of_choices() -> None:
     parameter = ParameterRecord("x", "categorical", "linear", None, None, (1, "b", 0.25), 1, "")
     assert tables.range_text(parameter) == "1, b, 0.25"
+
+
+def test_range_of_ordered_choices_and_of_what_exists_at_times() -> None:
+    ordinal = ParameterRecord("x", "ordinal", "linear", None, None, (2, 4), 2, "")
+    assert tables.range_text(ordinal) == "2, 4, in this order"
+    when = {"sat.kind": ("darknet", "fgsm"), "loss.ohem": (32,)}
+    child = ParameterRecord("x", "float", "log", 0.1, 1.0, None, 0.5, "", when)
+    assert tables.range_text(child) == (
+        f"0.1 {tables.EN_DASH} 1, log; when sat.kind is darknet or fgsm and loss.ohem is 32"
+    )
+
+
+def test_a_parameter_that_a_trial_lacks_is_empty_in_every_table() -> None:
+    run = with_trials(make_run(), params__loss__box={1: None}, params__optimizer__lr={1: math.nan})
+    table = tables.trial_table(run, summarise(run))
+    cells = dict(zip((c.key for c in table.columns), table.rows[1].cells, strict=True))
+    assert cells["params.loss.box"] == cells["params.optimizer.lr"] == MISSING
+    assert cells["params.batch_size"] != MISSING
+    row = read_csv(run)[1]
+    assert row["params.loss.box"] == row["params.optimizer.lr"] == ""
+
+
+def test_the_best_trial_may_lack_a_parameter() -> None:
+    every = dict.fromkeys(range(12))
+    run = with_trials(make_run(), params__batch_size=every, params__loss__box=every)
+    summary = summarise(run)
+    rows = {row.cells[0]: row for row in tables.parameter_table(run, summary).rows}
+    assert rows["batch_size"].cells[3] == rows["loss.box"].cells[3] == MISSING
+    assert rows["batch_size"].mark == ""
+    assert not {"batch_size", "loss.box"} & set(tables.at_edge(run, summary))

@@ -6,6 +6,7 @@ import pytest
 
 from evolve.engine.inline import run_inline
 from evolve.seeds import trial_seed
+from evolve.space import load_space
 from evolve.store.read import read_run
 from tests.unit.engine.made_up import make_coordinator, make_space
 
@@ -54,3 +55,44 @@ def test_epochs_of_every_trial(run):
 def test_parameters_as_written(run):
     lr = run.parameters[0]
     assert (lr.path, lr.kind, lr.scale, lr.low) == ("optimizer.lr", "float", "log", 1e-4)
+
+
+CONDITIONAL = """
+name: conditional
+trials: 8
+sampler: random
+scheduler: none
+train: {epochs: 1, image_size: 96}
+parameters:
+  sat.kind: {type: categorical, choices: [none, fgsm], default: none}
+  batch_size: {type: ordinal, choices: [2, 4, 8], default: 4, when: {sat.kind: fgsm}}
+  sat.epsilon: {type: float, low: 0.01, high: 0.1, default: 0.02, when: {sat.kind: fgsm}}
+  optimizer.lr: {type: float, low: 1.0e-4, high: 0.1, scale: log, default: 2.0e-3}
+  loss.box: {type: fixed, value: giou}
+constraints: [optimizer.lr < 0.01]
+"""
+
+
+def test_a_run_whose_trials_lack_parameters_or_were_never_run(tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text(CONDITIONAL)
+    space = load_space(path)
+    coordinator = make_coordinator(tmp_path / "run", space, trials=8)
+    folder = coordinator.folder
+    folder.write_json(folder.manifest, {"seed": 0, "space": space.to_dict(), "train": {}})
+    run_inline(coordinator)
+    stored = len(coordinator.study.get_trials())
+    run = read_run(folder.path)
+    assert len(run.trials) == 8 < stored
+    assert set(run.trials["state"]) == {"COMPLETE"}
+    assert [p.path for p in run.parameters] == [p.path for p in space.parameters]
+    assert [(p.kind, dict(p.when)) for p in run.parameters][1] == (
+        "ordinal",
+        {"sat.kind": ("fgsm",)},
+    )
+    active = run.trials["params.sat.kind"] == "fgsm"
+    assert set(active) == {True, False}
+    assert list(run.trials["params.sat.epsilon"].notna()) == list(active)
+    sizes = list(run.trials["params.batch_size"])
+    assert {type(size) for size in sizes} == {int, type(None)}
+    assert [size is not None for size in sizes] == list(active)
