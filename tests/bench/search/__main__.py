@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tests.bench.search.peers import builder, knows_budget
+from tests.bench.search.peers import LONGEST, builder, knows_budget
 from tests.bench.search.problem import Problem
 from tests.bench.search.run import Job, Record, quiet, run
 from tests.bench.search.score import references
@@ -64,13 +64,14 @@ def _jobs(
         for seed in range(n_seeds)
         for problem in chosen
         for sampler in samplers
-        for budget in (budgets if knows_budget(sampler) else _longest(sampler, budgets))
+        for budget in _budgets(sampler, budgets)
     ]
 
 
-def _longest(sampler: str, budgets: Sequence[int]) -> list[int]:
-    """One run serves all budgets of a sampler that does not plan for them."""
-    return [max(budgets)]
+def _budgets(sampler: str, budgets: Sequence[int]) -> list[int]:
+    """Lengths of a sampler's runs: one run serves all budgets of one that plans for none."""
+    served = [budget for budget in budgets if budget <= LONGEST.get(sampler, budget)]
+    return served if knows_budget(sampler) else served[-1:]
 
 
 def _all(jobs: Sequence[Job], out: Path | None, processes: int) -> list[Record]:

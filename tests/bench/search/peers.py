@@ -7,6 +7,7 @@ import optuna
 from optuna.samplers import BaseSampler
 
 from evolve.search.genetic import GeneticSampler
+from tests.bench.search.peers_evolution import DifferentialEvolution, YoloGA, YoloV5
 from tests.bench.search.problem import Problem
 
 Builder = Callable[[Problem, int, int], BaseSampler]
@@ -35,11 +36,58 @@ def random(problem: Problem, seed: int, budget: int) -> BaseSampler:
 
 
 def tpe(problem: Problem, seed: int, budget: int) -> BaseSampler:
-    """Optuna's default: the tree-structured Parzen estimator, each parameter by itself."""
+    """Optuna's default: the tree-structured Parzen estimator, multivariate from version 5 on."""
     return optuna.samplers.TPESampler(seed=seed)
 
 
-BUILDERS: dict[str, Builder] = {"evolve": evolve, "random": random, "tpe": tpe}
+def tpe_group(problem: Problem, seed: int, budget: int) -> BaseSampler:
+    """Multivariate TPE that splits a conditional space into its parts."""
+    return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+
+
+def gp(problem: Problem, seed: int, budget: int) -> BaseSampler:
+    """Optuna's Gaussian process; it takes seconds a trial beyond some tens of them."""
+    return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
+
+
+def cmaes(problem: Problem, seed: int, budget: int) -> BaseSampler:
+    """CMA-ES with Optuna's settings; choices, and what not all trials have, are random."""
+    return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+
+
+def nsga2(problem: Problem, seed: int, budget: int) -> BaseSampler:
+    """NSGA-II; with its population of 50 it would be random search in these budgets."""
+    return optuna.samplers.NSGAIISampler(seed=seed, population_size=10)
+
+
+def differential_evolution(problem: Problem, seed: int, budget: int) -> BaseSampler:
+    """Differential evolution."""
+    return DifferentialEvolution(problem, seed)
+
+
+def yolo_ga(problem: Problem, seed: int, budget: int) -> BaseSampler:
+    """The GA of present YOLO packages."""
+    return YoloGA(problem, seed)
+
+
+def yolov5(problem: Problem, seed: int, budget: int) -> BaseSampler:
+    """The GA of YOLOv5."""
+    return YoloV5(problem, seed)
+
+
+BUILDERS: dict[str, Builder] = {
+    "evolve": evolve,
+    "random": random,
+    "tpe": tpe,
+    "tpe-group": tpe_group,
+    "gp": gp,
+    "cmaes": cmaes,
+    "nsga2": nsga2,
+    "de": differential_evolution,
+    "yolo-ga": yolo_ga,
+    "yolov5": yolov5,
+}
+LONGEST = {"gp": 30}  # trials that a slow sampler is run for
 
 
 def builder(name: str) -> Builder:
