@@ -2,7 +2,7 @@
 
 Prints a Markdown table of the mean regret (see `score`) with 95 % intervals over seeds, average
 ranks, and the difference to the first sampler. With ``--out FILE`` each run becomes a line of
-that file, and runs already there are not repeated.
+that file, and runs already there are not repeated: delete those of a sampler that has changed.
 """
 
 import argparse
@@ -20,12 +20,14 @@ from tests.bench.search.problem import Problem
 from tests.bench.search.run import Job, Record, quiet, run
 from tests.bench.search.score import references
 from tests.bench.search.suite import problems
-from tests.bench.search.tabulate import tabulate
+from tests.bench.search.tabulate import listing, tabulate
 
 
 def main(arguments: Sequence[str] | None = None) -> str:
     """Run what is missing and give the table."""
     options = _options(arguments)
+    if options.list:
+        return listing(problems(None, options.family, options.problems))
     samplers = options.samplers.split(",")
     budgets = sorted(int(budget) for budget in options.budgets.split(","))
     for name in samplers:
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> str:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.search")
     parser.add_argument("--samplers", default="evolve,tpe,random", help="names, by commas")
+    parser.add_argument("--list", action="store_true", help="list the problems of both roles")
     parser.add_argument("--role", choices=["tune", "judge"], default="tune")
     parser.add_argument("--family", help="smooth, learning, mixed, detector or recorded")
     parser.add_argument("--problems", default="*", help="pattern of names")
@@ -86,6 +89,7 @@ def _all(jobs: Sequence[Job], out: Path | None, processes: int) -> list[Record]:
                 file.write(json.dumps(dataclasses.asdict(record)) + "\n")
         left = (time.monotonic() - begun) / count * (len(missing) - count)
         sys.stderr.write(f"\r{count}/{len(missing)} runs, {left:.0f} s left  ")
+    sys.stderr.write("\n" if missing else "")
     return [done[job] for job in jobs]
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
@@ -15,7 +16,7 @@ Builder = Callable[[Problem, int, int], BaseSampler]
 
 def evolve(problem: Problem, seed: int, budget: int, variant: str = "") -> BaseSampler:
     """The sampler of this package, told what a space file tells it."""
-    told = {
+    told: dict[str, Any] = {
         "seed": seed,
         "defaults": dict(problem.defaults),
         "search_space": dict(problem.distributions),

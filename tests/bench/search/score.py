@@ -19,7 +19,7 @@ from tests.bench.search.surface import existing, from_genes
 
 REFERENCES = Path(__file__).parent / "tables" / "reference.json"
 RANDOM_TRIALS = 100_000
-_STARTS, _STEPS = 20, 3000
+_STEPS = 3000  # of a climb
 _RESAMPLES = 2000
 _PROBES = 3
 
@@ -44,14 +44,16 @@ class Reference:
         return (self.best - truth) / (self.best - self.good)
 
 
-def search_reference(problem: Problem, n_random: int = RANDOM_TRIALS) -> Reference:
+def search_reference(
+    problem: Problem, n_random: int = RANDOM_TRIALS, n_climbs: int = 20
+) -> Reference:
     """Reference of a problem from random configurations and hill climbs from the best of them."""
     rng = np.random.default_rng(0)
     genes = rng.random((n_random, len(problem.distributions)))
     truths = np.array([problem.truth(from_genes(row, problem)) for row in genes])
     good = float(np.nanquantile(truths, 0.9))
     order = np.argsort(np.where(np.isnan(truths), -np.inf, truths))[::-1]
-    best = max(_climb(problem, genes[index], rng) for index in order[:_STARTS])
+    best = max(_climb(problem, genes[index], rng) for index in order[:n_climbs])
     return Reference(best, good)
 
 

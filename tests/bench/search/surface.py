@@ -1,7 +1,7 @@
 """A problem made of a function of its parameters, and what all problems share: genes, order."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,7 +134,7 @@ def in_order(problem: Problem) -> list[str]:
     return ordered
 
 
-def from_genes(genes: Sequence[float], problem: Problem) -> dict[str, Any]:
+def from_genes(genes: Iterable[float], problem: Problem) -> dict[str, Any]:
     """Existing parameters at a point of the unit cube, one gene a parameter."""
     kinds = problem.distributions.items()
     values = {name: at(float(gene), kind) for gene, (name, kind) in zip(genes, kinds, strict=True)}

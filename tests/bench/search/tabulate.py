@@ -28,6 +28,15 @@ def tabulate(
     return "\n\n".join([*parts, _times(records, samplers)])
 
 
+def listing(problems: Sequence[Problem]) -> str:
+    """Table of the problems: which are for tuning, and which for judging."""
+    lines = ["| problem | family | role | parameters | conditional |", "|---|---|---|---|---|"]
+    for one in problems:
+        sizes = f"{len(one.distributions)} | {len(one.conditions)}"
+        lines.append(f"| {one.name} | {one.family} | {one.role} | {sizes} |")
+    return "\n".join(lines)
+
+
 def _column(
     records: Iterable[Record],
     samplers: Sequence[str],
@@ -85,6 +94,6 @@ def _times(records: Sequence[Record], samplers: Sequence[str]) -> str:
     lines = []
     for sampler in samplers:
         longest = max(r.job.budget for r in records if r.job.sampler == sampler)
-        some = [r.seconds for r in records if r.job == r.job and r.job.sampler == sampler]
+        some = [r.seconds for r in records if r.job.sampler == sampler]
         lines.append(f"{sampler} {1e3 * float(np.mean(some)):.1f} ms ({longest} trials)")
     return "Ask and tell of one trial: " + ", ".join(lines) + "."
