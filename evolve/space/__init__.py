@@ -7,7 +7,8 @@ from evolve.space.load import (
     find_space_file,
     load_space,
 )
-from evolve.space.space import Parameter, Space
+from evolve.space.parameter import Parameter
+from evolve.space.space import Space
 
 __all__ = [
     "Parameter",

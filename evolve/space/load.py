@@ -13,8 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 import evolve
 from evolve.errors import SpaceError, nearest
 from evolve.space.checks import Misfit, Specs, check_conditions, check_constraints
+from evolve.space.parameter import Parameter
 from evolve.space.schema import FixedSpec, SearchedSpec, SpaceFile, Spec
-from evolve.space.space import Parameter, Space
+from evolve.space.space import Space
 from evolve.yaml_marks import (
     Fault,
     KeyPath,
