@@ -12,6 +12,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from optuna.distributions import BaseDistribution
+
 from tests.bench.search.surface import Surface, choice, log_off, off, real, whole
 
 Params = Mapping[str, Any]
@@ -330,7 +332,7 @@ _STRENGTHS = {  # of the 24-parameter problem: how much each regularises at full
 
 def _many() -> Surface:
     """Fifteen augmentations: their sum matters, as does the harm that some do by themselves."""
-    distributions = {name: real(0.0, 1.0) for name in _STRENGTHS}
+    distributions: dict[str, BaseDistribution] = {name: real(0.0, 1.0) for name in _STRENGTHS}
     distributions |= {
         "lr": real(3e-4, 3e-1, log=True),
         "momentum": real(0.5, 0.99),

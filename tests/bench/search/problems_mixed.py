@@ -33,7 +33,7 @@ def _optimizer() -> Surface:
         "step_factor": real(0.05, 0.9, log=True),
         "warmup": whole(0, 10),
     }
-    conditions = {
+    conditions: dict[str, Any] = {
         "momentum": {"optimizer": ("sgd", "rmsprop")},
         "nesterov": {"optimizer": ("sgd",)},
         "beta2": {"optimizer": ("adamw",)},
@@ -96,7 +96,7 @@ _SWITCHES = {  # strength at the best, gain there, harm at full strength
 def _switches() -> Surface:
     """Augmentations that are off or on, and have a strength when on; three of them overlap."""
     distributions: dict[str, Any] = {"policy": choice("none", "flip", "flip-both")}
-    conditions = {}
+    conditions: dict[str, Any] = {}
     for name in _SWITCHES:
         distributions[name] = choice(False, True)
         distributions[f"{name}_strength"] = real(0.0, 1.0)
@@ -112,7 +112,7 @@ def _switches() -> Surface:
         flip = {"none": 0.0, "flip": 0.02, "flip-both": 0.008}[p["policy"]]
         return 0.5 + sum(gains.values()) - shared - tired + flip + 0.008 * long
 
-    defaults = dict.fromkeys(_SWITCHES, False)
+    defaults: dict[str, Any] = dict.fromkeys(_SWITCHES, False)
     defaults |= {f"{name}_strength": 0.5 for name in _SWITCHES}
     defaults |= {"policy": "flip", "epochs": 20, "colour": True}
     return Surface(
@@ -150,7 +150,7 @@ def _layers() -> Surface:
         "lr": real(1e-4, 1e-1, log=True),
         "decay": real(1e-7, 1e-2, log=True),
     }
-    conditions = {f"width{i}": {"layers": tuple(range(i, 5))} for i in range(2, 5)}
+    conditions: dict[str, Any] = {f"width{i}": {"layers": tuple(range(i, 5))} for i in range(2, 5)}
 
     def value(p: Params) -> float:
         widths = [p[f"width{i}"] for i in range(1, p["layers"] + 1)]
@@ -210,7 +210,7 @@ def _pipeline() -> Surface:
         "balance": real(0.0, 1.0),
     }
     linear, near, trees = ({"model": (kind,)} for kind in ("linear", "neighbours", "forest"))
-    conditions = {
+    conditions: dict[str, Any] = {
         "bins": {"scaler": ("quantile",)},
         "components": {"reducer": ("pca", "select")},
         "penalty": linear,
@@ -285,7 +285,10 @@ def _kernel() -> Surface:
         "shrink": choice("off", "weak", "strong"),
         "tolerance": choice(1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     }
-    conditions = {"gamma": {"kernel": ("poly", "rbf")}, "degree": {"kernel": ("poly",)}}
+    conditions: dict[str, Any] = {
+        "gamma": {"kernel": ("poly", "rbf")},
+        "degree": {"kernel": ("poly",)},
+    }
 
     def value(p: Params) -> float:
         c, rough = math.log10(p["c"]), 0.02 * (p["tolerance"] > 5e-3) * math.log10(p["c"] + 10)
@@ -338,7 +341,7 @@ def _levels() -> Surface:
         "quantise": choice("none", "int8", "int4"),
         "clip": real(0.5, 1.0),
     }
-    conditions = {
+    conditions: dict[str, Any] = {
         "teacher": {"distil": (True,)},
         "matching": {"distil": (True,)},
         "share": {"distil": (True,)},
@@ -421,7 +424,7 @@ def _cells() -> Surface:
         "lr": real(1e-3, 1.0, log=True),
         "smoothing": real(0.0, 0.2),
     }
-    conditions = {"ratio": {"attention": ("channel", "both")}}
+    conditions: dict[str, Any] = {"ratio": {"attention": ("channel", "both")}}
 
     def value(p: Params) -> float:
         edges = [p[f"edge{i}"] for i in range(6)]

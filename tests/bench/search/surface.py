@@ -112,7 +112,7 @@ def exists(name: str, params: Mapping[str, Any], conditions: Conditions) -> bool
     return all(parent in params and params[parent] in values for parent, values in wanted.items())
 
 
-def existing(values: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
+def existing(values: Mapping[str, Any], problem: Problem | Surface) -> dict[str, Any]:
     """Keep those of a full set of values that exist."""
     params: dict[str, Any] = {}
     for name in in_order(problem):
@@ -121,7 +121,7 @@ def existing(values: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
     return params
 
 
-def in_order(problem: Problem) -> list[str]:
+def in_order(problem: Problem | Surface) -> list[str]:
     """Names of the parameters, parents before children."""
     ordered: list[str] = []
     waiting = list(problem.distributions)
@@ -134,7 +134,7 @@ def in_order(problem: Problem) -> list[str]:
     return ordered
 
 
-def from_genes(genes: Iterable[float], problem: Problem) -> dict[str, Any]:
+def from_genes(genes: Iterable[float], problem: Problem | Surface) -> dict[str, Any]:
     """Existing parameters at a point of the unit cube, one gene a parameter."""
     kinds = problem.distributions.items()
     values = {name: at(float(gene), kind) for gene, (name, kind) in zip(genes, kinds, strict=True)}
