@@ -1,0 +1,212 @@
+"""Recorded detector studies, replayed: what a real training would have shown, in microseconds.
+
+As in Eggensperger et al. 2015 (Efficient benchmarking of hyperparameter optimizers via
+surrogates, AAAI), a regression on recorded trainings stands for the trainings.
+"""
+
+import gzip
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from tests.bench.search.problem import Family, Outcome, Role
+from tests.bench.search.recorded_studies import METRIC, STUDIES, Study
+
+FOLDER = Path(__file__).parent / "recordings"
+
+Array = NDArray[np.float64]
+
+
+def matern52(
+    points: Array, others: Array, unordered: NDArray[np.bool_], inverse_lengths: Array
+) -> Array:
+    """Matern 5/2 kernel (N, M) of points (N, D) and others (M, D), a length for every axis.
+
+    Two values on an `unordered` axis are equal, or one apart.
+    """
+    gaps = points[:, None, :] - others[None, :, :]
+    gaps = np.where(unordered, gaps != 0, gaps) * inverse_lengths
+    r = math.sqrt(5) * np.sqrt((gaps**2).sum(2))
+    return (1 + r + r**2 / 3) * np.exp(-r)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Posterior mean of a Gaussian process.
+
+    Attributes
+    ----------
+    points : array, shape (N, D)
+        Of the trainings it was fitted on.
+    unordered : array, shape (D,), bool
+    inverse_lengths : array, shape (D,)
+    weights : array, shape (N,)
+    mean : float
+        Far from all points.
+    """
+
+    points: Array
+    unordered: NDArray[np.bool_]
+    inverse_lengths: Array
+    weights: Array
+    mean: float
+
+    def at(self, point: Array) -> float:
+        """Prediction at a point (D,)."""
+        near = matern52(self.points, point[None], self.unordered, self.inverse_lengths)[:, 0]
+        return self.mean + float((near * self.weights).sum())
+
+
+def noise_sd(noise: Mapping[str, Any], value: float) -> float:
+    """Standard deviation of a training's AP50 where the mean is `value`.
+
+    From the `squares` of the residuals of trainings repeated at `means` around that value, with a
+    Gaussian kernel of that `width`.
+    """
+    distance = ((value - np.asarray(noise["means"])) / noise["width"]) ** 2 / 2
+    near = np.exp(distance.min() - distance)
+    return math.sqrt(float((near * noise["squares"]).sum() / near.sum()))
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A problem that replays a study; attributes as in `Problem`, and
+
+    Attributes
+    ----------
+    study : Study
+    value : Regression
+        Of the trainings that went well.
+    failure : Regression
+        Log odds of a failure.
+    noise : mapping
+        As `noise_sd` needs it, and `residuals`: those of repeated trainings as parts of the
+        standard deviation, from which noise is drawn.
+    """
+
+    study: Study
+    value: Regression
+    failure: Regression
+    noise: Mapping[str, Any]
+    family: Family = "recorded"
+
+    @property
+    def name(self) -> str:
+        """Of the study."""
+        return self.study.name
+
+    @property
+    def role(self) -> Role:
+        """Of the study."""
+        return self.study.role
+
+    @property
+    def distributions(self) -> Mapping[str, BaseDistribution]:
+        """Of the study."""
+        return self.study.distributions
+
+    @property
+    def ordinal(self) -> frozenset[str]:
+        """Of the study."""
+        return self.study.ordinal
+
+    @property
+    def conditions(self) -> Mapping[str, Mapping[str, tuple[Any, ...]]]:
+        """Of the study."""
+        return self.study.conditions
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Of the study."""
+        return self.study.defaults
+
+    def truth(self, params: Mapping[str, Any]) -> float:
+        """Mean AP50 of a training; NaN where more than half of them fail."""
+        point = axes(self.study, params)
+        return math.nan if self.failure.at(point) > 0 else self._value(point)
+
+    def observe(self, params: Mapping[str, Any], rng: np.random.Generator) -> Outcome:
+        """AP50 of one training, or that it failed; as many numbers are drawn for either."""
+        point = axes(self.study, params)
+        luck, drawn = rng.random(), rng.choice(self.noise["residuals"])
+        log_odds = self.failure.at(point)
+        if log_odds > 0 or luck < 1 / (1 + math.exp(-log_odds)):
+            return Outcome(None)
+        value = self._value(point)
+        return Outcome(min(max(value + noise_sd(self.noise, value) * float(drawn), 0.0), 1.0))
+
+    def _value(self, point: Array) -> float:
+        return min(max(self.value.at(point), 0.0), 1.0)
+
+
+def axes(study: Study, params: Mapping[str, Any]) -> Array:
+    """Where (D,) the regressions have that configuration.
+
+    The unit cube, but with the learning rate as the length of a step in the long run,
+    lr / (1 - momentum), and the weights of other losses as multiples of that of objectness:
+    along these it is plainer what a training does.
+    """
+    point = study.to_unit(params)
+    column = {name: axis for axis, name in enumerate(study.distributions)}
+    if "optimizer.momentum" in column:
+        steps = -math.log(1 - params["optimizer.momentum"])  # logarithm of 1 / (1 - momentum)
+        point[column["optimizer.momentum"]] = steps / math.log(20)
+        point[column["optimizer.lr"]] += steps / math.log(1000)
+    for name in ("loss.iou_normalizer", "loss.cls_normalizer"):
+        if name in column:
+            point[column[name]] -= point[column["loss.obj_normalizer"]]
+    return point
+
+
+def unordered_axes(study: Study) -> NDArray[np.bool_]:
+    """Which axes (D,) have categories without order."""
+    spaces = study.distributions.items()
+    return np.array([isinstance(space, CategoricalDistribution) and name not in study.ordinal
+                     for name, space in spaces])  # fmt: skip
+
+
+def read_rows(study: Study) -> list[dict[str, Any]]:
+    """The recorded trainings."""
+    with gzip.open(FOLDER / f"{study.name}.jsonl.gz", "rt") as file:
+        return [json.loads(line) for line in file]
+
+
+def recorded_problems() -> list[Recorded]:
+    """All of them, of both roles."""
+    return [_load(name) for name in STUDIES if _fit_of(name).exists()]
+
+
+def _fit_of(name: str) -> Path:
+    return FOLDER / f"{name}.fit.json"
+
+
+@cache
+def _load(name: str) -> Recorded:
+    study = STUDIES[name]
+    fitted = json.loads(_fit_of(name).read_text())
+    rows = read_rows(study)
+    well = [row for row in rows if METRIC in row]
+    return Recorded(
+        study,
+        _regression(study, well, fitted["value"]),
+        _regression(study, rows, fitted["failure"]),
+        fitted["noise"],
+    )
+
+
+def _regression(study: Study, rows: list[dict[str, Any]], fitted: dict[str, Any]) -> Regression:
+    return Regression(
+        np.stack([axes(study, row["params"]) for row in rows]),
+        unordered_axes(study),
+        np.array(fitted["inverse_lengths"]),
+        np.array(fitted["weights"]),
+        fitted["mean"],
+    )
