@@ -1,10 +1,9 @@
 """Samplers by name: ours, and Optuna's own."""
 
 import importlib.util
-import inspect
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import optuna
@@ -17,8 +16,6 @@ from evolve.search.genetic import GeneticSampler
 from evolve.space import Space
 
 logger = logging.getLogger(__name__)
-
-POPULATION = (4, 8)
 
 
 def build_sampler(name: str, seed: int, space: Space, n_existing: int = 0) -> BaseSampler:
@@ -67,21 +64,15 @@ class _Seeds(NamedTuple):
 
 
 def _genetic(seeds: _Seeds, space: Space) -> BaseSampler:
-    few, many = POPULATION
-    wanted: dict[str, Any] = {
-        "seed": seeds.given,
-        "defaults": space.defaults(),
-        "search_space": space.distributions(),
-        # a third of a small budget is spent on the start, the rest on breeding
-        "population_size": min(many, max(few, space.trials // 3)),
-        "ordinal": space.ordinal(),
-        "conditions": space.conditions(),
-        "feasible": space.satisfied if space.constraints else None,
-        "budget": space.trials,
-        "variant": space.variant,
-    }
-    known = inspect.signature(GeneticSampler).parameters
-    return GeneticSampler(**{key: value for key, value in wanted.items() if key in known})
+    return GeneticSampler(
+        seed=seeds.given,
+        defaults=space.defaults(),
+        search_space=space.distributions(),
+        variant=space.variant,
+        ordinal=space.ordinal(),
+        conditions=space.conditions(),
+        feasible=space.satisfied if space.constraints else None,
+    )
 
 
 def _tpe(seeds: _Seeds, _: Space) -> BaseSampler:

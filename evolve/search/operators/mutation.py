@@ -5,8 +5,12 @@ import numpy as np
 from evolve.search.operators.encoding import Genome
 
 
-def gaussian(genes: Genome, rate: float, sigma: float, rng: np.random.Generator) -> Genome:
+def gaussian(
+    genes: Genome, rate: float | Genome, sigma: float | Genome, rng: np.random.Generator
+) -> Genome:
     """Each gene, with probability `rate`, moved by a normal step of deviation `sigma`.
+
+    Both are numbers, or arrays that are broadcast against the genes.
 
     A step out of the unit cube is reflected at its wall, so that the walls gather no children.
 
@@ -15,10 +19,10 @@ def gaussian(genes: Genome, rate: float, sigma: float, rng: np.random.Generator)
     Baeck, Fogel, Michalewicz, "Evolutionary Computation 1" (2000), section 32.2.
     """
     chosen = rng.random(genes.shape) < rate
-    return reflect(genes + chosen * rng.normal(0.0, sigma, genes.shape))
+    return reflect(genes + chosen * sigma * rng.standard_normal(genes.shape))
 
 
-def reset(genes: Genome, rate: float, rng: np.random.Generator) -> Genome:
+def reset(genes: Genome, rate: float | Genome, rng: np.random.Generator) -> Genome:
     """Each gene, with probability `rate`, drawn anew from the whole range; for choices.
 
     References

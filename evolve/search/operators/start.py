@@ -1,33 +1,36 @@
-"""The first population: a design that fills the space, and a cloud around the defaults."""
-
-from statistics import NormalDist
+"""The first trials: points that fill the space, and a cloud around the defaults."""
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import qmc
 
+from evolve.search.operators.encoding import Genome
 from evolve.search.operators.mutation import reflect
 
 
-def latin_gene(index: int, count: int, rng: np.random.Generator) -> float:
-    """Gene `index` of `count` in one dimension of a Latin hypercube.
+def sobol_point(index: int, dims: int, seed: int) -> Genome:
+    """Point `index` of a scrambled Sobol sequence in the unit cube, shape (dims,).
 
-    The dimensions are independent: `rng` belongs to the dimension and is new at each call, so
-    that every index sees the same permutation. No two of the `count` genes share a stratum.
+    Every beginning of the sequence fills the space evenly, so its length need not be known.
 
     References
     ----------
-    McKay, Beckman, Conover, "A comparison of three methods for selecting values of input
-    variables", Technometrics 21 (1979).
+    Sobol, USSR Comp. Math. 7 (1967); Owen, "Scrambled net variance for integrals of smooth
+    functions", Annals of Statistics 25 (1997).
     """
-    strata, offsets = rng.permutation(count), rng.random(count)
-    return float((strata[index] + offsets[index]) / count)
+    sequence = qmc.Sobol(dims, scramble=True, rng=np.random.default_rng(seed))
+    if index:  # scipy cannot forward by nothing
+        sequence.fast_forward(index)
+    point: Genome = sequence.random(1)[0]
+    return point
 
 
-def near(gene: float, centre: float, sigma: float) -> float:
-    """Turn a uniform gene into one that is normal around `centre`, reflected at the walls."""
-    step = NormalDist(0.0, sigma).inv_cdf(min(max(gene, 1e-6), 1.0 - 1e-6))
-    return float(reflect(np.array([centre + step]))[0])
+def near(genes: Genome, centre: Genome, sigma: float) -> Genome:
+    """Turn uniform genes into ones that are normal around `centre`, reflected at the walls."""
+    step = sigma * ndtri(np.clip(genes, 1e-6, 1.0 - 1e-6))
+    return reflect(centre + step)
 
 
-def keep_mostly(gene: float, centre: float, keep: float) -> float:
-    """Turn a uniform gene into `centre` with probability `keep`, else into a uniform one."""
-    return centre if gene < keep else (gene - keep) / (1.0 - keep)
+def keep_mostly(genes: Genome, centre: Genome, keep: float) -> Genome:
+    """Turn uniform genes into `centre` with probability `keep`, else into uniform ones."""
+    return np.where(genes < keep, centre, (genes - keep) / (1.0 - keep))

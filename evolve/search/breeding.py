@@ -1,0 +1,187 @@
+"""Many children at once, by every operator, of the trials that deserve offspring."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from evolve.search.genome import Genes, GenomeSpace, Mask
+from evolve.search.operators.adaptation import adapted_sigmas
+from evolve.search.operators.correlated import correlated
+from evolve.search.operators.crossover import blend, pick
+from evolve.search.operators.differential import differential
+from evolve.search.operators.mutation import gaussian, reset
+
+CROSSOVER, MUTATION, RECOMBINATION = "crossover", "mutation", "recombination"
+DIFFERENTIAL, CORRELATED, IMMIGRANT = "differential", "correlated", "immigrant"
+OPERATORS = (CROSSOVER, MUTATION, RECOMBINATION, DIFFERENTIAL, CORRELATED, IMMIGRANT)
+
+_PARENTS = {MUTATION: 1, CORRELATED: 2, CROSSOVER: 2, RECOMBINATION: 2, DIFFERENTIAL: 3}
+
+
+@dataclass(frozen=True)
+class Elites:
+    """Trials that breed, best first.
+
+    Attributes
+    ----------
+    numbers : ndarray, shape (K,)
+        Of the trials.
+    genes : ndarray, shape (K, D)
+    sigmas : ndarray, shape (K,)
+        Step size of each, as a fraction of the ranges.
+    """
+
+    numbers: npt.NDArray[np.int64]
+    genes: Genes
+    sigmas: Genes
+
+    @property
+    def weights(self) -> Genes:
+        """Share of each in the offspring, falling logarithmically (Hansen 2016, table 1)."""
+        count = len(self.numbers)
+        falling = np.log(count + 1.0) - np.log(np.arange(1, count + 1))
+        return np.asarray(falling / falling.sum())
+
+
+@dataclass(frozen=True)
+class Brood:
+    """Children and where they come from; N of each.
+
+    Attributes
+    ----------
+    genes : ndarray, shape (N, D)
+        Snapped.
+    origins : list of str
+    parents : list of tuple of int
+        Trial numbers.
+    sigmas : ndarray, shape (N,)
+    """
+
+    genes: Genes
+    origins: list[str]
+    parents: list[tuple[int, ...]]
+    sigmas: Genes
+
+    def __getitem__(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> "Brood":
+        chosen = [int(row) for row in rows]
+        return Brood(
+            self.genes[chosen],
+            [self.origins[row] for row in chosen],
+            [self.parents[row] for row in chosen],
+            self.sigmas[chosen],
+        )
+
+    def __len__(self) -> int:
+        return len(self.genes)
+
+
+def breed(
+    space: GenomeSpace,
+    elites: Elites,
+    counts: Mapping[str, int],
+    scales: Genes,
+    rng: np.random.Generator,
+) -> Brood:
+    """So many children by each operator.
+
+    Parameters
+    ----------
+    counts : mapping of operator -> int
+    scales : ndarray, shape (D,)
+        Factor of the mutation step of each gene.
+    """
+    broods = [
+        _by_operator(name, space, elites, count, scales, rng)
+        for name, count in counts.items()
+        if count
+    ]
+    return Brood(
+        space.snap(np.concatenate([brood.genes for brood in broods])),
+        [origin for brood in broods for origin in brood.origins],
+        [parents for brood in broods for parents in brood.parents],
+        np.concatenate([brood.sigmas for brood in broods]),
+    )
+
+
+def _by_operator(
+    name: str,
+    space: GenomeSpace,
+    elites: Elites,
+    count: int,
+    scales: Genes,
+    rng: np.random.Generator,
+) -> Brood:
+    chosen = rng.choice(len(elites.numbers), (count, 3), p=elites.weights)
+    sigmas = adapted_sigmas(elites.sigmas[chosen[:, 0]], rng)
+    family = _Family(space.nominal, elites, chosen, sigmas, scales)
+    genes = _BREEDERS[name](family, rng)
+    numbers = elites.numbers[chosen[:, : _PARENTS.get(name, 0)]].tolist()
+    parents = [tuple(dict.fromkeys(row)) for row in numbers]
+    return Brood(genes, [name] * count, parents, sigmas)
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Parents of the children of one operator; `chosen` has three elites for each."""
+
+    nominal: Mask
+    elites: Elites
+    chosen: npt.NDArray[np.int64]
+    sigmas: Genes
+    scales: Genes
+
+    def parent(self, which: int) -> Genes:
+        return self.elites.genes[self.chosen[:, which]]
+
+    def mixed(self, numbers: Genes, choices: Genes) -> Genes:
+        """Children that take their numbers from one array, their choices from the other."""
+        return np.where(self.nominal, choices, numbers)
+
+
+def _crossed(family: _Family, rng: np.random.Generator) -> Genes:
+    first, second = family.parent(0), family.parent(1)
+    return family.mixed(blend(first, second, 0.3, rng), pick(first, second, rng))
+
+
+def _mutated(family: _Family, rng: np.random.Generator) -> Genes:
+    """From one gene to all of them at once: how many is drawn on a logarithmic scale."""
+    base = family.parent(0)
+    dims = base.shape[1]
+    rates = np.exp(rng.uniform(-np.log(dims), 0.0, (len(base), 1))) * np.ones((1, dims))
+    rates[np.arange(len(base)), rng.integers(dims, size=len(base))] = 1.0
+    steps = family.sigmas[:, None] * family.scales
+    return family.mixed(gaussian(base, rates, steps, rng), reset(base, 0.5 * rates, rng))
+
+
+def _recombined(family: _Family, rng: np.random.Generator) -> Genes:
+    crossed = pick(family.parent(0), family.parent(1), rng)
+    steps = family.sigmas[:, None] * family.scales
+    return family.mixed(gaussian(crossed, 0.3, steps, rng), reset(crossed, 0.1, rng))
+
+
+def _differential(family: _Family, rng: np.random.Generator) -> Genes:
+    base, first, second = (family.parent(which) for which in range(3))
+    moved = differential(base, first, second, 0.3, 0.9, rng)
+    return family.mixed(gaussian(moved, 1.0, 0.02, rng), pick(base, first, rng))
+
+
+def _correlated(family: _Family, rng: np.random.Generator) -> Genes:
+    base, elites = family.parent(0), family.elites
+    moved = correlated(base, elites.genes, elites.weights, 1.0, rng)
+    return family.mixed(moved, pick(base, family.parent(1), rng))
+
+
+def _fresh(family: _Family, rng: np.random.Generator) -> Genes:
+    return rng.random((len(family.chosen), len(family.nominal)))
+
+
+_BREEDERS: dict[str, Callable[[_Family, np.random.Generator], Genes]] = {
+    CROSSOVER: _crossed,
+    MUTATION: _mutated,
+    RECOMBINATION: _recombined,
+    DIFFERENTIAL: _differential,
+    CORRELATED: _correlated,
+    IMMIGRANT: _fresh,
+}

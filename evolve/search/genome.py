@@ -1,0 +1,155 @@
+"""A search space as arrays: many genomes are snapped, decoded and compared at once."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from evolve.search.operators.encoding import decode, encode
+
+Genes = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Conditions = Mapping[str, Mapping[str, tuple[Any, ...]]]
+
+ABSENT = 0.5  # what a parameter that does not exist counts as when genomes are compared
+_MOST_LEVELS = 256  # a whole number of more values than this is treated as continuous
+
+
+class GenomeSpace:
+    """Parameters of a study in a fixed order, and what exists when.
+
+    Genes lie in [0, 1] (see `operators.encoding`); choices lie at the middle of their bins.
+
+    Parameters
+    ----------
+    distributions : mapping of name -> Optuna distribution
+    ordinal : set of names
+        Choices that are in order: neighbours mean something, unlike those of other choices.
+    conditions : mapping of name -> {parent: values}
+        A parameter exists only when each of its parents exists and has one of the values.
+
+    Raises
+    ------
+    ValueError
+        If a condition names a parameter that is not there, or goes round in a circle.
+    """
+
+    def __init__(
+        self,
+        distributions: Mapping[str, BaseDistribution],
+        ordinal: frozenset[str] = frozenset(),
+        conditions: Conditions | None = None,
+    ) -> None:
+        given = conditions or {}
+        self.names = _in_order(distributions, given)
+        self.distributions = {name: distributions[name] for name in self.names}
+        kinds = self.distributions.values()
+        self.nominal: Mask = np.array(
+            [isinstance(d, CategoricalDistribution) and n not in ordinal for n, d in self.items()],
+            dtype=bool,
+        )
+        self.levels = [_levels(kind) for kind in kinds]
+        self._rules = [
+            (self.names.index(child), self._rule(given[child]))
+            for child in self.names
+            if child in given
+        ]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def items(self) -> list[tuple[str, BaseDistribution]]:
+        """Names and distributions, parents before their children."""
+        return list(self.distributions.items())
+
+    def _rule(self, parents: Mapping[str, tuple[Any, ...]]) -> list[tuple[int, Genes]]:
+        return [
+            (
+                self.names.index(parent),
+                np.array([encode(value, self.distributions[parent]) for value in values]),
+            )
+            for parent, values in parents.items()
+        ]
+
+    def encode(self, values: Mapping[str, Any]) -> Genes:
+        """Genes of one trial; NaN where it has no value."""
+        genes = [encode(values[n], d) if n in values else np.nan for n, d in self.items()]
+        return np.array(genes, dtype=np.float64)
+
+    def decode(self, genes: Genes) -> dict[str, Any]:
+        """Values of one genome; only those that exist."""
+        exists = self.active(genes[None])[0].tolist()
+        pairs = zip(self.items(), genes.tolist(), exists, strict=True)
+        return {name: decode(gene, kind) for (name, kind), gene, there in pairs if there}
+
+    def snap(self, genes: Genes) -> Genes:
+        """Genes moved to the nearest value that their parameter has; a new array."""
+        snapped = genes.copy()
+        for column, levels in enumerate(self.levels):
+            if levels is not None:
+                bins = np.searchsorted(levels[1], genes[:, column], side="right")
+                snapped[:, column] = levels[0][np.minimum(bins, len(levels[0]) - 1)]
+        return snapped
+
+    def active(self, genes: Genes) -> Mask:
+        """Which parameters exist, for snapped genes, shape (N, D)."""
+        exists = np.ones(genes.shape, dtype=bool)
+        for child, parents in self._rules:
+            for parent, allowed in parents:
+                near = np.abs(genes[:, parent, None] - allowed).min(axis=1) < 1e-9
+                exists[:, child] &= exists[:, parent] & near
+        return exists
+
+    def complete(self, genes: Genes) -> Genes:
+        """Genes with one fixed number for all that does not exist; a new array."""
+        if not self._rules:
+            return np.where(np.isnan(genes), ABSENT, genes)
+        return np.where(self.active(genes) & ~np.isnan(genes), genes, ABSENT)
+
+    @cached_property
+    def widths(self) -> Genes:
+        """Smallest change of each gene that changes its value; 0 where there is none."""
+        steps = [0.0 if levels is None else 1.0 / len(levels[0]) for levels in self.levels]
+        return np.array(steps)
+
+
+def _levels(kind: BaseDistribution) -> tuple[Genes, Genes] | None:
+    """Genes of all values of a discrete parameter, and the edges between their bins."""
+    values: list[Any]
+    if isinstance(kind, CategoricalDistribution):
+        values = list(kind.choices)
+    elif isinstance(kind, IntDistribution):
+        values = list(range(kind.low, kind.high + 1, kind.step))
+    elif getattr(kind, "step", None):
+        count = round((kind.high - kind.low) / kind.step) + 1  # type: ignore[attr-defined]
+        values = [kind.low + i * kind.step for i in range(count)]  # type: ignore[attr-defined]
+    else:
+        return None
+    if len(values) > _MOST_LEVELS:
+        return None
+    genes = np.array([encode(value, kind) for value in values])
+    if isinstance(kind, IntDistribution) and kind.log:
+        # as decode rounds: the edge lies at half a step, on the scale
+        low, high = np.log(kind.low - 0.5), np.log(kind.high + 0.5)
+        edges = (np.log(np.array(values[:-1]) + 0.5) - low) / (high - low)
+        return genes, edges
+    return genes, (genes[1:] + genes[:-1]) / 2
+
+
+def _in_order(distributions: Mapping[str, BaseDistribution], conditions: Conditions) -> list[str]:
+    """Names by alphabet, but parents before their children."""
+    for child, parents in conditions.items():
+        for name in (child, *parents):
+            if name not in distributions:
+                raise ValueError(f"the condition of '{child}' names '{name}', which is not there")
+    waiting, placed = sorted(distributions), list[str]()
+    while waiting:
+        ready = [n for n in waiting if set(conditions.get(n, {})) <= set(placed)]
+        if not ready:
+            raise ValueError(f"the conditions of {', '.join(waiting)} go round in a circle")
+        placed += ready
+        waiting = [name for name in waiting if name not in ready]
+    return placed

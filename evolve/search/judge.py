@@ -1,0 +1,193 @@
+"""What is known about a space: how good each trial probably is, and what a child promises."""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import ndtr
+
+from evolve.search.genome import Genes, Mask
+from evolve.search.operators.scaling import learn_scale
+from evolve.search.surrogate import Hyper, Process, condition, fit, kernel
+
+_MOST_POINTS = 200  # observations of the surrogate; beyond, the good and the new ones count
+_FLOOR = -1.5
+_PESSIMISM = 0.25  # far from every trial, expect this quantile of the values
+_GROWTH = 1.12  # the surrogate is fitted anew when this much more is known
+_KNOWN_FITS = 16
+_BLUR = 0.5  # deviation of the logarithm of length scales that are drawn
+_SURE = 0.1  # variance of a label that says whether a trial failed
+
+
+class Observations(NamedTuple):
+    """What the surrogate learns from; rows in the order of the trials' numbers.
+
+    Attributes
+    ----------
+    genes : ndarray, shape (N, D)
+    values : ndarray, shape (N,)
+        Larger is better.
+    errors : ndarray, shape (N,)
+        Variance of each value beyond the noise common to all.
+    failed, running : ndarray, shape (F, D), (R, D)
+    nominal : ndarray of bool, shape (D,)
+    """
+
+    genes: Genes
+    values: Genes
+    errors: Genes
+    failed: Genes
+    running: Genes
+    nominal: Mask
+
+
+class Fits:
+    """Fitted hyperparameters, remembered: they are a function of what they were fitted to."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, Hyper] = OrderedDict()
+
+    def __call__(
+        self, genes: Genes, targets: Genes, extra: Genes, nominal: Mask, mean: float
+    ) -> Hyper:
+        """Hyperparameters for these observations (see `surrogate.fit`)."""
+        key = genes.tobytes() + targets.tobytes() + extra.tobytes()
+        if key not in self._known:
+            rows = informative(targets, _MOST_POINTS)
+            fitted = fit(genes[rows], targets[rows], extra[rows], nominal, mean)
+            self._known[key] = fitted
+            while len(self._known) > _KNOWN_FITS:
+                self._known.popitem(last=False)
+        return self._known[key]
+
+
+def _step_below(count: int) -> int:
+    """Largest member of a slowly growing sequence that is not above `count`."""
+    step = 4
+    while (larger := max(step + 2, int(step * _GROWTH))) <= count:
+        step = larger
+    return min(step, count)
+
+
+def _hyper(seen: Observations, fits: Fits) -> Hyper:
+    """Hyperparameters from the first so many observations, in steps: few asks need a fit."""
+    first = slice(_step_below(len(seen.values)))
+    scaled, extra, mean = scale(seen.values[first], seen.errors[first])
+    return fits(seen.genes[first], scaled, extra, seen.nominal, mean)
+
+
+def scale(values: Genes, errors: Genes) -> tuple[Genes, Genes, float]:
+    """Scaled values, their extra variances, and what is expected where nothing is known."""
+    scaling = learn_scale(values, _FLOOR)
+    scaled = scaling(values)
+    return scaled, errors / scaling.unit**2, float(np.quantile(scaled, _PESSIMISM))
+
+
+def informative(scaled: Genes, count: int) -> np.ndarray:
+    """Rows that tell most about the good part: the better half of them, and the newest."""
+    if len(scaled) <= count:
+        return np.arange(len(scaled))
+    order = np.argsort(-scaled, kind="stable")
+    best, rest = order[: count // 2], np.sort(order[count // 2 :])
+    return np.sort(np.concatenate([best, rest[-(count - count // 2) :]]))
+
+
+class Judge:
+    """Expected values of trials and children, from a Gaussian process.
+
+    Attributes
+    ----------
+    rows : ndarray
+        Which of the observations it leans on.
+    means : ndarray
+        Noise-free value of each of those, scaled: an order in which a lucky number counts for
+        what its neighbours say.
+    deviations : ndarray
+        Standard deviations of the means.
+    hyper : Hyper
+
+    Parameters
+    ----------
+    rng : Generator, optional
+        Draws length scales around the fitted ones: a few trials leave them open, and a search
+        that takes them for certain never looks again at what it once took for flat.
+    """
+
+    def __init__(
+        self, seen: Observations, fits: Fits, rng: np.random.Generator | None = None
+    ) -> None:
+        scaled, extra, mean = scale(seen.values, seen.errors)
+        self.rows = informative(scaled, _MOST_POINTS)
+        genes, known, extra = seen.genes[self.rows], scaled[self.rows], extra[self.rows]
+        self.hyper = _blurred(_hyper(seen, fits)._replace(mean=mean), rng)
+        process = condition(genes, known, extra, seen.nominal, self.hyper)
+        self.means, self.deviations = process.predict(genes)
+        if len(seen.running):
+            # what is under way is believed to end as expected, so that others look elsewhere
+            expected, _ = process.predict(seen.running)
+            process = condition(
+                np.concatenate([genes, seen.running]),
+                np.concatenate([known, expected]),
+                np.concatenate([extra, np.zeros(len(expected))]),
+                seen.nominal,
+                self.hyper,
+            )
+        self._process = process
+        self._survival = _survival(seen, self.rows, fits) if len(seen.failed) else None
+
+    def draw(self, children: Genes, boldness: float, rng: np.random.Generator) -> Genes:
+        """One possible truth at all the children at once, less what failing would cost.
+
+        Choosing the best of a draw (Thompson, Biometrika 25, 1933) tries each child as often as
+        it is likely to be the best, and spreads workers that ask at once.
+
+        Parameters
+        ----------
+        boldness : float
+            Factor of the deviations: 0 is the expectation.
+        """
+        drawn = _draw(self._process, children, boldness, rng)
+        if self._survival is None:
+            return drawn
+        mean, sd = self._survival.predict(children)
+        survives = ndtr(mean / np.sqrt(_SURE + sd**2))
+        floor = min(float(drawn.min()), self.hyper.mean) - 1.0
+        weighed: Genes = floor + survives * (drawn - floor)
+        return weighed
+
+
+def _survival(seen: Observations, rows: np.ndarray, fits: Fits) -> Process:
+    """Process of labels, 1 for a trial that ended well, -1 for one that failed.
+
+    Failures count as a constraint that is learned, not as a bad value: after Gelbart, Snoek,
+    Adams, "Bayesian optimization with unknown constraints", UAI 2014, with least squares on
+    labels instead of their probit likelihood.
+    """
+    failed = seen.failed[-_MOST_POINTS // 2 :]
+    genes = np.concatenate([seen.genes[rows], failed])
+    labels = np.concatenate([np.ones(len(rows)), -np.ones(len(failed))])
+    exact = np.zeros(len(labels))
+    ends = min(_step_below(len(rows)), len(rows)), _step_below(len(failed))
+    first = np.r_[: ends[0], len(rows) : len(rows) + ends[1]]
+    hyper = fits(genes[first], labels[first], exact[first], seen.nominal, 1.0)
+    hyper = hyper._replace(noise=max(hyper.noise, _SURE / 2))
+    return condition(genes, labels, exact, seen.nominal, hyper)
+
+
+def _blurred(hyper: Hyper, rng: np.random.Generator | None) -> Hyper:
+    if rng is None:
+        return hyper
+    factors = np.exp(_BLUR * rng.standard_normal(len(hyper.weights)))
+    return hyper._replace(weights=hyper.weights * factors)
+
+
+def _draw(process: Process, points: Genes, boldness: float, rng: np.random.Generator) -> Genes:
+    hyper = process.hyper
+    cross = kernel(points, process.points, process.nominal, hyper)
+    half = solve_triangular(process.factor, cross.T, lower=True, check_finite=False)
+    covariance = kernel(points, points, process.nominal, hyper) - half.T @ half
+    covariance[np.diag_indices_from(covariance)] += 1e-5 * hyper.variance
+    root = np.linalg.cholesky(covariance)
+    mean = hyper.mean + cross @ process.alpha
+    return mean + boldness * root @ rng.standard_normal(len(points))

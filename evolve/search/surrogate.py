@@ -1,0 +1,171 @@
+"""A Gaussian process over genomes: what a child may be worth, and how sure that is."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
+from scipy.optimize import minimize
+
+from evolve.search.genome import Genes, Mask
+
+_SQRT5 = np.sqrt(5.0)
+_JITTER = 1e-6
+
+
+class Hyper(NamedTuple):
+    """What the process was fitted to.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (D,)
+        Inverse length scale of each gene.
+    variance : float
+        Of the function, in units of the standardised values.
+    noise : float
+        Variance of one observation, same units.
+    mean : float
+        Far from every observation.
+    """
+
+    weights: Genes
+    variance: float
+    noise: float
+    mean: float
+
+
+class Process(NamedTuple):
+    """A process given observations; see `condition`."""
+
+    points: Genes
+    nominal: Mask
+    hyper: Hyper
+    factor: Genes
+    alpha: Genes
+
+    def predict(self, points: Genes) -> tuple[Genes, Genes]:
+        """Mean and standard deviation of the noise-free function, each of shape (N,)."""
+        cross = kernel(points, self.points, self.nominal, self.hyper)
+        mean = self.hyper.mean + cross @ self.alpha
+        half = solve_triangular(self.factor, cross.T, lower=True, check_finite=False)
+        left = self.hyper.variance - np.einsum("ij,ij->j", half, half)
+        return mean, np.sqrt(np.maximum(left, 1e-12))
+
+
+def features(points: Genes, nominal: Mask, weights: Genes) -> Genes:
+    """Coordinates whose squared distance is the weighted one of the kernel.
+
+    A choice contributes its weight squared where two genomes differ, as an indicator a choice.
+    """
+    plain = points[:, ~nominal] * weights[~nominal]
+    parts = [plain]
+    for column in np.flatnonzero(nominal):
+        values = np.unique(points[:, column])
+        parts.append((points[:, column, None] == values) * (weights[column] / np.sqrt(2.0)))
+    return np.concatenate(parts, axis=1)
+
+
+def kernel(first: Genes, second: Genes, nominal: Mask, hyper: Hyper) -> Genes:
+    """Matern 5/2 covariances, shape (N, M) (Rasmussen and Williams 2006, equation 4.17)."""
+    both = features(np.concatenate([first, second]), nominal, hyper.weights)
+    left, right = both[: len(first)], both[len(first) :]
+    squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2.0 * left @ right.T
+    return hyper.variance * _matern(np.maximum(squared, 0.0))
+
+
+def _matern(squared: Genes) -> Genes:
+    scaled = np.sqrt(5.0 * squared)
+    return (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled)
+
+
+def condition(points: Genes, values: Genes, extra: Genes, nominal: Mask, hyper: Hyper) -> Process:
+    """The process given observations.
+
+    Parameters
+    ----------
+    points : ndarray, shape (N, D)
+    values : ndarray, shape (N,)
+        Standardised.
+    extra : ndarray, shape (N,)
+        Variance of each observation beyond the common noise.
+    """
+    covariance = kernel(points, points, nominal, hyper)
+    covariance[np.diag_indices_from(covariance)] += hyper.noise + extra + _JITTER
+    factor = cholesky(covariance, lower=True, check_finite=False)
+    alpha = cho_solve((factor, True), values - hyper.mean, check_finite=False)
+    return Process(points, nominal, hyper, factor, alpha)
+
+
+class Prior(NamedTuple):
+    """Normal priors on the logarithms; means and deviations."""
+
+    length: tuple[float, float] = (np.sqrt(2.0), np.sqrt(3.0))  # mean grows with the dimensions
+    noise: tuple[float, float] = (-3.0, 1.5)
+    variance: tuple[float, float] = (0.0, 1.0)
+
+
+def fit(
+    points: Genes,
+    values: Genes,
+    extra: Genes,
+    nominal: Mask,
+    mean: float,
+    prior: Prior | None = None,
+    steps: int = 25,
+) -> Hyper:
+    """Hyperparameters of greatest posterior probability.
+
+    Length scales have the dimension-scaled log-normal prior of Hvarfner, Hellsten and Nardi,
+    "Vanilla Bayesian optimization performs great in high dimensions" (ICML 2024), section 4.
+    """
+    prior = prior or Prior()
+    n, dims = points.shape
+    apart = np.empty((dims, n, n))
+    for column in range(dims):
+        gap = points[:, column, None] - points[None, :, column]
+        apart[column] = (gap != 0.0) if nominal[column] else gap**2
+    flat = apart.reshape(dims, -1)
+    centred = values - mean
+    length_mean = prior.length[0] + 0.5 * np.log(dims)
+    means = np.concatenate([np.full(dims, -length_mean), [prior.variance[0], prior.noise[0]]])
+    spreads = np.concatenate([np.full(dims, prior.length[1]), [prior.variance[1], prior.noise[1]]])
+
+    def loss(theta: Genes) -> tuple[float, Genes]:
+        squares = np.exp(2.0 * theta[:dims])
+        variance, noise = np.exp(theta[dims]), np.exp(theta[dims + 1])
+        scaled = np.sqrt(5.0 * (squares @ flat).reshape(n, n))
+        fall = np.exp(-scaled)
+        clean = variance * (1.0 + scaled + scaled**2 / 3.0) * fall
+        covariance = clean.copy()
+        covariance[np.diag_indices(n)] += noise + extra + _JITTER
+        factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
+        if failed:
+            return 1e10, np.zeros_like(theta)
+        inverse, _ = lapack.dpotri(factor, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        alpha = inverse @ centred
+        fit_term = 0.5 * centred @ alpha + np.log(np.diag(factor)).sum()
+        slope = 0.5 * (np.outer(alpha, alpha) - inverse)
+        by_square = slope * (-(5.0 / 6.0) * variance * (1.0 + scaled) * fall)
+        gradient = np.concatenate(
+            [
+                2.0 * squares * (flat @ by_square.ravel()),
+                [np.sum(slope * clean), noise * np.trace(slope)],
+            ]
+        )
+        off = (theta - means) / spreads
+        return fit_term + 0.5 * off @ off, -gradient + off / spreads
+
+    start = np.concatenate([np.full(dims, np.log(1.0 / (0.35 * np.sqrt(dims)))), [0.0, -2.5]])
+    low = np.concatenate([np.full(dims, -7.0), [-4.0, -9.0]])
+    high = np.concatenate([np.full(dims, 4.0), [4.0, 2.0]])
+    found = minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(low, high, strict=True)),
+        options={"maxiter": steps, "maxcor": 8},
+    ).x
+    return Hyper(
+        np.exp(found[:dims]), float(np.exp(found[dims])), float(np.exp(found[dims + 1])), mean
+    )

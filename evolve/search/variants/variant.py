@@ -1,0 +1,108 @@
+"""What a variant of the genetic algorithm is: a rule that proposes the next trial."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from evolve.search.archive import Archive
+from evolve.search.genome import Genes, GenomeSpace
+
+DEFAULT, START, IMMIGRANT = "default", "start", "immigrant"
+
+Satisfied = Callable[[Mapping[str, Any]], bool]
+
+
+class Proposal(NamedTuple):
+    """A trial to run, and its descent.
+
+    Attributes
+    ----------
+    genes : ndarray, shape (D,)
+    origin : str
+        default, start, an operator, ...
+    parents : tuple of int
+        Trial numbers.
+    sigma : float or None
+        Step size that its children inherit.
+    """
+
+    genes: Genes
+    origin: str
+    parents: tuple[int, ...] = ()
+    sigma: float | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What does not change during a search.
+
+    Attributes
+    ----------
+    space : GenomeSpace
+    default : ndarray, shape (D,)
+        Genes of trial 0.
+    satisfied : callable
+        Whether a set of parameters keeps the constraints.
+    seed : int
+    """
+
+    space: GenomeSpace
+    default: Genes
+    satisfied: Satisfied
+    seed: int
+
+    def allows(self, genes: Genes) -> bool:
+        """Whether one genome keeps the constraints."""
+        return self.satisfied(self.space.decode(genes))
+
+
+class Variant(Protocol):
+    """A variant proposes from the archive alone.
+
+    Equal archives, numbers and generators give equal proposals; nothing is kept between calls
+    that could change one.
+    """
+
+    def propose(self, archive: Archive, number: int, rng: np.random.Generator) -> Proposal:
+        """The trial of this number, which is not 0: not yet in the archive, within the space."""
+
+
+class Taken:
+    """Genomes that were tried before."""
+
+    def __init__(self, genes: Genes) -> None:
+        self._keys = {row.tobytes() for row in _rounded(genes)}
+
+    def __call__(self, genes: Genes) -> list[bool]:
+        """For each row, whether it is one of them."""
+        return [row.tobytes() in self._keys for row in _rounded(genes)]
+
+
+def _rounded(genes: Genes) -> np.ndarray:
+    return np.round(genes * 1e9).astype(np.int64)
+
+
+def first_free(genes: Genes, archive: Archive, setting: Setting) -> int | None:
+    """Index of the first genome that is new and keeps the constraints."""
+    taken = Taken(archive.taken)(setting.space.complete(genes))
+    for index, used in enumerate(taken):
+        if not used and setting.allows(genes[index]):
+            return index
+    return None
+
+
+def some_free(archive: Archive, setting: Setting, rng: np.random.Generator) -> Genes:
+    """A genome from anywhere: new if 200 draws find one, and within the constraints in any case.
+
+    A space of few values may be used up, and constraints may leave little; the defaults keep
+    them.
+    """
+    genes = setting.space.snap(rng.random((200, len(setting.space))))
+    index = first_free(genes, archive, setting)
+    if index is not None:
+        free: Genes = genes[index]
+        return free
+    allowed = (row for row in genes if setting.allows(row))
+    return next(allowed, setting.default)
