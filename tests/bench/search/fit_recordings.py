@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
-from tests.bench.search.recorded import FOLDER, Array, axes, matern52, noise_sd, unordered_axes
+from tests.bench.search.recorded import FOLDER, Array, Kernel, axes, noise_sd, unordered_axes
 from tests.bench.search.recorded_studies import METRIC, STUDIES, Study
 
 log = logging.getLogger(__name__)
@@ -54,16 +54,16 @@ class Fit:
 
     Attributes
     ----------
-    inverse_lengths : array, shape (D,)
+    kernel : Kernel
     variance, noise : float
-        Of the process, and the factor of the noise's standard deviation.
+        Of the joint effect, and the factor of the noise's standard deviation.
     mean : float
     weights : array, shape (N,)
     precision : array, shape (N, N)
-        Inverse of the values' covariance.
+        Inverse of the values' covariance, up to a factor that is in the weights, too.
     """
 
-    inverse_lengths: Array
+    kernel: Kernel
     variance: float
     noise: float
     mean: float
@@ -72,54 +72,72 @@ class Fit:
 
     def at(self, data: Data, points: Array) -> Array:
         """Predictions (M,) at points (M, D)."""
-        near = matern52(points, data.points, data.unordered, self.inverse_lengths)
-        return self.mean + near @ (self.variance * self.weights)
+        return self.mean + self.kernel(points, data.points) @ (self.variance * self.weights)
 
     def to_dict(self) -> dict[str, Any]:
         """What a replay needs."""
         return {
-            "inverse_lengths": self.inverse_lengths.tolist(),
+            "inverse_lengths": self.kernel.inverse_lengths.tolist(),
+            "main": self.kernel.main,
             "weights": (self.variance * self.weights).tolist(),
             "mean": self.mean,
-            "variance": self.variance,
             "noise": self.noise,
         }
 
 
-def fit(data: Data) -> Fit:
+def fit(data: Data, starts: int = STARTS) -> Fit:
     """The most probable Gaussian process, from a few starts."""
     center, spread = float(data.values.mean()), float(data.values.std())
     scaled = (data.values - center) / spread
-    bounds = [(-3.0, 4.0)] * data.points.shape[1] + [(-2.0, 3.0), (-5.0, 1.0), (-3.0, 3.0)]
+    bounds = [(-3.0, 4.0)] * data.points.shape[1] + [
+        (-3.0, 3.0),
+        (-3.0, 3.0),
+        (-5.0, 1.0),
+        (-3, 3),
+    ]
     found = [minimize(_surprise, start, (data, scaled), "L-BFGS-B", bounds=bounds)
-             for start in _starts(data.points.shape[1])]  # fmt: skip
-    *lengths, scale, noise, mean = min(found, key=lambda one: float(one.fun)).x
-    inverse = np.exp(-np.array(lengths))
-    covariance = _covariance(data, inverse, scale, noise)
-    precision = np.asarray(np.linalg.inv(covariance), np.float64)
-    weights: Array = precision @ (scaled - mean) * spread
-    return Fit(inverse, float(np.exp(2 * scale)), float(np.exp(noise) * spread),
-               center + spread * float(mean), weights, precision)  # fmt: skip
+             for start in _starts(data.points.shape[1], starts)]  # fmt: skip
+    theta = _Theta.of(min(found, key=lambda one: float(one.fun)).x, data)
+    precision = np.asarray(np.linalg.inv(theta.covariance(data)), np.float64)
+    weights: Array = precision @ (scaled - theta.mean) * spread
+    mean = center + spread * theta.mean
+    return Fit(theta.kernel, theta.joint, theta.noise * spread, mean, weights, precision)
 
 
-def _starts(dimension: int) -> Array:
-    """Starts (S, D + 3): logarithms of lengths, scale and noise, and the mean."""
-    starts = np.random.default_rng(0).normal(0.5, 0.5, (STARTS, dimension + 3))
-    starts[:, -3:] = 0.0, -1.0, 0.0
+def _starts(dimension: int, count: int) -> Array:
+    """Starts (S, D + 4): logarithms of lengths, joint and main scale and noise, and the mean."""
+    starts = np.random.default_rng(0).normal(0.5, 0.5, (count, dimension + 4))
+    starts[:, -4:] = 0.0, 0.0, -1.0, 0.0
     return starts
 
 
-def _covariance(data: Data, inverse_lengths: Array, scale: float, noise: float) -> Array:
-    kernel = matern52(data.points, data.points, data.unordered, inverse_lengths)
-    return np.exp(2 * scale) * kernel + np.diag(np.exp(2 * noise) * data.noise**2 + JITTER)
+@dataclass(frozen=True)
+class _Theta:
+    """Hyperparameters for values of mean 0 and variance 1."""
+
+    kernel: Kernel
+    joint: float
+    noise: float
+    mean: float
+
+    @classmethod
+    def of(cls, theta: Array, data: Data) -> "_Theta":
+        *lengths, joint, main, noise, mean = theta
+        kernel = Kernel(data.unordered, np.exp(-np.array(lengths)), np.exp(2 * (main - joint)))
+        return cls(kernel, np.exp(2 * joint), np.exp(noise), float(mean))
+
+    def covariance(self, data: Data) -> Array:
+        noise = (self.noise * data.noise) ** 2 + JITTER
+        return self.joint * self.kernel(data.points, data.points) + np.diag(noise)
 
 
 def _surprise(theta: Array, data: Data, scaled: Array) -> float:
     """Negative log posterior; a priori an axis has little to say, with a length of e."""
-    lengths, (scale, noise, mean) = theta[:-3], theta[-3:]
-    root = np.linalg.cholesky(_covariance(data, np.exp(-lengths), scale, noise))
+    lengths, (joint, main, noise, mean) = theta[:-4], theta[-4:]
+    root = np.linalg.cholesky(_Theta.of(theta, data).covariance(data))
     rest = np.linalg.solve(root, scaled - mean)
-    prior = (((lengths - 1) / 0.8) ** 2).sum() + scale**2 + ((noise + 1) / 1.5) ** 2 + mean**2
+    prior = (((lengths - 1) / 0.8) ** 2).sum() + joint**2 + main**2
+    prior += ((noise + 1) / 1.5) ** 2 + mean**2
     return float(rest @ rest / 2 + np.log(np.diag(root)).sum() + prior / 2)
 
 
@@ -143,7 +161,7 @@ def held_out(data: Data, groups: NDArray[np.int64]) -> Array:
     found = np.empty(len(groups))
     for fold in range(FOLDS):
         part = data.part(fold_of != fold)
-        found[fold_of == fold] = fit(part).at(part, data.points[fold_of == fold])
+        found[fold_of == fold] = fit(part, starts=2).at(part, data.points[fold_of == fold])
     return found
 
 
@@ -208,7 +226,7 @@ def _logistic(score: Array, failed: NDArray[np.bool_]) -> tuple[float, float]:
 
 def _data(study: Study, rows: list[Row], values: Array, noise: Array | None = None) -> Data:
     points = np.stack([axes(study, row["params"]) for row in rows])
-    noise = np.ones(len(rows)) if noise is None else noise
+    noise = np.ones(len(rows)) if noise is None else noise / np.sqrt(np.mean(noise**2))
     return Data(points, values, noise, unordered_axes(study))
 
 
