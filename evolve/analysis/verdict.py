@@ -106,8 +106,7 @@ def judge(
     images : int, optional
         Number of images of the split.
     """
-    pairs = complete_pairs(trainings, baseline, winner, "value_test")
-    delta = _delta(pairs, baseline, winner, image_values, images)
+    delta = row_delta(trainings, baseline, winner, image_values=image_values, images=images)
     planned = int(trainings["seed_index"].nunique())
     names = (titles.get(winner, winner), titles.get(baseline, baseline))
     if winner == baseline:
@@ -147,6 +146,24 @@ def judge_luck(
     return Luck(new - old, confirmed, luck, sentence)
 
 
+def row_delta(
+    trainings: pd.DataFrame,
+    baseline: str,
+    other: str,
+    column: str = "value_test",
+    *,
+    image_values: ImageValues | None = None,
+    images: int | None = None,
+) -> Delta:
+    """One row minus another over the seeds with which both are complete; arguments as `judge`'s.
+
+    `image_values` must be of the split that `column` is of.
+    """
+    pairs = complete_pairs(trainings, baseline, other, column)
+    replicates = _image_deltas(pairs.index.tolist(), baseline, other, image_values or {})
+    return paired_delta(pairs[baseline].tolist(), pairs[other].tolist(), replicates, images)
+
+
 def complete_pairs(
     trainings: pd.DataFrame, baseline: str, other: str, column: str
 ) -> pd.DataFrame:
@@ -169,17 +186,6 @@ def _by_row(trainings: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def _values(column: "pd.Series[float]", rows: pd.DataFrame) -> RowValues:
     values = column[_complete(rows, str(column.name))]
     return RowValues(len(values), float(values.mean()), float(values.std()))
-
-
-def _delta(
-    pairs: pd.DataFrame,
-    baseline: str,
-    winner: str,
-    image_values: ImageValues | None,
-    images: int | None,
-) -> Delta:
-    replicates = _image_deltas(pairs.index.tolist(), baseline, winner, image_values or {})
-    return paired_delta(pairs[baseline].tolist(), pairs[winner].tolist(), replicates, images)
 
 
 def _image_deltas(
