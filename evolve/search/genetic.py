@@ -3,10 +3,12 @@
 import zlib
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -138,7 +140,7 @@ class GeneticSampler(BaseSampler):
         elif given is not None:
             proposal = Proposal(memory.setting.default, GIVEN)
         else:
-            archive = read_archive(study, trial.number, memory.encoder)
+            archive = read_archive(study, trial.number, memory.encoder_for(study))
             proposal = memory.variant.propose(archive, trial.number, self._rng(trial.number))
         _note(study, trial, proposal)
         values = memory.setting.space.decode(proposal.genes)
@@ -189,7 +191,7 @@ class GeneticSampler(BaseSampler):
         setting = Setting(space, default, self._feasible or _anything, self._seed)
         if not setting.allows(default):
             raise ValueError("the defaults do not keep the constraints")
-        return _Memory(dict(search_space), setting, Encoder(space), self._build(setting))
+        return _Memory(dict(search_space), setting, self._build(setting))
 
     def _build(self, setting: Setting) -> Variant:
         if self._variant == "evolve":
@@ -213,13 +215,16 @@ class _Memory:
         self,
         search_space: dict[str, BaseDistribution],
         setting: Setting,
-        encoder: Encoder,
         variant: Variant,
     ) -> None:
         self.search_space = search_space
         self.setting = setting
-        self.encoder = encoder
         self.variant = variant
+        self._encoders: WeakKeyDictionary[BaseStorage, Encoder] = WeakKeyDictionary()
+
+    def encoder_for(self, study: Study) -> Encoder:
+        """What remembers the trials of a study; their numbers mean others in another storage."""
+        return self._encoders.setdefault(study._storage, Encoder(self.setting.space))
 
 
 def _anything(_: Mapping[str, Any]) -> bool:
