@@ -24,6 +24,7 @@ Model = TypeVar("Model", bound=BaseModel)
 LIMIT_BYTES = 1_000_000
 LIMIT_DEPTH = 32
 LIMIT_NODES = 50_000
+LIMIT_BITS = 64  # of a whole number; one of thousands of digits cannot even be written
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {f"{_TAG}{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp")}
@@ -285,10 +286,14 @@ class _Reader:
         elif kind == "null":
             self.hints[path] = "the value is empty; write one, or remove the key"
         try:
-            return self.loader.construct_object(node)
+            value = self.loader.construct_object(node)
         except ValueError as error:
             self._fault(f"'{text[:40]}' cannot be read as {kind}: {error}", node, path, "")
             return None
+        if isinstance(value, int) and value.bit_length() > LIMIT_BITS:
+            self._fault(f"the number '{text[:20]}...' is too large", node, path, "")
+            return None
+        return value
 
     def _fault(self, what: str, node: yaml.Node, path: KeyPath, mend: str) -> None:
         line, column = _mark(node)

@@ -57,6 +57,7 @@ def test_a_missing_key_is_placed_at_its_parent(write):
         ("a: !mine 3\n", r"the tag '!mine' is not allowed\n.*a.yaml:1:4"),
         ("a: 1:30\n", "'1:30' is read as a number to base 60"),
         ("a: 010\n", "read as octal"),
+        ("a: 0x" + 5000 * "f", "'0xffffffffffffffffff...' is too large"),
         ("no: 1\n", r"the key 'no' is read as bool[^$]*quote it: 'no'"),
         ("3: 1\n", "the key '3' is read as int"),
         ("? [a]\n: 1\n", "a key must be a single word"),
