@@ -3,6 +3,7 @@
 from model.errors import ModelError, nearest
 
 __all__ = [
+    "CardError",
     "EvolveError",
     "ReportError",
     "SpaceError",
@@ -22,6 +23,10 @@ class SpaceError(EvolveError):
 
 class StoreError(EvolveError):
     """A run folder or study that cannot be opened, or belongs to something else."""
+
+
+class CardError(EvolveError):
+    """A study card, or another source of a warm start, that cannot be made or used."""
 
 
 class ReportError(EvolveError):

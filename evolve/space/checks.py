@@ -48,7 +48,7 @@ def _check_parent(
         for value in values:
             if not _may_have(specs[parent], value):
                 what = f"'{parent}' never has the value {value!r}"
-                yield Misfit(place, what, _values_of(specs[parent]))
+                yield Misfit(place, what, values_of(specs[parent]))
 
 
 def _may_have(spec: SearchedSpec | FixedSpec, value: Scalar) -> bool:
@@ -66,9 +66,12 @@ def _same(one: Scalar, other: Scalar) -> bool:
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _values_of(spec: SearchedSpec | FixedSpec) -> str:
+def values_of(spec: SearchedSpec | FixedSpec) -> str:
+    """The values that a parameter may have, in words."""
     if isinstance(spec, FixedSpec):
         return f"it is fixed to {spec.value!r}"
+    if isinstance(spec, FloatSpec):
+        return f"it goes from {spec.low:g} to {spec.high:g}"
     if isinstance(spec, IntSpec):
         return f"it goes from {spec.low} to {spec.high} in steps of {spec.step}"
     return f"known: {', '.join(map(repr, getattr(spec, 'choices', ())))}"

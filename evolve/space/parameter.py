@@ -80,6 +80,20 @@ class Parameter:
             return distributions.IntDistribution(low, high, log=log, step=step)
         return distributions.FloatDistribution(self.low, self.high, log=log)
 
+    def takes(self, value: Scalar) -> bool:
+        """Whether a trial may have this value; true is not 1, and text is no number."""
+        if self.choices is not None:
+            return any(
+                value == choice and isinstance(value, bool) == isinstance(choice, bool)
+                for choice in self.choices
+            )
+        assert self.low is not None
+        assert self.high is not None
+        if isinstance(value, bool | str) or not self.low <= value <= self.high:
+            return False
+        whole = isinstance(value, int) and not (value - int(self.low)) % (self.step or 1)
+        return self.kind == "float" or whole
+
     def probes(self) -> tuple[Scalar, ...]:
         """Values that show whether the training configuration takes the whole range."""
         if self.choices is not None:

@@ -1,0 +1,1 @@
+"""What earlier studies found, in files that are made to be shared."""
