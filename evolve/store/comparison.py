@@ -21,6 +21,7 @@ from evolve.store.read import read_manifest, storage_url
 from evolve.store.study import METRICS_ATTR, failure_of, open_storage, read_trials
 
 FINAL = "final"
+PATH = "path"
 TRAINING_ATTR = "evolve:training"
 ROW_ATTR = "evolve:row"
 SEED_INDEX_ATTR = "evolve:seed_index"

@@ -130,6 +130,11 @@ class RunFolder:
         """Folder of the report."""
         return self.path / "report"
 
+    @property
+    def findings(self) -> Path:
+        """What took long to compute from the rest; it may be deleted."""
+        return self.path / "findings.json"
+
     def trial(self, number: int) -> TrialFolder:
         """Folder of a trial; it need not exist."""
         return TrialFolder(self.path / "trials" / f"{number:05d}")
