@@ -22,6 +22,7 @@ VERBS = {
     "detect": "Detect objects in images and draw them.",
     "speed": "Measure the latency of a detector on this machine.",
     "export": "Write a trained detector as an ONNX file.",
+    "export-study": "Write what a run found as a card that other runs can begin with.",
     "data": "Make or look at data sets.",
     "spaces": "List the search spaces that come with evolve.",
     "ingredients": "List the freebies and specials that can be ablated.",

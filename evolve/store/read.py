@@ -55,7 +55,7 @@ def read_run(path: Path) -> RunRecord:
     """
     folder = RunFolder.open(path)
     manifest = read_manifest(folder)
-    trials = _stored_trials(folder, manifest)
+    trials = stored_trials(folder, manifest)
     rows = {trial.number: folder.trial(trial.number).read_metrics() for trial in trials}
     parameters = _parameters(manifest)
     return RunRecord(
@@ -67,7 +67,8 @@ def read_run(path: Path) -> RunRecord:
     )
 
 
-def _stored_trials(folder: RunFolder, manifest: dict[str, Any]) -> list[FrozenTrial]:
+def stored_trials(folder: RunFolder, manifest: dict[str, Any]) -> list[FrozenTrial]:
+    """Trials of a run's search by number, without those that were only proposed."""
     if not manifest.get("storage") and not folder.study.is_file():
         return []
     trials = read_trials(open_storage(storage_url(folder, manifest)))
