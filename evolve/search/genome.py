@@ -1,21 +1,19 @@
 """A search space as arrays: many genomes are snapped, decoded and compared at once."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from evolve.search.operators.encoding import decode, encode
+from evolve.search.operators.encoding import decode, encode, snap
 
 Genes = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Conditions = Mapping[str, Mapping[str, tuple[Any, ...]]]
 
 ABSENT = 0.5  # what a parameter that does not exist counts as when genomes are compared
-_MOST_LEVELS = 256  # a whole number of more values than this is treated as continuous
 
 
 class GenomeSpace:
@@ -46,12 +44,10 @@ class GenomeSpace:
         given = conditions or {}
         self.names = _in_order(distributions, given)
         self.distributions = {name: distributions[name] for name in self.names}
-        kinds = self.distributions.values()
         self.nominal: Mask = np.array(
             [isinstance(d, CategoricalDistribution) and n not in ordinal for n, d in self.items()],
             dtype=bool,
         )
-        self.levels = [_levels(kind) for kind in kinds]
         self._rules = [
             (self.names.index(child), self._rule(given[child]))
             for child in self.names
@@ -88,10 +84,8 @@ class GenomeSpace:
     def snap(self, genes: Genes) -> Genes:
         """Genes moved to the nearest value that their parameter has; a new array."""
         snapped = genes.copy()
-        for column, levels in enumerate(self.levels):
-            if levels is not None:
-                bins = np.searchsorted(levels[1], genes[:, column], side="right")
-                snapped[:, column] = levels[0][np.minimum(bins, len(levels[0]) - 1)]
+        for column, kind in enumerate(self.distributions.values()):
+            snapped[:, column] = snap(genes[:, column], kind)
         return snapped
 
     def active(self, genes: Genes) -> Mask:
@@ -108,35 +102,6 @@ class GenomeSpace:
         if not self._rules:
             return np.where(np.isnan(genes), ABSENT, genes)
         return np.where(self.active(genes) & ~np.isnan(genes), genes, ABSENT)
-
-    @cached_property
-    def widths(self) -> Genes:
-        """Smallest change of each gene that changes its value; 0 where there is none."""
-        steps = [0.0 if levels is None else 1.0 / len(levels[0]) for levels in self.levels]
-        return np.array(steps)
-
-
-def _levels(kind: BaseDistribution) -> tuple[Genes, Genes] | None:
-    """Genes of all values of a discrete parameter, and the edges between their bins."""
-    values: list[Any]
-    if isinstance(kind, CategoricalDistribution):
-        values = list(kind.choices)
-    elif isinstance(kind, IntDistribution):
-        values = list(range(kind.low, kind.high + 1, kind.step))
-    elif getattr(kind, "step", None):
-        count = round((kind.high - kind.low) / kind.step) + 1  # type: ignore[attr-defined]
-        values = [kind.low + i * kind.step for i in range(count)]  # type: ignore[attr-defined]
-    else:
-        return None
-    if len(values) > _MOST_LEVELS:
-        return None
-    genes = np.array([encode(value, kind) for value in values])
-    if isinstance(kind, IntDistribution) and kind.log:
-        # as decode rounds: the edge lies at half a step, on the scale
-        low, high = np.log(kind.low - 0.5), np.log(kind.high + 0.5)
-        edges = (np.log(np.array(values[:-1]) + 0.5) - low) / (high - low)
-        return genes, edges
-    return genes, (genes[1:] + genes[:-1]) / 2
 
 
 def _in_order(distributions: Mapping[str, BaseDistribution], conditions: Conditions) -> list[str]:
