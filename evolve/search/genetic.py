@@ -135,16 +135,16 @@ class GeneticSampler(BaseSampler):
             return {}
         memory = self._remembered(search_space)
         given = trial.system_attrs.get("fixed_params")
-        if trial.number == 0:
-            proposal = Proposal(memory.setting.default, DEFAULT)
-        elif given is not None:
+        if given is not None:
             proposal = Proposal(memory.setting.default, GIVEN)
+        elif trial.number == 0:
+            proposal = Proposal(memory.setting.default, DEFAULT)
         else:
             archive = read_archive(study, trial.number, memory.encoder_for(study))
             proposal = memory.variant.propose(archive, trial.number, self._rng(trial.number))
         _note(study, trial, proposal)
         values = memory.setting.space.decode(proposal.genes)
-        exact = self._defaults if proposal.origin == DEFAULT else {}
+        exact = self._defaults if proposal.origin in (DEFAULT, GIVEN) else {}
         return {name: exact.get(name, value) for name, value in values.items()}
 
     def sample_independent(
