@@ -25,7 +25,10 @@ DIVERGING_LR = 0.3
 
 @dataclass(frozen=True)
 class CurveReport:
-    """One epoch of a curve; see `evolve.engine.trainers.Report`."""
+    """One epoch of a curve; see `evolve.engine.trainers.Report`.
+
+    `reached` is its AP without noise, `stream` what the noise on val is drawn from.
+    """
 
     epoch: int
     epochs: int
