@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from optuna.samplers import BaseSampler
+
+from evolve.cards.warm_start import WarmStart
 from evolve.data_source import DataSource, resolve_data
 from evolve.engine.comparison import Comparison, Training
 from evolve.engine.coordinator import Coordinator, Settings
@@ -61,6 +64,8 @@ class RunRequest:
         Name in `evolve.engine.trainers`.
     command : str
         As typed, for the manifest.
+    warm_start : tuple of WarmStart
+        Earlier studies to begin with.
     """
 
     space: Space
@@ -73,6 +78,7 @@ class RunRequest:
     storage: str | None = None
     trainer: str = "detector"
     command: str = ""
+    warm_start: tuple[WarmStart, ...] = ()
 
 
 def pick_resources(request: RunRequest) -> Resources:
@@ -112,6 +118,13 @@ def resolve_space(space: Space, dataset: Dataset) -> Space:
     return replace(space, base=resolve(space.base, dataset))
 
 
+def build_run_sampler(request: RunRequest, n_existing: int = 0) -> BaseSampler:
+    """The sampler of a run whose study holds so many trials."""
+    priors = [one.prior for one in request.warm_start]
+    space = request.space
+    return build_sampler(space.sampler, request.seed, space, n_existing, priors)
+
+
 def build_manifest(
     request: RunRequest, space: Space, data: dict[str, Any], judged_on: str
 ) -> dict[str, Any]:
@@ -135,6 +148,9 @@ def build_manifest(
         "data": data,
         "judged_on": judged_on,
         "test_opened": False,
+        **(
+            {"warm_start": [w.to_dict() for w in request.warm_start]} if request.warm_start else {}
+        ),
         "versions": versions(),
         "hardware": hardware(),
         "git": git_state(),
@@ -171,7 +187,7 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
     request = replace(request, space=space)
     resources = pick_resources(request)
     build_scheduler(space.scheduler, space.base.epochs)  # refuses unknown names early
-    build_sampler(space.sampler, request.seed, space)
+    build_run_sampler(request)
     folder = RunFolder.create(request.out)
     with folder.lock():
         manifest = _agree_on_manifest(folder, build_manifest(request, space, data, judged_on))
@@ -226,6 +242,7 @@ def stored_request(
             gpus_per_trial=gpus_per_trial,
             storage=manifest.get("storage"),
             trainer=manifest["trainer"],
+            warm_start=tuple(map(WarmStart.from_dict, manifest.get("warm_start", ()))),
         )
     except (KeyError, TypeError) as error:
         raise StoreError(
@@ -250,9 +267,7 @@ def _run(
     storage = open_storage(storage_url(folder, manifest))
     try:
         study = open_study(storage)
-        study.sampler = build_sampler(
-            space.sampler, request.seed, space, n_existing=len(study.get_trials(deepcopy=False))
-        )
+        study.sampler = build_run_sampler(request, len(study.get_trials(deepcopy=False)))
         coordinator = Coordinator(
             study,
             space,

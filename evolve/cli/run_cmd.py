@@ -53,6 +53,15 @@ from evolve.cli import options
     default=None,
     help="Run folder [default: runs/SPACE-DATA].",
 )
+@click.option(
+    "--warm-start",
+    "sources",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="RUN|CARD",
+    help="Begin with what an earlier run found, read from its folder or from a card of "
+    "'evolve export-study'; may be repeated.",
+)
 @options.overrides
 @click.option("--trainer", default="detector", hidden=True)
 @click.pass_obj
@@ -71,6 +80,7 @@ def command(
     gpus_per_trial: float,
     storage: str | None,
     out: Path | None,
+    sources: tuple[Path, ...],
     overrides: tuple[str, ...],
     trainer: str,
 ) -> int:
@@ -82,7 +92,9 @@ def command(
     evolve run --space ga.yaml
     evolve run --space ga.yaml --data mydata --model yolov4-nano --trials 30
     evolve run --space ga.yaml --set epochs=20 --set image_size=256
+    evolve run --space ga.yaml --data mydata --warm-start runs/ga-digits
     """  # noqa: D301
+    from evolve.cards.warm_start import load_warm_starts
     from evolve.cli.running import watch
     from evolve.data_source import resolve_data
     from evolve.runs import RunRequest
@@ -95,6 +107,10 @@ def command(
     space = apply_overrides(space, [*overrides, *items])
     if confirm is not None:
         space = replace(space, confirm=str(Confirm.parse(confirm, "--confirm")))
+    warm_start = load_warm_starts(sources, space)
+    for one in warm_start:
+        if not obj["quiet"]:
+            click.echo(one.told(space), err=True)
     source = resolve_data(data)
     request = RunRequest(
         space=space,
@@ -107,5 +123,6 @@ def command(
         storage=storage,
         trainer=trainer,
         command=" ".join(["evolve", *sys.argv[1:]]),
+        warm_start=warm_start,
     )
     return watch(request, quiet=obj["quiet"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def command(run: Path, as_json: bool) -> None:
     """Say how far the run in folder RUN is, without touching it."""
-    from evolve.cli.progress import duration, percent
+    from evolve.cli.progress import duration, percent, printable
     from evolve.store.comparison import read_comparison
     from evolve.store.read import read_run
 
@@ -36,6 +36,7 @@ def command(run: Path, as_json: bool) -> None:
         "trial_seconds": round(float(trials["wall_time_s"].sum()), 1),
         "phase": _phase(states, record.manifest.get("trials"), final),
         "final": final,
+        "warm_start": _warm_start(record.manifest),
     }
     if as_json:
         click.echo(json.dumps(status))
@@ -43,6 +44,8 @@ def command(run: Path, as_json: bool) -> None:
     counts = ", ".join(f"{n} {state.lower()}" for state, n in sorted(states.items())) or "none"
     click.echo(f"run      {status['run']}, {status['phase']}")
     click.echo(f"trials   {counts}, of {status['asked']}")
+    for prior in status["warm_start"]:
+        click.echo(f"warm     start from {printable(prior['name'])} ({prior['trials']} trials)")
     shown = percent(math.nan if best is None else float(best["value"]))
     by = "" if best is None else f" (trial {int(best['number'])})"
     click.echo(f"best     {status['objective']} {shown}{by}")
@@ -50,6 +53,14 @@ def command(run: Path, as_json: bool) -> None:
         done = f"{final['ended']} of {final['trainings']} trainings"
         click.echo(f"final    {done}, judged on {final['judged_on']}")
     click.echo(f"trained  {duration(float(trials['wall_time_s'].sum()))}")
+
+
+def _warm_start(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Earlier studies that a run began with: names, and how many trials of them."""
+    return [
+        {"name": prior["name"], "trials": len(prior["trials"])}
+        for prior in manifest.get("warm_start", ())
+    ]
 
 
 def _phase(states: dict[str, int], asked: int | None, final: dict[str, Any] | None) -> str:

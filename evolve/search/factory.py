@@ -2,8 +2,8 @@
 
 import importlib.util
 import logging
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -13,12 +13,19 @@ from optuna.trial import FrozenTrial
 
 from evolve.errors import SpaceError, nearest
 from evolve.search.genetic import GeneticSampler
+from evolve.search.prior import Prior
 from evolve.space import Space
 
 logger = logging.getLogger(__name__)
 
 
-def build_sampler(name: str, seed: int, space: Space, n_existing: int = 0) -> BaseSampler:
+def build_sampler(
+    name: str,
+    seed: int,
+    space: Space,
+    n_existing: int = 0,
+    warm_start: Sequence[Prior] = (),
+) -> BaseSampler:
     """Sampler for a study over a space.
 
     What parameters do that exist only under conditions, and where choices go:
@@ -44,15 +51,30 @@ def build_sampler(name: str, seed: int, space: Space, n_existing: int = 0) -> Ba
         the study; only what is drawn at random beside it needs another seed.)
     n_existing : int
         Trials already in the study.
+    warm_start : sequence of Prior
+        Earlier studies; for the variant ``evolve`` of the genetic sampler alone.
 
     Raises
     ------
     SpaceError
-        If the name is unknown, or the sampler cannot search this space here.
+        If the name is unknown, or the sampler cannot search this space here, or takes no warm
+        start.
     """
     if name not in _BUILDERS:
         raise SpaceError(f"unknown sampler '{name}'", "sampler", nearest(name, _BUILDERS))
-    return _BUILDERS[name](_Seeds(seed % 2**32, _resumed(seed, n_existing), seed), space)
+    seeds = _Seeds(seed % 2**32, _resumed(seed, n_existing), seed)
+    if warm_start:
+        _check_takes_priors(name, space)
+        return _genetic(seeds, space, warm_start)
+    return _BUILDERS[name](seeds, space)
+
+
+def _check_takes_priors(name: str, space: Space) -> None:
+    if name == "genetic" and space.variant == "evolve":
+        return
+    with_variant = f"genetic with variant '{space.variant}'" if name == "genetic" else name
+    what = f"the sampler {with_variant} takes no warm start"
+    raise SpaceError(what, "--warm-start", "take sampler genetic with variant evolve")
 
 
 class _Seeds(NamedTuple):
@@ -63,7 +85,8 @@ class _Seeds(NamedTuple):
     given: int
 
 
-def _genetic(seeds: _Seeds, space: Space) -> BaseSampler:
+def _genetic(seeds: _Seeds, space: Space, warm_start: Sequence[Prior] = ()) -> BaseSampler:
+    told: dict[str, Any] = {"warm_start": warm_start} if warm_start else {}
     return GeneticSampler(
         seed=seeds.given,
         defaults=space.defaults(),
@@ -72,6 +95,7 @@ def _genetic(seeds: _Seeds, space: Space) -> BaseSampler:
         ordinal=space.ordinal(),
         conditions=space.conditions(),
         feasible=space.satisfied if space.constraints else None,
+        **told,
     )
 
 

@@ -15,6 +15,7 @@ FORBIDDEN = {
     "reports": ("torch", "ray", "evolve.engine", "evolve.cli", "model.train", "model.build"),
     "evolve/space": ("torch", "ray", "evolve.engine", "evolve.store", "evolve.search"),
     "evolve/search": ("torch", "ray", "evolve.engine", "evolve.store", "evolve.cli"),
+    "evolve/cards": ("torch", "ray", "evolve.engine", "evolve.cli", "reports"),
     "evolve/analysis": ("torch", "ray", "matplotlib", "evolve.engine", "evolve.cli", "reports"),
     "evolve/store": ("ray", "evolve.engine", "evolve.cli", "reports"),
     "evolve/engine": ("evolve.cli", "reports"),
