@@ -103,6 +103,80 @@ class Prior(NamedTuple):
     variance: tuple[float, float] = (0.0, 1.0)
 
 
+class Evidence(NamedTuple):
+    """Observations and priors, as the fit uses them; D genes, N observations.
+
+    Attributes
+    ----------
+    squares : ndarray, shape (D, N * N)
+        Squared difference of each pair in each gene; of choices, 1 where they differ.
+    centred : ndarray, shape (N,)
+        Values less the mean.
+    extra : ndarray, shape (N,)
+        Variance of each observation beyond the common noise.
+    means, spreads : ndarray, shape (D + 2,)
+        Of the normal priors on the logarithms of inverse length scales, variance and noise.
+    """
+
+    squares: Genes
+    centred: Genes
+    extra: Genes
+    means: Genes
+    spreads: Genes
+
+
+def weigh(
+    points: Genes, values: Genes, extra: Genes, nominal: Mask, mean: float, prior: Prior
+) -> Evidence:
+    """Evidence of observations; the arguments are those of `fit`."""
+    n, dims = points.shape
+    apart = np.empty((dims, n, n))
+    for column in range(dims):
+        gap = points[:, column, None] - points[None, :, column]
+        apart[column] = (gap != 0.0) if nominal[column] else gap**2
+    length_mean = prior.length[0] + 0.5 * np.log(dims)
+    means = np.concatenate([np.full(dims, -length_mean), [prior.variance[0], prior.noise[0]]])
+    spreads = np.concatenate([np.full(dims, prior.length[1]), [prior.variance[1], prior.noise[1]]])
+    return Evidence(apart.reshape(dims, -1), values - mean, extra, means, spreads)
+
+
+def loss(theta: Genes, evidence: Evidence) -> tuple[float, Genes]:
+    """Negative logarithm of the posterior probability, but for a constant, and its gradient.
+
+    Rasmussen and Williams 2006, equations 5.8 and 5.9.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (D + 2,)
+        Logarithms of inverse length scales, variance and noise.
+    """
+    dims, n = len(evidence.squares), len(evidence.centred)
+    squares = np.exp(2.0 * theta[:dims])
+    variance, noise = np.exp(theta[dims]), np.exp(theta[dims + 1])
+    scaled = np.sqrt(5.0 * (squares @ evidence.squares).reshape(n, n))
+    fall = np.exp(-scaled)
+    clean = variance * (1.0 + scaled + scaled**2 / 3.0) * fall
+    covariance = clean.copy()
+    covariance[np.diag_indices(n)] += noise + evidence.extra + _JITTER
+    factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
+    if failed:
+        return 1e10, np.zeros_like(theta)
+    inverse, _ = lapack.dpotri(factor, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    alpha = inverse @ evidence.centred
+    fit_term = 0.5 * evidence.centred @ alpha + np.log(np.diag(factor)).sum()
+    slope = 0.5 * (np.outer(alpha, alpha) - inverse)
+    by_square = slope * (-(5.0 / 6.0) * variance * (1.0 + scaled) * fall)
+    gradient = np.concatenate(
+        [
+            2.0 * squares * (evidence.squares @ by_square.ravel()),
+            [np.sum(slope * clean), noise * np.trace(slope)],
+        ]
+    )
+    off = (theta - evidence.means) / evidence.spreads
+    return fit_term + 0.5 * off @ off, -gradient + off / evidence.spreads
+
+
 def fit(
     points: Genes,
     values: Genes,
@@ -117,50 +191,15 @@ def fit(
     Length scales have the dimension-scaled log-normal prior of Hvarfner, Hellsten and Nardi,
     "Vanilla Bayesian optimization performs great in high dimensions" (ICML 2024), section 4.
     """
-    prior = prior or Prior()
-    n, dims = points.shape
-    apart = np.empty((dims, n, n))
-    for column in range(dims):
-        gap = points[:, column, None] - points[None, :, column]
-        apart[column] = (gap != 0.0) if nominal[column] else gap**2
-    flat = apart.reshape(dims, -1)
-    centred = values - mean
-    length_mean = prior.length[0] + 0.5 * np.log(dims)
-    means = np.concatenate([np.full(dims, -length_mean), [prior.variance[0], prior.noise[0]]])
-    spreads = np.concatenate([np.full(dims, prior.length[1]), [prior.variance[1], prior.noise[1]]])
-
-    def loss(theta: Genes) -> tuple[float, Genes]:
-        squares = np.exp(2.0 * theta[:dims])
-        variance, noise = np.exp(theta[dims]), np.exp(theta[dims + 1])
-        scaled = np.sqrt(5.0 * (squares @ flat).reshape(n, n))
-        fall = np.exp(-scaled)
-        clean = variance * (1.0 + scaled + scaled**2 / 3.0) * fall
-        covariance = clean.copy()
-        covariance[np.diag_indices(n)] += noise + extra + _JITTER
-        factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
-        if failed:
-            return 1e10, np.zeros_like(theta)
-        inverse, _ = lapack.dpotri(factor, lower=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        alpha = inverse @ centred
-        fit_term = 0.5 * centred @ alpha + np.log(np.diag(factor)).sum()
-        slope = 0.5 * (np.outer(alpha, alpha) - inverse)
-        by_square = slope * (-(5.0 / 6.0) * variance * (1.0 + scaled) * fall)
-        gradient = np.concatenate(
-            [
-                2.0 * squares * (flat @ by_square.ravel()),
-                [np.sum(slope * clean), noise * np.trace(slope)],
-            ]
-        )
-        off = (theta - means) / spreads
-        return fit_term + 0.5 * off @ off, -gradient + off / spreads
-
+    evidence = weigh(points, values, extra, nominal, mean, prior or Prior())
+    dims = points.shape[1]
     start = np.concatenate([np.full(dims, np.log(1.0 / (0.35 * np.sqrt(dims)))), [0.0, -2.5]])
     low = np.concatenate([np.full(dims, -7.0), [-4.0, -9.0]])
     high = np.concatenate([np.full(dims, 4.0), [4.0, 2.0]])
     found = minimize(
         loss,
         start,
+        args=(evidence,),
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
