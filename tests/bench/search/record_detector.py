@@ -5,6 +5,9 @@ may be stopped at any time and goes on behind the last line of FILE; what comes 
 the lines before alone. Of ten trainings five follow a scrambled Sobol sequence, three are near
 the best so far (where a search will spend its trials), and two repeat a configuration with other
 seeds. Every training has a seed of its own.
+
+With ``--promising`` all further ones are where the stored fit (`fit_recordings`) promises most: a
+search will go there, so it must be known whether the promise is kept.
 """
 
 import argparse
@@ -18,6 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from optuna.distributions import CategoricalDistribution
 from scipy.stats import qmc
 
 from model.config import TrainConfig
@@ -27,6 +31,7 @@ from model.data.digits import digits_folder
 from model.errors import Diverged
 from model.feeding import new_cache
 from model.train import Training
+from tests.bench.search.recorded import Array, recorded_problems
 from tests.bench.search.recorded_studies import METRIC, STUDIES, Study
 
 log = logging.getLogger(__name__)
@@ -37,31 +42,34 @@ FIRST_NEAR = 40  # trainings before the best ones are known well enough
 ELITE = 8  # best ones that others are near to
 STEP = 0.12  # standard deviation of a step from there, as a part of the range
 OTHER_CHOICE = 0.15  # probability that a category is drawn anew
+LOOKS = 150  # at the fit, for a promising configuration, and as many steps from the best seen
 
 Row = dict[str, Any]
 
 
-def plan(study: Study, rows: list[Row]) -> Row:
+def plan(study: Study, rows: list[Row], *, promising: bool = False) -> Row:
     """What is trained next: why, which parameters, which seed."""
     index = len(rows)
     rng = np.random.default_rng([SEED, index])
     turn = TURNS[index % len(TURNS)] if index else "default"
     if turn == "near" and index < FIRST_NEAR:
         turn = "sobol"
+    turn = "promising" if promising else turn
     params, of = {
         "default": lambda: (study.initial(), None),
         "sobol": lambda: (study.from_unit(_sobol(study, rows)), None),
         "near": lambda: (_near(study, rows, rng), None),
+        "promising": lambda: (_promising(study, rng), None),
         "repeat": lambda: _repeat(rows, rng),
     }[turn]()
     return {"index": index, "turn": turn, "of": of, "seed": 1000 + index, "params": params}
 
 
-def _sobol(study: Study, rows: list[Row]) -> Any:
+def _sobol(study: Study, rows: list[Row]) -> Array:
     """The next point (D,) of the study's sequence."""
     count = sum(row["turn"] == "sobol" for row in rows)
     sequence = qmc.Sobol(len(study.distributions), rng=np.random.default_rng(SEED))
-    return sequence.fast_forward(count).random()[0] if count else sequence.random()[0]
+    return np.asarray(sequence.fast_forward(count).random()[0] if count else sequence.random()[0])
 
 
 def _near(study: Study, rows: list[Row], rng: np.random.Generator) -> dict[str, Any]:
@@ -69,14 +77,29 @@ def _near(study: Study, rows: list[Row], rng: np.random.Generator) -> dict[str, 
     done = [row for row in rows if METRIC in row]
     best = sorted(done, key=lambda row: -row[METRIC])[:ELITE]
     unit = study.to_unit(best[int(rng.integers(len(best)))]["params"])
-    spaces = list(study.distributions.values())
-    for axis, space in enumerate(spaces):
-        if not hasattr(space, "choices"):
-            moved = unit[axis] + STEP * rng.standard_normal()
-            unit[axis] = 1 - abs(1 - abs(moved))  # mirrored at both ends
-        elif rng.random() < OTHER_CHOICE:
-            unit[axis] = rng.random()
-    return study.from_unit(unit)
+    return study.from_unit(_step(study, unit, rng))
+
+
+def _step(study: Study, unit: Array, rng: np.random.Generator) -> Array:
+    """A point (D,) of the unit cube a step away."""
+    moved = unit + STEP * rng.standard_normal(len(unit))
+    moved = 1 - abs(1 - abs(moved))  # mirrored at both ends
+    choices = [isinstance(s, CategoricalDistribution) for s in study.distributions.values()]
+    again = rng.random(len(unit)) < OTHER_CHOICE
+    return np.where(choices, np.where(again, rng.random(len(unit)), unit), moved)
+
+
+def _promising(study: Study, rng: np.random.Generator) -> dict[str, Any]:
+    """What a short search for the maximum of the stored fit ends at; another for every draw."""
+    problem = next(problem for problem in recorded_problems() if problem.study is study)
+
+    def promise(unit: Array) -> float:
+        return float(np.nan_to_num(problem.truth(study.from_unit(unit)), nan=-1.0))
+
+    best = max(rng.random((LOOKS, len(study.distributions))), key=promise)
+    for _ in range(LOOKS):
+        best = max(best, _step(study, best, rng), key=promise)
+    return study.from_unit(best)
 
 
 def _repeat(rows: list[Row], rng: np.random.Generator) -> tuple[dict[str, Any], int]:
@@ -118,7 +141,9 @@ def train(study: Study, planned: Row, dataset: Dataset, cache: Pictures) -> Row:
     return planned | found | {"losses": losses, "cpu_s": seconds}
 
 
-def record(study: Study, data: Path, out: Path, trainings: int) -> None:
+def record(
+    study: Study, data: Path, out: Path, trainings: int, *, promising: bool = False
+) -> None:
     """Append trainings to `out` until there are so many."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -127,7 +152,7 @@ def record(study: Study, data: Path, out: Path, trainings: int) -> None:
     cache = new_cache(1024, records, 2 * study.settings["image_size"], shared=False)
     rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     while len(rows) < trainings:
-        row = train(study, plan(study, rows), dataset, cache)
+        row = train(study, plan(study, rows, promising=promising), dataset, cache)
         rows.append(row)
         with out.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -142,10 +167,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--trainings", type=int, default=170)
     parser.add_argument("--data", type=Path, help="folder of the data set, unless it is digits")
+    parser.add_argument("--promising", action="store_true", help="where the stored fit says")
     given = parser.parse_args(arguments)
     study = STUDIES[given.study]
     data = digits_folder() if study.data == "digits" else given.data
-    record(study, data, given.out, given.trainings)
+    record(study, data, given.out, given.trainings, promising=given.promising)
 
 
 if __name__ == "__main__":
