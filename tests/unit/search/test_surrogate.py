@@ -1,0 +1,112 @@
+"""The Gaussian process over genomes."""
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+
+from evolve.search.surrogate import Hyper, Prior, condition, fit, kernel, loss, weigh
+
+NUMBERS = np.zeros(2, dtype=bool)
+MIXED = np.array([False, True, False])
+
+
+def hyper(*weights: float, variance: float = 1.0, noise: float = 0.0, mean: float = 0.0) -> Hyper:
+    return Hyper(np.array(weights), variance, noise, mean)
+
+
+def some_points(count: int = 20) -> np.ndarray:
+    points = np.random.default_rng(0).random((count, 3))
+    points[:, 1] = np.round(points[:, 1] * 2) / 2
+    return points
+
+
+def test_the_kernel_is_matern_in_the_weighted_distance():
+    found = kernel(np.zeros((1, 2)), np.array([[0.3, 0.2]]), NUMBERS, hyper(2.0, 4.0, variance=3))
+    apart = np.sqrt(5) * 1.0  # sqrt(0.6^2 + 0.8^2)
+    assert found[0, 0] == pytest.approx(3 * (1 + apart + apart**2 / 3) * np.exp(-apart))
+
+
+def test_choices_are_equal_or_not_however_far_their_numbers():
+    three = np.array([[0.1], [0.5], [0.9]])
+    found = kernel(three, three, np.array([True]), hyper(0.7))
+    as_number = kernel(np.array([[0.0]]), np.array([[1.0]]), np.array([False]), hyper(0.7))
+    np.testing.assert_allclose(found[~np.eye(3, dtype=bool)], as_number[0, 0])
+    np.testing.assert_allclose(np.diag(found), 1.0)
+
+
+def test_the_kernel_is_symmetric_and_positive():
+    points = some_points()
+    found = kernel(points, points, MIXED, hyper(1.0, 2.0, 0.5, variance=2.0))
+    np.testing.assert_allclose(found, found.T, atol=1e-14)
+    np.testing.assert_allclose(np.diag(found), 2.0)
+    assert np.linalg.eigvalsh(found).min() > 0
+
+
+def test_without_noise_it_passes_through_what_was_seen_and_is_sure_of_it():
+    points = some_points()
+    values = np.sin(4 * points[:, 0]) + points[:, 1]
+    one = condition(points, values, np.zeros(20), MIXED, hyper(2.0, 1.0, 0.5))
+    mean, sd = one.predict(points)
+    np.testing.assert_allclose(mean, values, atol=1e-3)
+    assert sd.max() < 2e-3
+
+
+def test_far_from_everything_it_expects_its_mean_and_knows_nothing():
+    one = condition(
+        np.zeros((1, 1)), np.ones(1), np.zeros(1), NUMBERS[:1], hyper(50.0, variance=4, mean=-0.5)
+    )
+    mean, sd = one.predict(np.ones((1, 1)))
+    assert (mean[0], sd[0]) == (pytest.approx(-0.5), pytest.approx(2.0))
+
+
+def test_a_doubtful_value_is_believed_less():
+    points = np.array([[0.0], [1.0]])
+    extra = np.array([0.0, 3.0])
+    one = condition(points, np.array([1.0, 1.0]), extra, NUMBERS[:1], hyper(50.0))
+    mean, sd = one.predict(points)
+    np.testing.assert_allclose(mean, [1.0, 0.25], atol=1e-4)  # of variances 1 and 3
+    np.testing.assert_allclose(sd, [1e-3, np.sqrt(0.75)], atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_gradient_of_the_loss_is_its_slope(seed):
+    rng = np.random.default_rng(seed)
+    points = some_points(12)
+    values, extra = rng.standard_normal(12), rng.random(12)
+    evidence = weigh(points, values, extra, MIXED, -0.3, Prior())
+    theta = rng.normal(0.0, 0.5, 5)
+    slope = approx_fprime(theta, lambda at: loss(at, evidence)[0], 1e-6)
+    np.testing.assert_allclose(loss(theta, evidence)[1], slope, rtol=1e-4, atol=1e-4)
+
+
+def test_the_loss_is_the_density_of_the_values_and_the_priors():
+    points, values = some_points(4), np.array([0.3, -1.0, 0.2, 2.0])
+    theta = np.array([0.1, -0.4, 0.3, 0.2, -1.0])
+    evidence = weigh(points, values, np.zeros(4), MIXED, 0.5, Prior())
+    given = Hyper(np.exp(theta[:3]), np.exp(0.2), np.exp(-1.0), 0.5)
+    covariance = kernel(points, points, MIXED, given) + (np.exp(-1.0) + 1e-6) * np.eye(4)
+    off = values - 0.5
+    data = 0.5 * off @ np.linalg.inv(covariance) @ off + 0.5 * np.linalg.slogdet(covariance)[1]
+    length = (theta[:3] + np.sqrt(2) + 0.5 * np.log(3)) / np.sqrt(3)
+    priors = 0.5 * (length @ length + 0.2**2 + ((-1.0 + 3.0) / 1.5) ** 2)
+    assert loss(theta, evidence)[0] == pytest.approx(data + priors)
+
+
+def test_a_fit_lowers_the_loss_and_finds_what_matters():
+    points = np.random.default_rng(0).random((30, 3))
+    values = np.sin(6 * points[:, 2])
+    found = fit(points, values, np.zeros(30), np.zeros(3, dtype=bool), 0.0)
+    assert found.weights[2] > 5 * max(found.weights[:2])
+    assert found.noise < 0.01
+    evidence = weigh(points, values, np.zeros(30), np.zeros(3, dtype=bool), 0.0, Prior())
+    fitted = np.log([*found.weights, found.variance, found.noise])
+    plain = np.array([0.0, 0.0, 0.0, 0.0, -3.0])
+    assert loss(fitted, evidence)[0] < loss(plain, evidence)[0]
+
+
+def test_a_fit_tells_noise_from_shape():
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal(40)
+    points = np.repeat(rng.random((20, 2)), 2, axis=0)  # every point twice
+    found = fit(points, values, np.zeros(40), NUMBERS, 0.0)
+    assert 0.3 < found.noise < 1.5  # 1, drawn towards what the prior expects
