@@ -124,7 +124,19 @@ def _search(run: RunRecord) -> str:
         return ""
     seed = f" (seed {clean(manifest['seed'])})" if "seed" in manifest else ""
     searched = f"The {sampler} sampler{seed} searched {plural(len(run.parameters), 'parameter')}"
-    return f"{searched}{_stopping(scheduler)}. {_asked(manifest.get('trials'))}"
+    began = _warm_start(manifest)
+    return f"{searched}{_stopping(scheduler)}. {began}{_asked(manifest.get('trials'))}"
+
+
+def _warm_start(manifest: dict[str, Any]) -> str:
+    """The earlier studies that the search began with."""
+    found = manifest.get("warm_start")
+    studies = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    names = [
+        f"{clean(one.get('name'))} ({plural(len(one.get('trials') or ()), 'trial')})"
+        for one in studies
+    ]
+    return f"It began with what was found in {listed(names)}. " if names else ""
 
 
 def _stopping(scheduler: str) -> str:
