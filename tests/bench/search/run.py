@@ -4,12 +4,13 @@ import heapq
 import time
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
 from tests.bench.search.peers import builder
@@ -65,10 +66,23 @@ def quiet() -> None:
 def run(job: Job) -> Record:
     """Carry out a job."""
     problem = problem_named(job.problem)
-    sampler = builder(job.sampler)(problem, job.seed, job.budget)
+    return drain(builder(job.sampler)(problem, job.seed, job.budget), problem, job)
+
+
+def drain(sampler: BaseSampler, problem: Problem, job: Job) -> Record:
+    """Let a sampler propose all trials of a job but the first, which has the defaults."""
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.enqueue_trial(dict(problem.defaults))
     return _Workers(study, problem, job).drain()
+
+
+def suggest(trial: Trial, problem: Problem, order: Sequence[str]) -> dict[str, Any]:
+    """Ask for the parameters of a trial that exist; `order` has parents first."""
+    params: dict[str, Any] = {}
+    for name in order:
+        if exists(name, params, problem.conditions):
+            params[name] = trial._suggest(name, problem.distributions[name])
+    return params
 
 
 class _Workers:
@@ -96,18 +110,11 @@ class _Workers:
     def _start(self, number: int, now: float) -> None:
         begun = time.perf_counter()
         trial = self._study.ask()
-        params = self._suggest(trial)
+        params = suggest(trial, self._problem, self._order)
         self._busy += time.perf_counter() - begun
         outcome = self._problem.observe(params, self._rng(number))
         duration = self._rng(number, 1).lognormal(0.0, _DURATION_SIGMA)
         heapq.heappush(self._out, (now + duration, number, trial, outcome.value))
-
-    def _suggest(self, trial: Trial) -> dict[str, Any]:
-        params: dict[str, Any] = {}
-        for name in self._order:
-            if exists(name, params, self._problem.conditions):
-                params[name] = trial._suggest(name, self._problem.distributions[name])
-        return params
 
     def _receive(self) -> float:
         """Tell the study the next result; gives its virtual time."""
