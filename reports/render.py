@@ -15,6 +15,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from evolve.errors import ReportError
+from evolve.findings import Findings
 from evolve.store.records import ParameterRecord, RunRecord
 from model.files import write_atomically
 from reports import figures, method, tables
@@ -57,7 +58,7 @@ class Panel:
     svg: Markup
 
 
-def render_report(run: RunRecord, out: Path) -> list[Path]:
+def render_report(run: RunRecord, out: Path, found: Findings | None = None) -> list[Path]:
     """Make or replace the report of `run` in the folder `out`.
 
     Everything is made in a folder beside `out` and put in place at the end, so `out` holds
@@ -76,7 +77,7 @@ def render_report(run: RunRecord, out: Path) -> list[Path]:
     _check_run(run)
     out = out.resolve()
     _check_place(out)
-    files = _make_files(run)
+    files = _make_files(run, found)
     with _put_in_place(out) as folder:
         for name, content in files.items():
             _write(folder / name, content)
@@ -120,7 +121,7 @@ def _is_report(page: Path) -> bool:
         return f'name="generator" content="{GENERATOR}"'.encode() in file.read(2000)
 
 
-def _make_files(run: RunRecord) -> dict[str, bytes]:
+def _make_files(run: RunRecord, found: Findings | None) -> dict[str, bytes]:
     summary = summarise(run)
     pictures = _draw(run, summary)
     context = _context(run, summary, pictures)

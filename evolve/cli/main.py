@@ -17,6 +17,7 @@ VERBS = {
     "resume": "Continue an interrupted run.",
     "status": "Say how far a run is.",
     "report": "Make the report of a run from its stored results.",
+    "explain": "Say which parameters mattered in a run, and train the path to its winner.",
     "train": "Train one detector.",
     "eval": "Measure a detector on a split with COCO's metrics.",
     "detect": "Detect objects in images and draw them.",

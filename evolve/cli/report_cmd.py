@@ -13,12 +13,16 @@ import click
     default=None,
     help="Folder of the report [default: RUN/report].",
 )
-def command(run: Path, out: Path | None) -> None:
+@click.option(
+    "--data", default=None, help="Where the data of the run lie now, if they were moved."
+)
+def command(run: Path, out: Path | None, data: str | None) -> None:
     """Make the report of the run in folder RUN, finished or not, from its stored results."""
+    from evolve.findings import find
     from evolve.runs import shown_path
     from evolve.store.folder import RunFolder
     from evolve.store.read import read_run
     from reports.render import render_report
 
-    files = render_report(read_run(run), out or RunFolder(run).report)
+    files = render_report(read_run(run), out or RunFolder(run).report, find(run, data))
     click.echo(shown_path(files[0]))

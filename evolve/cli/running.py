@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,10 +14,21 @@ from evolve.cli.progress import RunView, build_watcher
 from evolve.runs import RunRequest, shown_path, start_run
 from evolve.store.folder import RunFolder
 
+if TYPE_CHECKING:
+    from evolve.findings import Findings
+
 
 @contextmanager
-def interruptible(out: Path) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into an orderly end that says how to go on."""
+def interruptible(out: Path, command: str = "") -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into an orderly end that says how to go on.
+
+    Parameters
+    ----------
+    out : Path
+        Run folder.
+    command : str
+        What goes on; `evolve resume` if it is not given.
+    """
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -25,9 +37,9 @@ def interruptible(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        command = f"evolve resume {shlex.quote(shown_path(out))}"
+        again = command or f"evolve resume {shlex.quote(shown_path(out))}"
         raise Interrupted(
-            f"interrupted; nothing finished is lost. Go on with:\n  {command}"
+            f"interrupted; nothing finished is lost. Go on with:\n  {again}"
         ) from None
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -40,7 +52,7 @@ def watch(request: RunRequest, *, quiet: bool) -> int:
         _remember_earlier(request.out, view)
         with build_watcher(view, quiet=quiet) as watcher:
             folder = start_run(request, watcher)
-        return conclude(folder.path)
+        return conclude(folder.path, request.data.argument)
 
 
 def _remember_earlier(out: Path, view: RunView) -> None:
@@ -55,21 +67,40 @@ def _remember_earlier(out: Path, view: RunView) -> None:
             view.remember(state, value)
 
 
-def conclude(path: Path) -> int:
-    """Write the report of a run and print its verdict; 1 if no trial was completed."""
+def conclude(path: Path, data: str | None = None) -> int:
+    """Write the report of a run and print what it found; 1 if no trial was completed.
+
+    Parameters
+    ----------
+    path : Path
+        Run folder.
+    data : str, optional
+        Where the data lie now, as for ``--data``.
+    """
+    from evolve.findings import find
     from evolve.store.read import read_run
     from reports.render import render_report
     from reports.summary import summarise
 
-    run = read_run(path)
-    files = render_report(run, RunFolder(path).report)
-    click.echo(summarise(run).verdict)
-    for line in compared(path):
+    run, found = read_run(path), find(path, data)
+    files = render_report(run, RunFolder(path).report, found)
+    lines = [*compared(path), *concluded(found)] if found.final else [summarise(run).verdict]
+    for line in lines:
         click.echo(line)
     if (run.trials["state"] == "COMPLETE").any():
         click.echo(f"best configuration  {shown_path(RunFolder(path).best_config)}")
     click.echo(f"report              {shown_path(files[0])}")
     return 0 if (run.trials["state"] == "COMPLETE").any() else FAILED
+
+
+def concluded(found: "Findings") -> list[str]:
+    """The verdict, how much was luck, and what mattered: a paragraph each, where it is known."""
+    from evolve.cli.progress import printable
+
+    assert found.final is not None
+    luck = found.final.luck.sentence if found.final.luck else ""
+    said = (found.final.unfinished, found.final.sentence, luck, found.words)
+    return [printable(text) for text in said if text]
 
 
 def compared(path: Path) -> list[str]:

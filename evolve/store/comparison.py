@@ -2,7 +2,8 @@
 
 The plan of a comparison, `comparison.json` in its folder, names its rows and seeds and the
 training of each pair. The trainings are trials of a study of their own in the run's storage. A
-training that two rows have in common is there once.
+training that two rows have in common is there once; one that another comparison of the run has
+done stays in that one's folder.
 """
 
 import json
@@ -16,7 +17,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from evolve.errors import StoreError
-from evolve.store.folder import ComparisonFolder, RunFolder, write_json
+from evolve.store.folder import ComparisonFolder, RunFolder, TrialFolder, write_json
 from evolve.store.read import read_manifest, storage_url
 from evolve.store.study import METRICS_ATTR, failure_of, open_storage, read_trials
 
@@ -26,6 +27,7 @@ TRAINING_ATTR = "evolve:training"
 ROW_ATTR = "evolve:row"
 SEED_INDEX_ATTR = "evolve:seed_index"
 SEED_ATTR = "evolve:seed"
+FOLDER_ATTR = "evolve:folder"  # from the run folder on; of a training taken over from another
 
 COLUMNS = (
     *("row", "title", "seed_index", "seed", "training", "state", "reason"),
@@ -183,7 +185,7 @@ def read_comparison(path: Path, name: str = FINAL) -> ComparisonRecord | None:
     if not folder.plan.is_file():
         return None
     plan = PlanRecord.read(folder)
-    trials = _stored_trials(run, name)
+    trials = stored_trainings(run, name)
     records = [_record(plan, row, index, trials, folder) for row, index in _by_row(plan)]
     return ComparisonRecord(plan, pd.DataFrame(records, columns=list(COLUMNS)))
 
@@ -192,13 +194,21 @@ def _by_row(plan: PlanRecord) -> Iterator[tuple[RowRecord, int]]:
     return ((row, index) for row in plan.rows for index in range(len(plan.seeds)))
 
 
-def _stored_trials(run: RunFolder, name: str) -> dict[str, FrozenTrial]:
-    """Trials of the comparison by their training."""
+def stored_trainings(run: RunFolder, name: str) -> dict[str, FrozenTrial]:
+    """Trials of a comparison by their training."""
     manifest = read_manifest(run)
     if not manifest.get("storage") and not run.study.is_file():
         return {}
     trials = read_trials(open_storage(storage_url(run, manifest)), study_name(name))
     return {trial.user_attrs[TRAINING_ATTR]: trial for trial in trials}
+
+
+def folder_of(trial: FrozenTrial, comparison: ComparisonFolder) -> TrialFolder:
+    """Folder of a training that a comparison has stored."""
+    attrs = trial.user_attrs
+    if FOLDER_ATTR in attrs:
+        return TrialFolder(comparison.path.parent / attrs[FOLDER_ATTR])
+    return comparison.training(attrs[ROW_ATTR], attrs[SEED_INDEX_ATTR])
 
 
 def _record(
@@ -219,7 +229,7 @@ def _record(
     }
     if trial is None:
         return {**head, **_nothing(), "folder": folder.training(row.key, index).path}
-    place = folder.training(trial.user_attrs[ROW_ATTR], trial.user_attrs[SEED_INDEX_ATTR])
+    place = folder_of(trial, folder)
     failure = failure_of(trial)
     stored = trial.user_attrs.get(METRICS_ATTR, {})
     metrics = {key: math.nan if value is None else value for key, value in stored.items()}

@@ -1,0 +1,166 @@
+"""The ablation path, really trained: the defaults, and the configuration after every step.
+
+Seeds are those of the final comparison, so that what it has trained, the two ends of the path
+among it, is not trained again.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState, create_trial
+
+from evolve.engine.comparison import Comparison, Row, Training, plan_comparison
+from evolve.engine.director import Listener
+from evolve.engine.trainers import shared_data
+from evolve.errors import EvolveError
+from evolve.findings import Findings, find
+from evolve.findings.steps import row_key
+from evolve.runs import (
+    RunRequest,
+    build_manifest,
+    describe_data,
+    opened_engine,
+    pick_resources,
+    resolve_space,
+)
+from evolve.seeds import fresh_seed
+from evolve.space import Space
+from evolve.store.comparison import (
+    FINAL,
+    FOLDER_ATTR,
+    PATH,
+    ROW_ATTR,
+    SEED_ATTR,
+    SEED_INDEX_ATTR,
+    TRAINING_ATTR,
+    PlanRecord,
+    folder_of,
+    read_comparison,
+    stored_trainings,
+    study_name,
+)
+from evolve.store.folder import RunFolder
+from evolve.store.manifest import check_same_run
+from evolve.store.read import read_manifest, storage_url
+from evolve.store.study import METRICS_ATTR, open_storage, open_study
+
+DEFAULTS = "default"
+
+
+def retrain_path(request: RunRequest, seeds: int, listener: Listener) -> RunFolder:
+    """Train the path of a stored run, or go on with it; nothing if it has no step.
+
+    Parameters
+    ----------
+    request : RunRequest
+        From `evolve.runs.stored_request`.
+    seeds : int
+        Of every configuration, if the path was not begun with more.
+    listener : Listener
+
+    Raises
+    ------
+    EvolveError
+        If the run has no path, or the data are not those of the run.
+    """
+    folder = RunFolder.open(request.out)
+    stored = read_manifest(folder)
+    space, data = request.space, dict(stored["data"])
+    if request.trainer == "detector":
+        dataset = shared_data(request.data.path, request.seed)
+        space, data = resolve_space(space, dataset), describe_data(request.data, dataset)
+    wanted = build_manifest(replace(request, space=space), space, data, stored["judged_on"])
+    check_same_run(stored, wanted, folder.path)
+    resources = pick_resources(request)
+    with folder.lock():
+        found = find(folder.path, request.data.argument)
+        plan = plan_path(found, space, stored, _seeds(folder, seeds))
+        storage = open_storage(storage_url(folder, stored))
+        try:
+            study = open_study(storage, name=study_name(PATH))
+            adopt(study, plan, folder, FINAL)
+            training = Training(
+                data=request.data.path,
+                data_digest=stored["data"].get("digest", ""),
+                data_seed=request.seed,
+                trainer=request.trainer,
+                threads=resources.threads,
+            )
+            comparison = Comparison(study, plan, folder.comparison(PATH), training, listener)
+            with opened_engine(request.engine, resources) as drive:
+                if not comparison.nothing_left():
+                    listener.on_phase(comparison.phase())
+                drive(comparison)
+        finally:
+            storage.remove_session()
+    return folder
+
+
+def _seeds(folder: RunFolder, asked: int) -> int:
+    """As many as asked for, or as a path was begun with, if these are more."""
+    before = read_comparison(folder.path, PATH)
+    return asked if before is None else max(asked, len(before.plan.seeds))
+
+
+def plan_path(found: Findings, space: Space, manifest: dict[str, Any], seeds: int) -> PlanRecord:
+    """Rows of the path, the defaults first.
+
+    Without a final comparison the path is judged on val: the test split is kept for that one.
+
+    Raises
+    ------
+    EvolveError
+        If there is no path.
+    """
+    if found.path is None:
+        raise EvolveError("this run has no ablation path yet", manifest["name"], found.no_path)
+    rows = [Row(DEFAULTS, "the defaults", space.to_config(space.defaults()))]
+    for number, step in enumerate(found.path.steps, start=1):
+        config = space.to_config(step.config)
+        rows.append(Row(row_key(number, config), step.title, config))
+    return plan_comparison(
+        PATH,
+        "ablation path",
+        rows,
+        [fresh_seed(manifest["seed"], index) for index in range(seeds)],
+        objective=space.objective,
+        judged_on=manifest["judged_on"] if manifest["test_opened"] else "val",
+        data_digest=manifest["data"].get("digest", ""),
+    )
+
+
+def adopt(study: optuna.Study, plan: PlanRecord, run: RunFolder, name: str) -> None:
+    """Take over what another comparison of the run has trained; its files stay where they are.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        Of the comparison that takes over.
+    plan : PlanRecord
+        Of it.
+    run : RunFolder
+    name : str
+        Of the other one.
+    """
+    judged = f"{plan.judged_on}/{plan.objective}"
+    known = {trial.user_attrs[TRAINING_ATTR] for trial in study.get_trials(deepcopy=False)}
+    others = stored_trainings(run, name)
+    for row, index in plan.cells():
+        trial = others.get(row.trainings[index])
+        if trial is None or trial.state != TrialState.COMPLETE or row.trainings[index] in known:
+            continue
+        metrics = trial.user_attrs[METRICS_ATTR]
+        if plan.judged_on != "val" and metrics.get(judged) is None:
+            continue
+        place = folder_of(trial, run.comparison(name)).path.relative_to(run.path)
+        attrs = {
+            TRAINING_ATTR: row.trainings[index],
+            ROW_ATTR: row.key,
+            SEED_INDEX_ATTR: index,
+            SEED_ATTR: plan.seeds[index],
+            METRICS_ATTR: metrics,
+            FOLDER_ATTR: place.as_posix(),
+        }
+        study.add_trial(create_trial(value=trial.value, user_attrs=attrs))
+        known.add(row.trainings[index])
