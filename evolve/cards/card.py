@@ -187,7 +187,7 @@ def read_card(path: Path) -> StudyCard:
 
 def write_card(card: StudyCard, path: Path) -> None:
     """Write a card, in one step."""
-    tree = card.model_dump(mode="json", exclude_none=True)
+    tree = card.model_dump(mode="json", exclude_defaults=True)
     body = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=99)
     head = f"# What the study {card.name} found. Begin a run with it: evolve run --warm-start FILE"
     write_text_atomically(path, f"{head}\n{body}")
