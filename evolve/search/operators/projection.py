@@ -6,6 +6,8 @@ import numpy as np
 
 Curve = Mapping[int, float]
 
+_ROUNDING = 1e-9  # values apart by less, relative to the largest, are equal
+
 
 def project(
     value: float, step: int, finals: Sequence[float], curves: Sequence[Curve]
@@ -34,7 +36,7 @@ def project(
         return value, float(np.var(finals)) if len(finals) > 1 else 0.0
     early, late = np.array(pairs).T
     off, spread = early - early.mean(), float(np.var(early))
-    if spread <= 0.0:
+    if spread <= (_ROUNDING * float(np.abs(early).max())) ** 2:
         return float(late.mean()), float(np.var(late))
     trust = len(pairs) / (len(pairs) + 3.0)
     slope = max(0.0, trust * float(np.mean(off * (late - late.mean()))) / spread)
