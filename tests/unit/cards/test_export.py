@@ -11,11 +11,10 @@ from click.testing import CliRunner
 from optuna.trial import create_trial
 
 from evolve.cards.card import read_card
-from evolve.cards.export import OTHERS, card_of_run, public_parameters
+from evolve.cards.export import OTHERS, card_of_run, estimated_values, public_parameters
 from evolve.cards.facts import data_facts, facts_of_run
 from evolve.cli.main import BAD_INPUT, VERBS, cli, main
 from evolve.errors import CardError, StoreError
-from evolve.search.candidates import smoothed_values
 from evolve.space import load_space
 from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
@@ -86,7 +85,7 @@ def test_the_order_allows_for_noise(tmp_path):
         lr, momentum, value = (float(rng.uniform(*ends)) for ends in RANGES)
         params = {"optimizer.lr": lr, "optimizer.momentum": momentum}
         study.add_trial(create_trial(params=params, distributions=kinds, value=value))
-    estimates = smoothed_values(study.trials, space.distributions())
+    estimates = estimated_values(study.trials, space)
     ordered = sorted(estimates, key=lambda number: -estimates[number])
     assert ordered != sorted(estimates, key=lambda number: -study.trials[number].value)
     card = card_of_run(tmp_path / "run", best=10)
@@ -95,6 +94,25 @@ def test_the_order_allows_for_noise(tmp_path):
     assert numbers[:10] == ordered[:10]
     assert numbers[-1] == ordered[-1]
     assert [estimates[n] for n in numbers] == sorted((estimates[n] for n in numbers), reverse=True)
+
+
+def test_few_noisy_trials_keep_their_order(tmp_path):
+    """Neighbours that differ a lot say nothing: then what was measured decides."""
+    space = make_space(tmp_path, epochs=2)
+    values = (0.28, 0.30, 0.31, 0.23, 0.35, 0.39, 0.40)
+    lrs = (0.002, 0.00238, 0.0029, 0.0008, 0.00185, 0.00268, 0.00239)
+    trials = [
+        create_trial(
+            params={"optimizer.lr": lr, "optimizer.momentum": 0.9},
+            distributions=space.distributions(),
+            value=value,
+        )
+        for value, lr in zip(values, lrs, strict=True)
+    ]
+    for number, trial in enumerate(trials):
+        trial.number = number
+    estimates = estimated_values(trials, space)
+    assert sorted(estimates, key=lambda number: -estimates[number])[:2] == [6, 5]
 
 
 def test_failures_are_told_in_a_word_and_apart(tmp_path):
