@@ -89,7 +89,7 @@ class Regression:
     def at(self, point: Array) -> float:
         """Prediction at a point (D,)."""
         near = self.kernel(self.points, point[None])[:, 0]
-        return self.mean + float((near * self.weights).sum())  # no BLAS: equal on any machine
+        return self.mean + float((near * self.weights).sum())  # no BLAS: equal for any number of threads
 
 
 def noise_sd(noise: Mapping[str, Any], value: float) -> float:
@@ -208,17 +208,13 @@ def read_rows(study: Study) -> list[dict[str, Any]]:
 
 def recorded_problems() -> list[Recorded]:
     """All of them, of both roles."""
-    return [_load(name) for name in STUDIES if _fit_of(name).exists()]
-
-
-def _fit_of(name: str) -> Path:
-    return FOLDER / f"{name}.fit.json"
+    return [_load(name) for name in STUDIES]
 
 
 @cache
 def _load(name: str) -> Recorded:
     study = STUDIES[name]
-    fitted = json.loads(_fit_of(name).read_text())
+    fitted = json.loads((FOLDER / f"{name}.fit.json").read_text())
     rows = read_rows(study)
     well = [row for row in rows if METRIC in row]
     return Recorded(

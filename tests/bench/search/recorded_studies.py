@@ -16,7 +16,7 @@ from optuna.distributions import (
 from tests.bench.search.problem import Role
 
 METRIC = "AP50"
-"""What is replayed: AP is a third of it at so short trainings, with no more signal over noise."""
+"""What is replayed: AP is a third of it at so short trainings, with more noise for its spread."""
 
 
 @dataclass(frozen=True)
