@@ -1,8 +1,7 @@
 """The variant `evolve`: breed many, train the one that promises most."""
 
-from collections.abc import Sequence
-
 import numpy as np
+from optuna.trial import FrozenTrial
 
 from evolve.search.archive import ORIGIN, PARENTS, SIGMA, Archive
 from evolve.search.breeding import OPERATORS, Elites, breed
@@ -121,15 +120,15 @@ def _counts(archive: Archive, judge: Judge) -> dict[str, int]:
         origin = trial.user_attrs.get(ORIGIN)
         if origin in uses:
             uses[origin] += 1
-            successes[origin] += means[trial.number] > _mark(trial.user_attrs, means)
+            successes[origin] += means[trial.number] > _mark(trial, means)
     shares = operator_shares(uses, successes, OPERATORS, _LEAST_SHARE)
     return dict(zip(OPERATORS, np.round(_CHILDREN * shares).astype(int).tolist(), strict=True))
 
 
-def _mark(notes: dict[str, Sequence[int]], means: dict[int, float]) -> float:
-    """What a child must exceed: its best parent; without parents, all there is."""
-    parents = [means[number] for number in notes.get(PARENTS, ()) if number in means]
-    return max(parents or means.values())
+def _mark(trial: FrozenTrial, means: dict[int, float]) -> float:
+    """What a child must exceed: its best parent; without parents, all others."""
+    parents = [means[number] for number in trial.user_attrs.get(PARENTS, ()) if number in means]
+    return max(parents or [mean for number, mean in means.items() if number != trial.number])
 
 
 def _rests(archive: Archive, order: np.ndarray) -> bool:
