@@ -164,15 +164,19 @@ def _survival(seen: Observations, rows: np.ndarray, fits: Fits) -> Process:
     Adams, "Bayesian optimization with unknown constraints", UAI 2014, with least squares on
     labels instead of their probit likelihood.
     """
-    failed = seen.failed[-_MOST_POINTS // 2 :]
-    genes = np.concatenate([seen.genes[rows], failed])
-    labels = np.concatenate([np.ones(len(rows)), -np.ones(len(failed))])
-    exact = np.zeros(len(labels))
-    ends = min(_step_below(len(rows)), len(rows)), _step_below(len(failed))
-    first = np.r_[: ends[0], len(rows) : len(rows) + ends[1]]
-    hyper = fits(genes[first], labels[first], exact[first], seen.nominal, 1.0)
+    first = _labelled(
+        seen.genes[: _step_below(len(seen.genes))], seen.failed[: _step_below(len(seen.failed))]
+    )
+    hyper = fits(*first, seen.nominal, 1.0)
     hyper = hyper._replace(noise=max(hyper.noise, _SURE / 2))
-    return condition(genes, labels, exact, seen.nominal, hyper)
+    counting = _labelled(seen.genes[rows], seen.failed[-_MOST_POINTS // 2 :])
+    return condition(*counting, seen.nominal, hyper)
+
+
+def _labelled(good: Genes, failed: Genes) -> tuple[Genes, Genes, Genes]:
+    """Genes, labels, and the labels' extra variances, which are none."""
+    labels = np.concatenate([np.ones(len(good)), -np.ones(len(failed))])
+    return np.concatenate([good, failed]), labels, np.zeros(len(labels))
 
 
 def _blurred(hyper: Hyper, rng: np.random.Generator | None) -> Hyper:

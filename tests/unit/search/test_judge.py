@@ -111,6 +111,10 @@ def test_few_asks_need_a_fit(monkeypatch):
     for count in range(3, 60):
         Judge(some_seen(count), fits)
     assert 5 < len(made) < 25
+    made.clear()
+    for count in range(260, 280):  # beyond 200 only some count
+        Judge(some_seen(count, failed=np.linspace(0.9, 1, 200)[: count // 2]), fits)
+    assert len(made) <= 6
     assert len(fits._known) <= 16
 
 
