@@ -1,5 +1,6 @@
 """All trials of a study as arrays: what selection, breeding and the surrogate work on."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.search.genome import Genes, GenomeSpace
 from evolve.search.operators.dominance import scalarised
-from evolve.search.operators.projection import project
+from evolve.search.operators.projection import relate
 
 ORIGIN = "evolve:origin"
 PARENTS = "evolve:parents"
@@ -127,7 +128,7 @@ def _values(trial: FrozenTrial, signs: Sequence[float]) -> list[float] | None:
 
 
 def _finite(values: list[float] | None) -> bool:
-    return values is not None and bool(np.all(np.isfinite(values)))
+    return values is not None and all(map(math.isfinite, values))
 
 
 def _put_aside(trial: FrozenTrial) -> bool:
@@ -149,9 +150,10 @@ def _projected(
     complete = [i for i, t in enumerate(trials) if t.state == TrialState.COMPLETE]
     finals = [float(found[i, 0]) for i in complete]
     curves = [_signed(trials[i].intermediate_values, signs[0]) for i in complete]
-    for i in stopped:
-        step = max(trials[i].intermediate_values)
-        found[i, 0], errors[i] = project(float(found[i, 0]), step, finals, curves)
+    steps = {i: max(trials[i].intermediate_values) for i in stopped}
+    relations = {step: relate(step, finals, curves) for step in set(steps.values())}
+    for i, step in steps.items():
+        found[i, 0], errors[i] = relations[step](float(found[i, 0]))
     return found, errors
 
 

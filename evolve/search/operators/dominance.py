@@ -45,6 +45,8 @@ def crowding(values: Genome) -> Genome:
 
 def non_dominated_order(values: Genome) -> npt.NDArray[np.int64]:
     """Indices from best to worst: by front, then the less crowded first, then as they came."""
+    if values.shape[1] == 1:
+        return np.argsort(-values[:, 0], kind="stable")
     front = fronts(values)
     apart = np.zeros(len(values))
     for number in np.unique(front):

@@ -1,6 +1,8 @@
 """Trials that were stopped early, at what they are worth: a guess of their end, with its error."""
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,20 +11,47 @@ Curve = Mapping[int, float]
 _ROUNDING = 1e-9  # values apart by less, relative to the largest, are equal
 
 
-def project(
-    value: float, step: int, finals: Sequence[float], curves: Sequence[Curve]
-) -> tuple[float, float]:
-    """Final value that a stopped trial would probably have had, and the variance of that guess.
+class Relation(NamedTuple):
+    """A straight line from values at one step to final values; see `relate`.
 
-    The complete trials tell how a value at that step and a final value go together: a straight
-    line through them, its slope drawn towards 0 as three trials' worth of no relation would.
-    With fewer than three complete trials at that step nothing is known, and the value stands as
-    it is, with the spread of the final values as its error.
+    Attributes
+    ----------
+    early, late : float
+        A point of the line: the means.
+    slope : float
+    variance : float
+        Of final values about the line.
+    doubt : float
+        Variance of the line's height at that point, as a share of `variance`.
+    reach : float
+        Squared distance from there at which the slope's error doubles the variance.
+    """
+
+    early: float = 0.0
+    late: float = 0.0
+    slope: float = 1.0
+    variance: float = 0.0
+    doubt: float = 0.0
+    reach: float = math.inf
+
+    def __call__(self, value: float) -> tuple[float, float]:
+        """Final value that a trial stopped at this value would probably have had; its variance."""
+        off = value - self.early
+        return (
+            self.late + self.slope * off,
+            self.variance * (1.0 + self.doubt + off**2 / self.reach),
+        )
+
+
+def relate(step: int, finals: Sequence[float], curves: Sequence[Curve]) -> Relation:
+    """How a value at a step and a final value go together, as complete trials tell.
+
+    A straight line through them, its slope drawn towards 0 as three trials' worth of no relation
+    would. With fewer than three complete trials at that step nothing is known, and a value
+    stands as it is, with the spread of the final values as its error.
 
     Parameters
     ----------
-    value : float
-        Last value, at `step`.
     finals, curves : sequences
         Final value and intermediate values of the complete trials.
 
@@ -32,20 +61,20 @@ def project(
     aim this is with a model of curves.
     """
     pairs = [(c[step], f) for c, f in zip(curves, finals, strict=True) if _known(c, step)]
-    if len(pairs) < 3:
-        return value, float(np.var(finals)) if len(finals) > 1 else 0.0
+    count = len(pairs)
+    if count < 3:
+        return Relation(variance=float(np.var(finals)) if len(finals) > 1 else 0.0)
     early, late = np.array(pairs).T
     off, spread = early - early.mean(), float(np.var(early))
     if spread <= (_ROUNDING * float(np.abs(early).max())) ** 2:
-        return float(late.mean()), float(np.var(late))
-    trust = len(pairs) / (len(pairs) + 3.0)
+        return Relation(0.0, float(late.mean()), 0.0, float(np.var(late)))
+    trust = count / (count + 3.0)
     slope = max(0.0, trust * float(np.mean(off * (late - late.mean()))) / spread)
     rest = late - late.mean() - slope * off
-    guess = float(late.mean() + slope * (value - early.mean()))
-    # far from what was seen, the slope's own error counts
-    stretch = 1.0 + 1.0 / len(pairs) + (value - early.mean()) ** 2 / (len(pairs) * spread)
-    return guess, float(np.mean(rest**2)) * stretch * len(pairs) / max(len(pairs) - 2, 1)
+    variance = float(np.mean(rest**2)) * count / max(count - 2, 1)
+    means = float(early.mean()), float(late.mean())
+    return Relation(*means, slope, variance, 1.0 / count, count * spread)
 
 
 def _known(curve: Curve, step: int) -> bool:
-    return step in curve and bool(np.isfinite(curve[step]))
+    return step in curve and math.isfinite(curve[step])

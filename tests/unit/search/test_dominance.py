@@ -58,7 +58,7 @@ def test_an_order_by_hand():
 
 
 def test_one_objective_is_ordered_by_its_value_and_ties_by_arrival():
-    assert non_dominated_order(np.array([[1.0], [3.0], [1.0], [2.0]])).tolist() == [1, 3, 0, 2]
+    assert non_dominated_order(np.array([[1.0], [3.0], [1.0], [1.0]])).tolist() == [1, 0, 2, 3]
 
 
 def test_every_weighting_keeps_dominance_and_each_end_wins_under_some():

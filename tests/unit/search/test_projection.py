@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.search.operators.projection import project
+from evolve.search.operators.projection import relate
 from evolve.search.operators.scaling import learn_scale
 
 readings = st.floats(-1e3, 1e3).map(lambda value: round(value, 9))
@@ -13,11 +13,11 @@ readings = st.floats(-1e3, 1e3).map(lambda value: round(value, 9))
 
 def test_a_straight_relation_is_followed_the_more_the_better_it_is_known():
     early = np.array([0.0, 1.0, 2.0])
-    guess, error = project(3.0, 5, (2 * early + 1).tolist(), [{5: e} for e in early])
+    guess, error = relate(5, (2 * early + 1).tolist(), [{5: e} for e in early])(3.0)
     assert guess == pytest.approx(3.0 + 0.5 * 2 * 2)  # the slope counts half with three trials
     assert error > 0
     early = np.linspace(0, 2, 300)
-    guess, error = project(3.0, 5, (2 * early + 1).tolist(), [{5: e} for e in early])
+    guess, error = relate(5, (2 * early + 1).tolist(), [{5: e} for e in early])(3.0)
     assert guess == pytest.approx(7.0, rel=0.01)
     assert error < 0.01
 
@@ -27,35 +27,35 @@ def test_the_error_is_the_scatter_and_grows_away_from_what_was_seen():
     early = rng.random(200)
     finals = (early + 0.1 * rng.standard_normal(200)).tolist()
     curves = [{1: e} for e in early]
-    errors = [project(value, 1, finals, curves)[1] for value in (0.5, 3.0, 10.0)]
+    errors = [relate(1, finals, curves)(value)[1] for value in (0.5, 3.0, 10.0)]
     assert errors[0] == pytest.approx(0.1**2, rel=0.2)
     assert errors[0] < errors[1] < errors[2]
 
 
 def test_with_few_complete_trials_the_value_stands_with_the_spread_as_error():
     curves = [{1: 0.1}, {1: 0.2}, {2: 0.3}, {1: float("nan")}]  # two with a value at step 1
-    assert project(0.4, 1, [0.0, 1.0, 0.0, 1.0], curves) == (0.4, 0.25)
-    assert project(0.4, 1, [], []) == (0.4, 0.0)
-    assert project(0.4, 1, [0.7], [{1: 0.2}]) == (0.4, 0.0)
+    assert relate(1, [0.0, 1.0, 0.0, 1.0], curves)(0.4) == (0.4, 0.25)
+    assert relate(1, [], [])(0.4) == (0.4, 0.0)
+    assert relate(1, [0.7], [{1: 0.2}])(0.4) == (0.4, 0.0)
 
 
 def test_equal_early_values_say_only_what_ends_there_are():
-    found = project(0.9, 1, [0.0, 1.0, 0.5], [{1: 0.3}] * 3)
+    found = relate(1, [0.0, 1.0, 0.5], [{1: 0.3}] * 3)(0.9)
     assert found == (pytest.approx(0.5), pytest.approx(1 / 6))
     rounded = [{1: 0.3}, {1: 0.1 + 0.2}, {1: 0.3}]  # apart by rounding alone
-    assert project(0.9, 1, [0.0, 1.0, 0.5], rounded) == found
+    assert relate(1, [0.0, 1.0, 0.5], rounded)(0.9) == found
 
 
 def test_a_better_beginning_never_counts_against_a_trial():
     curves = [{1: 0.1}, {1: 0.2}, {1: 0.3}]
     finals = [0.9, 0.5, 0.1]
-    assert project(0.1, 1, finals, curves)[0] == project(0.3, 1, finals, curves)[0]
+    assert relate(1, finals, curves).slope == 0.0
 
 
 @given(readings, st.lists(st.tuples(readings, readings), max_size=8))
 def test_a_projection_is_always_a_number(value, pairs):
     curves, finals = [{1: early} for early, _ in pairs], [late for _, late in pairs]
-    guess, error = project(value, 1, finals, curves)
+    guess, error = relate(1, finals, curves)(value)
     assert np.isfinite([guess, error]).all()
     assert error >= 0
 
