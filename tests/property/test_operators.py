@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from optuna.distributions import (
     BaseDistribution,
@@ -11,12 +11,17 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from evolve.search.breeding import OPERATORS, Elites, breed
+from evolve.search.genome import GenomeSpace
+from evolve.search.operators.adaptation import operator_shares
+from evolve.search.operators.correlated import correlated
 from evolve.search.operators.crossover import blend, pick
-from evolve.search.operators.encoding import decode, decode_all, encode, encode_all
+from evolve.search.operators.differential import differential
+from evolve.search.operators.encoding import decode, decode_all, encode, encode_all, snap
 from evolve.search.operators.mutation import gaussian, reflect, reset
-from evolve.search.operators.novelty import distance
 from evolve.search.operators.selection import tournament
-from evolve.search.operators.start import keep_mostly, latin_gene, near
+from evolve.search.operators.start import keep_mostly, near, sobol_point
+from evolve.search.surrogate import Hyper, condition, kernel
 
 units = st.floats(0.0, 1.0)
 seeds = st.integers(0, 2**32)
@@ -56,6 +61,26 @@ def test_every_whole_number_survives_the_round_trip(low, above, log):
     distribution = IntDistribution(low, low + 40, log=log)
     value = low + above
     assert decode(encode(value, distribution), distribution) == value
+
+
+@given(distributions(), genomes)
+@example(IntDistribution(1, 100_000, log=True), np.array([0.0, 0.05, 0.3, 1.0]))
+@example(FloatDistribution(0.5, 0.5), np.array([0.2, 0.8]))
+def test_snapping_is_decoding_and_encoding_and_once_is_enough(distribution, genes):
+    """A gene on the very edge between two values may go either way; real numbers stay."""
+    snapped = snap(genes, distribution)
+    np.testing.assert_array_equal(snap(snapped, distribution), snapped)
+    if isinstance(distribution, FloatDistribution) and not distribution.step:
+        one_value = distribution.low == distribution.high
+        np.testing.assert_array_equal(snapped, 0.5 if one_value else genes)
+        return
+    for gene, found in zip(genes.tolist(), snapped.tolist(), strict=True):
+        ways = [encode(decode(at, distribution), distribution) for at in _beside(gene)]
+        assert min(abs(found - way) for way in ways) < 1e-9
+
+
+def _beside(gene: float) -> list[float]:
+    return [gene, max(gene - 1e-12, 0.0), min(gene + 1e-12, 1.0)]
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), distributions(), min_size=1), st.data())
@@ -115,16 +140,19 @@ def test_reflection_folds_into_the_cube_and_is_idempotent(genes):
     np.testing.assert_array_equal(reflect(once), once)
 
 
-@given(st.integers(1, 30), seeds)
-def test_a_latin_dimension_uses_every_stratum_once(count, seed):
-    genes = [latin_gene(i, count, np.random.default_rng(seed)) for i in range(count)]
-    assert sorted(int(gene * count) for gene in genes) == list(range(count))
+@given(genomes, units, st.floats(0.01, 0.9))
+def test_genes_of_the_start_are_inside(genes, centre, part):
+    for found in (near(genes, np.array(centre), part), keep_mostly(genes, np.array(centre), part)):
+        assert np.all((found >= 0.0) & (found <= 1.0))
+    assert np.all(keep_mostly(genes, np.array(centre), part)[genes < part] == centre)
 
 
-@given(units, units, st.floats(0.01, 0.9))
-def test_genes_of_the_start_are_inside(gene, centre, part):
-    assert 0.0 <= near(gene, centre, part) <= 1.0
-    assert 0.0 <= keep_mostly(gene, centre, part) <= 1.0
+@given(st.integers(0, 200), st.integers(1, 30), st.integers(0, 2**63))
+def test_a_point_of_the_sequence_depends_on_its_index_alone(index, dims, seed):
+    point = sobol_point(index, dims, seed)
+    assert point.shape == (dims,)
+    assert np.all((point >= 0.0) & (point < 1.0))
+    np.testing.assert_array_equal(sobol_point(index, dims, seed), point)
 
 
 @given(st.integers(1, 50), st.integers(1, 10), seeds)
@@ -134,12 +162,61 @@ def test_a_tournament_has_a_winner_and_a_large_one_the_best(count, size, seed):
     assert tournament(count, 1000, rng) == 0
 
 
-@settings(max_examples=50)
-@given(pairs)
-def test_distance_is_symmetric_zero_to_itself_and_at_most_one(parents):
-    first, second = parents
-    nominal = np.zeros(first.shape, dtype=bool)
-    assume(first.size > 0)
-    assert distance(first, [second], nominal) == distance(second, [first], nominal) <= 1.0
-    assert distance(first, [second, first], nominal) == 0.0
-    assert distance(first, [], nominal) == np.inf
+tables = st.integers(1, 5).flatmap(
+    lambda dims: st.lists(st.lists(units, min_size=dims, max_size=dims), min_size=2, max_size=8)
+).map(np.array)  # fmt: skip
+
+
+@given(tables, seeds)
+def test_steps_along_the_elites_stay_inside(elites, seed):
+    rng = np.random.default_rng(seed)
+    weights = np.full(len(elites), 1.0 / len(elites))
+    for moved in (
+        correlated(elites, elites, weights, 1.0, rng),
+        differential(elites, elites[::-1], elites, 0.3, 0.9, rng),
+    ):
+        assert moved.shape == elites.shape
+        assert np.all((moved >= 0.0) & (moved <= 1.0))
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), distributions(), min_size=1),
+    st.sets(st.sampled_from("abcdef")),
+    seeds,
+)
+def test_children_have_values_whatever_the_space(kinds, ordinal, seed):
+    space, rng = GenomeSpace(kinds, frozenset(ordinal)), np.random.default_rng(seed)
+    elites = Elites(
+        np.arange(3), space.snap(rng.random((3, len(space)))), rng.uniform(0.01, 0.5, 3)
+    )
+    brood = breed(space, elites, dict.fromkeys(OPERATORS, 5), np.ones(len(space)), rng)
+    assert brood.genes.shape == (30, len(space))
+    for genes in brood.genes:
+        for name, value in space.decode(genes).items():
+            assert kinds[name]._contains(kinds[name].to_internal_repr(value))
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=8))
+def test_shares_are_a_whole_and_never_below_the_least(counts):
+    names = [str(place) for place in range(len(counts))]
+    uses = {name: max(pair) for name, pair in zip(names, counts, strict=True)}
+    successes = {name: min(pair) for name, pair in zip(names, counts, strict=True)}
+    shares = operator_shares(uses, successes, names, 0.1)
+    assert shares.sum() == pytest.approx(1.0)
+    assert shares.min() >= 0.1
+
+
+@given(tables, seeds)
+def test_a_kernel_is_a_covariance_and_data_make_surer(points, seed):
+    rng = np.random.default_rng(seed)
+    dims = points.shape[1]
+    nominal = rng.random(dims) < 0.5
+    hyper = Hyper(rng.uniform(0.1, 5.0, dims), rng.uniform(0.1, 5.0), 0.1, 0.0)
+    covariance = kernel(points, points, nominal, hyper)
+    np.testing.assert_allclose(covariance, covariance.T, atol=1e-12)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-9
+    values = rng.standard_normal(len(points))
+    process = condition(points, values, np.zeros(len(points)), nominal, hyper)
+    mean, sd = process.predict(points)
+    assert np.isfinite(mean).all()
+    assert np.all(sd <= np.sqrt(hyper.variance) + 1e-9)
