@@ -8,6 +8,8 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
 from evolve.search.genetic import VARIANTS, GeneticSampler
@@ -83,6 +85,37 @@ def origins(study: optuna.Study) -> list[str]:
 )
 def test_contract(case, check):
     check(case)
+
+
+@pytest.mark.parametrize(
+    ("check", "seed"),
+    [
+        (contract.check_repeats, None),
+        (contract.check_resume, 0),
+        (contract.check_pickles, 0),
+        (contract.check_no_memory, 0),
+    ],
+)
+def test_contract_sees_a_sampler_that_breaks_it(check, seed):
+    case = Case(partial(optuna.samplers.RandomSampler, seed=seed), PLANE)
+    with pytest.raises(AssertionError):
+        check(case)
+
+
+def test_contract_sees_that_the_order_of_endings_plays_a_part():
+    case = Case(partial(_AfterTheLast, seed=0, search_space=PLANE), PLANE)
+    with pytest.raises(AssertionError, match="the order in which trials end"):
+        contract.check_order(case)
+
+
+class _AfterTheLast(GeneticSampler):
+    """Proposes, from trial 20 on, what the trial that ended last had."""
+
+    def sample_relative(self, study, trial, search_space):
+        if trial.number < 20:
+            return super().sample_relative(study, trial, search_space)
+        ended = [one for one in study.trials if one.state.is_finished()]
+        return max(ended, key=lambda one: one.datetime_complete).params
 
 
 def test_a_new_process_has_the_same_trials():
@@ -416,12 +449,14 @@ def test_it_works_in_threads(variant):
 
 
 def test_it_works_with_hyperband_brackets_and_a_file(tmp_path):
-    storage = f"sqlite:///{tmp_path}/study.db"
+    storage = JournalStorage(JournalFileBackend(f"{tmp_path}/study.log"))
     pruner = optuna.pruners.HyperbandPruner(1, 9, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sampler = GeneticSampler(seed=0, search_space=LINE)
-        study = optuna.create_study(storage=storage, sampler=sampler, pruner=pruner)
+        study = optuna.create_study(
+            storage=storage, sampler=sampler, pruner=pruner, study_name="brackets"
+        )
 
     def objective(trial: optuna.Trial) -> float:
         x = trial.suggest_float("x", 0, 1)
