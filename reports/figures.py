@@ -1,4 +1,6 @@
-"""Figures of a run; the only place that imports matplotlib.
+"""Figures of a run's trials, and the look of all figures.
+
+Beside `found_figures` the only place that draws with matplotlib.
 
 The data behind a figure and its drawing are apart: `history_data`, `parameter_data` and
 `curve_data` are tested by value, the `draw_` functions turn them into a `Figure`. Drawing is
@@ -8,7 +10,7 @@ deterministic: nothing in a file depends on time, process or machine.
 import io
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,6 +18,7 @@ from typing import Any, cast
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -122,7 +125,6 @@ _SPECIAL_LINES: dict[str, dict[str, Any]] = {
     "best": {"color": COMPLETE, "linewidth": 2.4, "linestyle": "-"},
     "default": {"color": INK, "linewidth": 1.7, "linestyle": (0, (3.5, 1.5))},
 }
-_ROLE_WORDS = {"best": "best", "default": "defaults"}
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def curve_data(run: RunRecord) -> list[Curve]:
 def draw_history(run: RunRecord, summary: Summary, size: tuple[float, float]) -> Figure:
     """Value by trial number, a marker and colour for each state, and the best so far."""
     frame = history_data(run)
-    with _style():
+    with style():
         figure, axes = _one_axes(size)
         rug = _set_value_axis(axes, frame["value"])
         axes.step(
@@ -202,7 +204,7 @@ def draw_history(run: RunRecord, summary: Summary, size: tuple[float, float]) ->
         handles = _handles(set(frame["state"]), summary)
         if summary.best is not None:
             handles.append(Line2D([], [], color=INK, linewidth=1.1, label="best so far"))
-        _legend(figure, handles, size)
+        legend(figure, handles, size)
     return figure
 
 
@@ -212,7 +214,7 @@ def draw_curves(run: RunRecord, summary: Summary, size: tuple[float, float]) -> 
     if not curves:
         return None
     special = _special(summary)
-    with _style():
+    with style():
         figure, axes = _one_axes(size)
         for state in _LINES:
             _draw_group(axes, state, [c for c in curves if c.state == state], len(curves))
@@ -222,13 +224,13 @@ def draw_curves(run: RunRecord, summary: Summary, size: tuple[float, float]) -> 
         axes.margins(x=0.02, y=0.06)
         axes.xaxis.set_major_locator(MaxNLocator(8 if size == WIDE else 5, integer=True))
         axes.set(xlabel="epoch", ylabel="AP on val, %")
-        _legend(figure, _curve_handles(curves, summary), size)
+        legend(figure, _curve_handles(curves, summary), size)
     return figure
 
 
 def draw_parameter(run: RunRecord, summary: Summary, parameter: ParameterRecord) -> Figure:
     """Value against one parameter, for a cell of a grid in the page; the page has the title."""
-    with _style():
+    with style():
         figure = Figure(figsize=PANEL)
         bottom = 0.34 if _are_turned(parameter) else 0.12
         axes = figure.add_axes((0.125, bottom, 0.835, 0.97 - bottom))
@@ -243,7 +245,7 @@ def draw_parameters(run: RunRecord, summary: Summary) -> Figure | None:
         return None
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
-    with _style():
+    with style():
         figure = Figure(figsize=(PANEL[0] * columns, 2.5 * rows + 0.4), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[count:]:
@@ -253,7 +255,7 @@ def draw_parameters(run: RunRecord, summary: Summary) -> Figure | None:
             axes.set_title(clean(parameter.path, longest=40))
             if index % columns == 0:
                 axes.set_ylabel(_value_label(summary))
-        _legend(figure, _handles(set(run.trials["state"]), summary), (PANEL[0] * columns, 0))
+        legend(figure, _handles(set(run.trials["state"]), summary), (PANEL[0] * columns, 0))
     return figure
 
 
@@ -267,7 +269,7 @@ def draw_box_errors(frame: pd.DataFrame, marks: dict[int, str]) -> Figure:
     marks : dict of int to str
         What begins at some iterations.
     """
-    with _style():
+    with style():
         figure, axes = _one_axes(WIDE)
         axes.set_yscale("log")
         ends: dict[str, float] = {}
@@ -319,7 +321,7 @@ def to_svg(figure: Figure) -> str:
     """Write the figure as an SVG file whose text stays text."""
     file = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with _style():
+    with style():
         figure.savefig(file, format="svg", dpi=150, metadata=nothing)
     return file.getvalue()
 
@@ -327,7 +329,7 @@ def to_svg(figure: Figure) -> str:
 def to_png(figure: Figure) -> bytes:
     """Write the figure as a PNG file on white, with few colours to keep it small."""
     file = io.BytesIO()
-    with _style():
+    with style():
         figure.savefig(file, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
     with Image.open(file) as image:
         few = image.convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE)
@@ -337,7 +339,8 @@ def to_png(figure: Figure) -> bytes:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """What all figures have in common, while they are drawn and written."""
     with mpl.rc_context(cast(Any, _STYLE)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         yield
@@ -494,7 +497,7 @@ def _draw_special(axes: Axes, curve: Curve, role: str) -> None:
 
 def _handles(states: set[str], summary: Summary) -> list[Line2D]:
     handles = [_proxy(state, STATE_WORDS[state]) for state in STATES if state in states]
-    return handles + [_role_proxy(trial, name) for trial, name in _roles(summary)]
+    return handles + [_role_proxy(trial, name, summary) for trial, name in _roles(summary)]
 
 
 def _roles(summary: Summary) -> list[tuple[int, str]]:
@@ -502,8 +505,9 @@ def _roles(summary: Summary) -> list[tuple[int, str]]:
     return [(trial, name) for trial, names in special.items() for name in names.split()]
 
 
-def _role_proxy(trial: int, name: str) -> Line2D:
-    return _proxy(name, f"{_ROLE_WORDS[name]} (trial {trial})")
+def _role_proxy(trial: int, name: str, summary: Summary) -> Line2D:
+    word = summary.role if name == "best" else "defaults"
+    return _proxy(name, f"{word} (trial {trial})")
 
 
 def _curve_handles(curves: list[Curve], summary: Summary) -> list[Line2D]:
@@ -517,7 +521,7 @@ def _curve_handles(curves: list[Curve], summary: Summary) -> list[Line2D]:
     drawn = {c.number for c in curves}
     for trial, name in _roles(summary):
         if trial in drawn:
-            handle = _role_proxy(trial, name)
+            handle = _role_proxy(trial, name, summary)
             handle.set(**_SPECIAL_LINES[name])
             handles.append(handle)
     return handles
@@ -540,6 +544,9 @@ def _proxy(kind: str, label: str) -> Line2D:
     )
 
 
-def _legend(figure: Figure, handles: list[Line2D], size: tuple[float, float]) -> None:
-    columns = max(1, int(size[0] / 1.32)) if size[0] > 4 else 3
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+def legend(
+    figure: Figure, handles: Sequence[Artist], size: tuple[float, float], narrow_columns: int = 3
+) -> None:
+    """Put a legend above a figure of this size."""
+    columns = max(1, int(size[0] / 1.32)) if size[0] > 4 else narrow_columns
+    figure.legend(handles=list(handles), loc="outside upper left", ncols=columns)

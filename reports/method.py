@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from evolve.findings import Final, Findings
 from evolve.store.records import RunRecord
 from reports.summary import Summary
 from reports.text import TIMES, clean, listed, plural
@@ -19,10 +20,10 @@ class Method:
     settings: tuple[tuple[str, str], ...]
 
 
-def describe_method(run: RunRecord) -> Method:
+def describe_method(run: RunRecord, found: Findings | None = None) -> Method:
     """Tell the method of `run`, all text clean and not yet escaped."""
     manifest = run.manifest
-    sentences = (_training(manifest), _search(run), _objective(manifest))
+    sentences = (_training(manifest), _search(run), _objective(manifest), *_found(found))
     return Method(
         paragraph=" ".join(sentence for sentence in sentences if sentence),
         facts=tuple((term, text) for term, text in _facts(manifest) if text),
@@ -31,7 +32,39 @@ def describe_method(run: RunRecord) -> Method:
     )
 
 
-def reuse_commands(run: RunRecord, summary: Summary) -> tuple[tuple[str, str], ...]:
+def _found(found: Findings | None) -> tuple[str, ...]:
+    """How the winner was confirmed, and how importance and path were found."""
+    said = []
+    if found is not None and found.final is not None:
+        said.append(_comparison(found.final))
+    if found is not None and not found.importances.frame.empty:
+        said.append(
+            "Importances are those of Optuna's PED-ANOVA and fANOVA, with percentile intervals "
+            "of a bootstrap over the trials."
+        )
+    if found is not None and found.path is not None and found.path.steps:
+        said.append(
+            "The ablation path (Fawcett and Hoos, 2016) follows a Gaussian process that was "
+            f"fitted to {plural(found.path.trials, 'complete trial')}."
+        )
+    return tuple(said)
+
+
+def _comparison(final: Final) -> str:
+    candidates = plural(len(final.rows) - 1, "candidate")
+    seeds = f"{plural(final.seeds, 'fresh seed')}{' each' if final.seeds else ''}"
+    images = "" if final.no_images else " and the images, which were resampled jointly"
+    return (
+        f"In the end {candidates}, picked by values that lean on those of similar trials, and the "
+        f"defaults were trained in full with {seeds}, and measured on {clean(final.judged_on)}. "
+        "The winner has the highest mean on val. Differences are paired by seed; their 95 % "
+        f"intervals allow for the seeds{images}."
+    )
+
+
+def reuse_commands(
+    run: RunRecord, summary: Summary, final: Final | None = None
+) -> tuple[tuple[str, str], ...]:
     """Say what can be done with the result: pairs of purpose and shell command."""
     folder = run_path(run)
     resume = ("Continue this run, or add trials to it", f"evolve resume {shlex.quote(folder)}")
@@ -39,13 +72,22 @@ def reuse_commands(run: RunRecord, summary: Summary) -> tuple[tuple[str, str], .
         return (resume,)
     data = shlex.quote(data_path(run))
     config = shlex.quote(f"{folder}/best.yaml")
-    weights = shlex.quote(f"{folder}/trials/{summary.best.number:05d}/best.pt")
+    place, split = f"trials/{summary.best.number:05d}/best.pt", ""
+    if final is not None and final.winner in final.folders:
+        place = f"{final.folders[final.winner]}/last.pt"
+        split = f" --split {shlex.quote(clean(final.judged_on))}"
+    weights, which = shlex.quote(clean(f"{folder}/{place}")), summary.role
     return (
         (
-            "Train again with the best configuration",
+            f"Train again with the configuration of the {which}"
+            if split
+            else "Train again with the best configuration",
             f"evolve train --config {config} --data {data}",
         ),
-        ("Measure the best weights", f"evolve eval --weights {weights} --data {data}"),
+        (
+            f"Measure weights of the {which}" if split else "Measure the best weights",
+            f"evolve eval --weights {weights} --data {data}{split}",
+        ),
         ("Detect in an image of yours", f"evolve detect --weights {weights} image.jpg"),
         resume,
     )

@@ -18,7 +18,8 @@ from evolve.errors import ReportError
 from evolve.findings import Findings
 from evolve.store.records import ParameterRecord, RunRecord
 from model.files import write_atomically
-from reports import figures, method, tables
+from reports import figures, found_tables, method, tables
+from reports.found import FOUND_TITLES, found_caption, found_context, found_drawings
 from reports.summary import STATE_WORDS, STATES, Summary, reasons, summarise, time_text
 from reports.svg import inline_svg
 from reports.text import (
@@ -122,9 +123,9 @@ def _is_report(page: Path) -> bool:
 
 
 def _make_files(run: RunRecord, found: Findings | None) -> dict[str, bytes]:
-    summary = summarise(run)
-    pictures = _draw(run, summary)
-    context = _context(run, summary, pictures)
+    summary = summarise(run, found)
+    pictures = _draw(run, summary, found)
+    context = _context(run, summary, pictures, found)
     panels = [_panel(run, summary, p, index) for index, p in enumerate(run.parameters)]
     style = (_TEMPLATES / "style.css").read_text(encoding="utf-8").strip()
     page = _render("index.html.j2", context, panels=panels, style=style, hash=_csp_hash(style))
@@ -133,12 +134,25 @@ def _make_files(run: RunRecord, found: Findings | None) -> dict[str, bytes]:
         "report.md": _render("report.md.j2", context).encode(),
         "tables/trials.csv": tables.to_csv(run).encode(),
     }
+    if found is not None:
+        files |= _found_files(found, context)
     for picture in pictures.values():
         files |= {f"figures/{picture.name}{end}": data for end, data in picture.files.items()}
     return files
 
 
-def _context(run: RunRecord, summary: Summary, pictures: dict[str, Picture]) -> dict[str, Any]:
+def _found_files(found: Findings, context: dict[str, Any]) -> dict[str, bytes]:
+    texts = found_tables.csv_files(found)
+    for name in ("comparison", "luck", "importance", "path"):
+        if context[name] is not None:
+            texts[f"{name}.md"] = f"{tables.to_markdown(context[name])}\n"
+    return {f"tables/{name}": text.encode() for name, text in texts.items()}
+
+
+def _context(
+    run: RunRecord, summary: Summary, pictures: dict[str, Picture], found: Findings | None
+) -> dict[str, Any]:
+    final = None if found is None else found.final
     return {
         "summary": summary,
         "pictures": pictures,
@@ -146,16 +160,19 @@ def _context(run: RunRecord, summary: Summary, pictures: dict[str, Picture]) -> 
         "words": STATE_WORDS,
         "facts": _facts(run, summary),
         "states": [(s, STATE_WORDS[s], n) for s, n in summary.counts.items() if n],
-        "metrics": tables.metric_table(summary),
+        "metrics": tables.metric_table(summary)
+        if final is None
+        else found_tables.metric_table(final),
         "parameters": tables.parameter_table(run, summary),
         "edges": tables.at_edge(run, summary),
         "trials": tables.trial_table(run, summary),
         "failures": tables.failure_table(run),
         "kinds": reasons(run.trials),
-        "method": method.describe_method(run),
-        "reuse": method.reuse_commands(run, summary),
+        "method": method.describe_method(run, found),
+        "reuse": method.reuse_commands(run, summary, final),
         "created": clean(run.manifest.get("created")),
         "markdown_rows": MARKDOWN_ROWS,
+        **found_context(found),
     }
 
 
@@ -195,8 +212,8 @@ def _csp_hash(style: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
-def _draw(run: RunRecord, summary: Summary) -> dict[str, Picture]:
-    drawn = {
+def _draw(run: RunRecord, summary: Summary, found: Findings | None) -> dict[str, Picture]:
+    drawn: dict[str, tuple[Figure | None, ...]] = found_drawings(found, summary.objective) | {
         "history": tuple(figures.draw_history(run, summary, s) for s in _SIZES),
         "parameters": (figures.draw_parameters(run, summary),),
         "curves": tuple(figures.draw_curves(run, summary, s) for s in _SIZES),
@@ -204,20 +221,22 @@ def _draw(run: RunRecord, summary: Summary) -> dict[str, Picture]:
     made = {}
     for name, (wide, *rest) in drawn.items():
         if wide is not None:
-            made[name] = _picture(name, summary, wide, rest[0] if rest else None)
+            caption = _caption(name, summary, found)
+            made[name] = _picture(name, caption, wide, rest[0] if rest else None)
     return made
 
 
 _SIZES = (figures.WIDE, figures.NARROW)
-_TITLES = {
+_TITLES = FOUND_TITLES | {
     "history": "Search history",
     "parameters": "Parameters",
     "curves": "Learning curves",
 }
 
 
-def _caption(name: str, objective: str) -> str:
-    return {
+def _caption(name: str, summary: Summary, found: Findings | None) -> str:
+    objective = summary.objective
+    captions = {
         "history": (
             f"{objective} on val by trial number. The line is the best of the complete trials "
             "so far; a pruned trial stands at its last value before it was stopped; trials "
@@ -231,11 +250,11 @@ def _caption(name: str, objective: str) -> str:
             "AP on val after each epoch, one line a trial. Pruned and failed trials end at "
             "their mark."
         ),
-    }[name]
+    }
+    return captions[name] if name in captions else found_caption(name, objective, found)
 
 
-def _picture(name: str, summary: Summary, wide: Figure, narrow: Figure | None) -> Picture:
-    caption = _caption(name, summary.objective)
+def _picture(name: str, caption: str, wide: Figure, narrow: Figure | None) -> Picture:
     svg = figures.to_svg(wide)
     in_page = name != "parameters"
     return Picture(

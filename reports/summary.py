@@ -2,11 +2,12 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
 
+from evolve.findings import Final, Findings
 from evolve.store.records import RunRecord
 from reports.text import TIMES, clean, duration, listed, percent, plural, points
 
@@ -20,7 +21,8 @@ STATE_WORDS = {
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 DEFAULT_NUMBER = 0
 
-Outcome = Literal["gain", "default best", "no baseline", "no result"]
+Outcome = Literal["gain", "default best", "no baseline", "no result", "compared"]
+Role = Literal["best", "winner"]
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,21 @@ class Summary:
     Attributes
     ----------
     outcome : Outcome
-        Which of the four kinds of verdict it is.
+        Which kind of verdict it is; compared if there is a final comparison.
     verdict, caveat : str
         One sentence each or a few; `caveat` is empty where there is no result to doubt.
     unfinished : str
         What is missing from a run that has not ended; empty for a finished one.
     best, default : Score or None
-        The complete trial with the highest value (the first of equals), and trial 0.
+        The complete trial with the highest value (the first of equals), and trial 0. With a final
+        comparison `best` is the trial that its winner comes from.
     difference : float
         Best minus default in [-1, 1]; NaN unless both are complete and not the same trial.
     counts : dict of state -> number of trials, in the order of `STATES`
     trial_time_s, elapsed_s : float
         Sum over all trials; last end minus first start. NaN where unknown.
+    role : Role
+        What `best` is called.
     """
 
     title: str
@@ -75,10 +80,59 @@ class Summary:
     counts: dict[str, int]
     trial_time_s: float
     elapsed_s: float
+    role: Role = "best"
 
 
-def summarise(run: RunRecord) -> Summary:
-    """Reach the verdict on `run`; needs at least one trial."""
+def summarise(run: RunRecord, found: Findings | None = None) -> Summary:
+    """Reach the verdict on `run`; needs at least one trial.
+
+    With a final comparison in `found` the verdict is its own.
+    """
+    summary = _summarise_search(run)
+    if found is None or found.final is None:
+        return summary
+    final = found.final
+    best = _winner_score(run, final) or summary.best
+    return replace(
+        summary,
+        outcome="compared",
+        verdict=clean(final.sentence),
+        caveat=_compared_caveat(final),
+        unfinished=" ".join(
+            text for text in (summary.unfinished, clean(final.unfinished)) if text
+        ),
+        best=best,
+        difference=math.nan,
+        role="winner" if final.winner else "best",
+    )
+
+
+def _winner_score(run: RunRecord, final: Final) -> Score | None:
+    if not final.winner:
+        return None
+    trial = final.row(final.winner).trial
+    if trial is None:
+        return default_score(run)
+    found = run.trials[run.trials["number"] == trial]
+    return None if found.empty else _score(run, found.iloc[0])
+
+
+def _compared_caveat(final: Final) -> str:
+    """How the winner was chosen, and what the intervals leave out."""
+    if not final.winner:
+        return ""
+    chosen = "The winner is the row with the highest mean on val over the fresh seeds"
+    if final.judged_on == "val":
+        chosen += ", on the same images that it is judged on."
+    else:
+        chosen += f"; {clean(final.judged_on)} took no part in the search or in the choice."
+    if not final.no_images:
+        return chosen
+    return f"{chosen} Intervals allow for seeds alone: {clean(final.no_images)}."
+
+
+def _summarise_search(run: RunRecord) -> Summary:
+    """What the search alone says."""
     objective = clean(run.manifest.get("objective", "AP"))
     best, default = best_score(run), default_score(run)
     outcome = _outcome(best, default)

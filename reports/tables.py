@@ -82,12 +82,12 @@ def _metric_row(label: str, score: Score, mark: str) -> Row:
 
 
 def parameter_table(run: RunRecord, summary: Summary) -> Table:
-    """Each searched parameter: its range, the default, the best trial's value, and the why."""
+    """Each searched parameter: its range, the default, the value of the best, and the why."""
     columns = (
         Column("parameter", "Parameter", "name"),
         Column("range", "Searched"),
         Column("default", "Default", "number"),
-        Column("best", "Best", "number"),
+        Column("best", summary.role.capitalize(), "number"),
         Column("why", "Why"),
     )
     best = None if summary.best is None else trial_row(run, summary.best.number)
@@ -260,6 +260,16 @@ def to_csv(run: RunRecord) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(names)
+    writer.writerows(zip(*columns, strict=True))
+    return file.getvalue()
+
+
+def frame_to_csv(frame: pd.DataFrame) -> str:
+    """A frame of outside text and numbers as CSV: full precision, empty where there is none."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([spreadsheet(name) for name in frame])
+    columns = [[_csv_cell(v) for v in frame[name].astype(object)] for name in frame]
     writer.writerows(zip(*columns, strict=True))
     return file.getvalue()
 

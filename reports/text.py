@@ -16,6 +16,7 @@ MISSING = "--"
 MINUS = "\u2212"
 TIMES = "\u00d7"
 EN_DASH = "\u2013"
+PLUS_MINUS = "\u00b1"
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$#!])")
@@ -89,6 +90,11 @@ def duration(seconds: float) -> str:
 def plural(count: int, noun: str) -> str:
     """`count` with its noun: 1 trial, 2 trials."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def upper_first(text: str) -> str:
+    """`text` as the start of a sentence."""
+    return text[:1].upper() + text[1:]
 
 
 def listed(items: list[str]) -> str:
