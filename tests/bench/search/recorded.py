@@ -1,7 +1,24 @@
 """Recorded detector studies, replayed: what a real training would have shown, in microseconds.
 
 As in Eggensperger et al. 2015 (Efficient benchmarking of hyperparameter optimizers via
-surrogates, AAAI), a regression on recorded trainings stands for the trainings.
+surrogates, AAAI), a regression on recorded trainings stands for the trainings. Values are AP50 on
+val after ten epochs; the noise is what trainings repeated with other seeds differ by, and grows
+and shrinks with the value as theirs does. Failures are recorded divergences.
+
+How good the replay is, over the trainings that did not fail (`quality` in ``*.fit.json``): R2 and
+rank correlation of predictions made without the configuration (same hyperparameters), and without
+a tenth of the configurations (hyperparameters fitted anew), the latter also among the best 40 %.
+
+| study | trainings, failed | left out | held out | of the best | noise | defaults, best seen |
+|---|---|---|---|---|---|---|
+| bccd160 | 106, 10 | 0.89, 0.95 | 0.80, 0.91 | 0.88 | 0.023 | 0.45, 0.58 |
+| digits | 100, 10 | 0.73, 0.82 | 0.55, 0.71 | 0.42 | 0.049 | 0.30, 0.53 |
+| schedule | 100, 5 | 0.60, 0.78 | 0.59, 0.77 | 0.43 | 0.058 | 0.27, 0.35 |
+
+The noise bounds what can be predicted: of digits 0.86 of the variance, of schedules 0.76. So the
+surface of bccd160 is that of its trainings, and those of the other two are smoother than theirs;
+their best regions are known least. Kernel and axes were chosen by held-out trainings of bccd160,
+whose scores are therefore a little flattered.
 """
 
 import gzip
@@ -89,7 +106,7 @@ class Regression:
     def at(self, point: Array) -> float:
         """Prediction at a point (D,)."""
         near = self.kernel(self.points, point[None])[:, 0]
-        return self.mean + float((near * self.weights).sum())  # no BLAS: equal for any number of threads
+        return self.mean + float((near * self.weights).sum())  # no BLAS: its sums vary
 
 
 def noise_sd(noise: Mapping[str, Any], value: float) -> float:

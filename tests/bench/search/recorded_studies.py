@@ -1,4 +1,7 @@
-"""The detector studies that were recorded: what was trained on what, over which space."""
+"""The detector studies that were recorded: what was trained on what, over which space.
+
+Recorded with the code of commit fb46b14, PyTorch 2.13, one thread of an AMD EPYC, in bf16.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +19,7 @@ from optuna.distributions import (
 from tests.bench.search.problem import Role
 
 METRIC = "AP50"
-"""What is replayed: AP is a third of it at so short trainings, with more noise for its spread."""
+"""What is replayed: AP, a third of it after so short trainings, is as noisy for its spread."""
 
 
 @dataclass(frozen=True)
