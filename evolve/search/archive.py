@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,25 +66,76 @@ class Archive:
 
 
 class Encoder:
-    """Genes of trials; those of ended ones are remembered, as they never change."""
+    """Genes and values of trials; those of ended ones are remembered, as they never change."""
 
     def __init__(self, space: GenomeSpace) -> None:
         self.space = space
-        self._known: dict[int, Genes] = {}
+        self._entries: dict[int, _Entry] = {}
+        self._ids: list[int] = []
+        self._rows: Genes = np.empty((0, len(space)))
 
-    def __call__(self, trials: Sequence[FrozenTrial]) -> Genes:
-        """Completed genes, shape (N, D)."""
-        rows = [self._row(trial) for trial in trials]
-        return np.array(rows) if rows else np.empty((0, len(self.space)))
-
-    def _row(self, trial: FrozenTrial) -> Genes:
-        row = self._known.get(trial._trial_id)
-        if row is None:
-            same = _same_ranges(trial, self.space)
-            row = self.space.complete(self.space.encode(same)[None])[0]
+    def entry(self, trial: FrozenTrial, signs: Sequence[float]) -> "_Entry":
+        """What the archive keeps of a trial."""
+        found = self._entries.get(trial._trial_id)
+        if found is None:
+            found = _enter(trial, signs, self.space)
             if trial.state.is_finished():
-                self._known[trial._trial_id] = row
-        return row
+                self._entries[trial._trial_id] = found
+        return found
+
+    def rows(self, entries: Sequence["_Entry"]) -> Genes:
+        """Genes of entries, shape (N, D)."""
+        return np.array([e.genes for e in entries]).reshape(len(entries), len(self.space))
+
+    def growing(self, entries: Sequence["_Entry"]) -> Genes:
+        """The same for a list that mostly grows at its end: only what is new is copied."""
+        ids = [entry.trial._trial_id for entry in entries]
+        known = len(self._ids)
+        if ids[:known] != self._ids:
+            known, self._rows = 0, self._rows[:0]
+        self._rows = np.concatenate([self._rows, self.rows(entries[known:])])
+        self._ids = ids
+        return self._rows
+
+
+class _Entry(NamedTuple):
+    """A trial as the archive sees it.
+
+    Attributes
+    ----------
+    values : list of float or None
+        Larger is better, the last ones of a stopped trial; None if they are not finite or the
+        trial failed.
+    curve : mapping of step -> value
+        Larger is better; of the first objective.
+    stopped : int or None
+        Step at which it was stopped early.
+    aside : bool
+        Whether it never ran, and so tells nothing about its configuration.
+    """
+
+    trial: FrozenTrial
+    genes: Genes
+    values: list[float] | None
+    curve: Mapping[int, float]
+    stopped: int | None
+    aside: bool
+
+
+def _enter(trial: FrozenTrial, signs: Sequence[float], space: GenomeSpace) -> _Entry:
+    curve = {step: signs[0] * value for step, value in trial.intermediate_values.items()}
+    values, stopped = None, None
+    if trial.state == TrialState.COMPLETE:
+        values = [s * v for s, v in zip(signs, trial.values, strict=True)]
+    elif trial.state == TrialState.PRUNED and curve:
+        stopped = max(curve)
+        values = [curve[stopped]]
+    if values is not None and not all(map(math.isfinite, values)):
+        values = None
+    same = _same_ranges(trial, space)
+    genes = space.complete(space.encode(same)[None])[0]
+    aside = not trial.params or (trial.state == TrialState.PRUNED and not curve)
+    return _Entry(trial, genes, values, curve, stopped, aside)
 
 
 def _same_ranges(trial: FrozenTrial, space: GenomeSpace) -> dict[str, Any]:
@@ -102,60 +153,39 @@ def read_archive(study: Study, number: int, encoder: Encoder) -> Archive:
     A trial counts as failed if its state says so or its value is not finite.
     """
     signs = [1.0 if one == StudyDirection.MAXIMIZE else -1.0 for one in study.directions]
-    others = [t for t in study.get_trials(deepcopy=False) if t.number != number]
-    ended = [t for t in others if t.state.is_finished() and t.params]
-    values = {t.number: _values(t, signs) for t in ended if t.state != TrialState.FAIL}
-    good = [t for t in ended if _finite(values.get(t.number))]
-    found, errors = _projected(good, values, signs)
-    lost = [t for t in ended if not _finite(values.get(t.number)) and not _put_aside(t)]
-    running = [t for t in others if not t.state.is_finished() and t.params]
+    trials = study.get_trials(deepcopy=False)
+    entries = [encoder.entry(trial, signs) for trial in trials if trial.number != number]
+    entries = [entry for entry in entries if not entry.aside]
+    good = [entry for entry in entries if entry.values is not None]
+    rest = [entry for entry in entries if entry.values is None]
+    found, errors = _projected(good)
     return Archive(
         space=encoder.space,
-        trials=tuple(good),
-        genes=encoder(good),
+        trials=tuple(entry.trial for entry in good),
+        genes=encoder.growing(good),
         values=found.reshape(len(good), len(signs)),
         errors=errors,
-        failed=encoder(lost),
-        running=encoder(running),
+        failed=encoder.rows([e for e in rest if e.trial.state.is_finished()]),
+        running=encoder.rows([e for e in rest if not e.trial.state.is_finished()]),
     )
 
 
-def _values(trial: FrozenTrial, signs: Sequence[float]) -> list[float] | None:
-    if trial.state == TrialState.COMPLETE:
-        return [s * v for s, v in zip(signs, trial.values, strict=True)]
-    curve = trial.intermediate_values
-    return [signs[0] * curve[max(curve)]] if curve else None
+def _projected(entries: Sequence[_Entry]) -> tuple[Genes, Genes]:
+    """Values, with stopped trials at their projected end; and the variances of the projections.
 
-
-def _finite(values: list[float] | None) -> bool:
-    return values is not None and all(map(math.isfinite, values))
-
-
-def _put_aside(trial: FrozenTrial) -> bool:
-    """Whether a trial never ran: it tells nothing about its configuration."""
-    return trial.state == TrialState.PRUNED and not trial.intermediate_values
-
-
-def _projected(
-    trials: Sequence[FrozenTrial],
-    values: Mapping[int, list[float] | None],
-    signs: Sequence[float],
-) -> tuple[Genes, Genes]:
-    """Values, with stopped trials at their projected end; and the variances of the projections."""
-    found = np.array([values[trial.number] for trial in trials], dtype=np.float64)
-    errors = np.zeros(len(trials))
-    stopped = [i for i, t in enumerate(trials) if t.state == TrialState.PRUNED]
-    if not stopped:
+    No stopped trial is expected to end above everything that did end.
+    """
+    found = np.array([entry.values for entry in entries], dtype=np.float64)
+    errors = np.zeros(len(entries))
+    steps = {i: e.stopped for i, e in enumerate(entries) if e.stopped is not None}
+    complete = [i for i, e in enumerate(entries) if e.stopped is None]
+    if not steps:
         return found, errors
-    complete = [i for i, t in enumerate(trials) if t.state == TrialState.COMPLETE]
     finals = [float(found[i, 0]) for i in complete]
-    curves = [_signed(trials[i].intermediate_values, signs[0]) for i in complete]
-    steps = {i: max(trials[i].intermediate_values) for i in stopped}
+    curves = [entries[i].curve for i in complete]
     relations = {step: relate(step, finals, curves) for step in set(steps.values())}
+    most = max(finals, default=math.inf)
     for i, step in steps.items():
-        found[i, 0], errors[i] = relations[step](float(found[i, 0]))
+        guess, errors[i] = relations[step](float(found[i, 0]))
+        found[i, 0] = min(guess, most)
     return found, errors
-
-
-def _signed(curve: Mapping[int, float], sign: float) -> dict[int, float]:
-    return {step: sign * value for step, value in curve.items()}

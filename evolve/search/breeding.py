@@ -1,7 +1,9 @@
 """Many children at once, by every operator, of the trials that deserve offspring."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +78,14 @@ class Brood:
     def __len__(self) -> int:
         return len(self.genes)
 
+    def __add__(self, other: "Brood") -> "Brood":
+        return Brood(
+            np.concatenate([self.genes, other.genes]),
+            self.origins + other.origins,
+            self.parents + other.parents,
+            np.concatenate([self.sigmas, other.sigmas]),
+        )
+
 
 def breed(
     space: GenomeSpace,
@@ -97,12 +107,27 @@ def breed(
         for name, count in counts.items()
         if count
     ]
-    return Brood(
-        space.snap(np.concatenate([brood.genes for brood in broods])),
-        [origin for brood in broods for origin in brood.origins],
-        [parents for brood in broods for parents in brood.parents],
-        np.concatenate([brood.sigmas for brood in broods]),
-    )
+    everyone = reduce(add, broods)
+    return replace(everyone, genes=space.snap(everyone.genes))
+
+
+def refine(
+    space: GenomeSpace,
+    best: Brood,
+    count: int,
+    sigma: float,
+    scales: Genes,
+    rng: np.random.Generator,
+) -> Brood:
+    """Children of children that were never trained; their lineage is that of the unborn parent.
+
+    Half of them are mutated, half recombined.
+    """
+    rows = np.arange(len(best))
+    unborn = Elites(rows, best.genes, np.full(len(best), sigma))
+    young = breed(space, unborn, {MUTATION: count // 2, RECOMBINATION: count // 2}, scales, rng)
+    first = [parents[0] for parents in young.parents]
+    return replace(best[first], genes=young.genes)
 
 
 def _by_operator(

@@ -3,7 +3,7 @@
 import importlib.util
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import optuna
@@ -86,7 +86,6 @@ class _Seeds(NamedTuple):
 
 
 def _genetic(seeds: _Seeds, space: Space, warm_start: Sequence[Prior] = ()) -> BaseSampler:
-    told: dict[str, Any] = {"warm_start": warm_start} if warm_start else {}
     return GeneticSampler(
         seed=seeds.given,
         defaults=space.defaults(),
@@ -95,7 +94,7 @@ def _genetic(seeds: _Seeds, space: Space, warm_start: Sequence[Prior] = ()) -> B
         ordinal=space.ordinal(),
         conditions=space.conditions(),
         feasible=space.satisfied if space.constraints else None,
-        **told,
+        warm_start=warm_start,
     )
 
 

@@ -1,7 +1,7 @@
 """A genetic sampler for 30 to 300 long, noisy, partly failing trials."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,6 +17,7 @@ from evolve.search.genome import Conditions, GenomeSpace
 from evolve.search.judge import Fits
 from evolve.search.operators.encoding import decode
 from evolve.search.operators.mutation import gaussian
+from evolve.search.prior import Prior
 from evolve.search.variants.guided import Guided
 from evolve.search.variants.plain import Plain
 from evolve.search.variants.variant import (
@@ -79,6 +80,9 @@ class GeneticSampler(BaseSampler):
     feasible : callable, optional
         Whether a mapping of existing parameters keeps the constraints; those that do not are
         never proposed.
+    warm_start : sequence of Prior
+        Earlier studies, on other data. Their best are among the first trials, and the surrogate
+        learns from them as far as they agree with this study. For the variant evolve alone.
 
     Raises
     ------
@@ -96,9 +100,12 @@ class GeneticSampler(BaseSampler):
         ordinal: frozenset[str] = frozenset(),
         conditions: Conditions | None = None,
         feasible: Satisfied | None = None,
+        warm_start: Sequence[Prior] = (),
     ) -> None:
         if variant not in VARIANTS:
             raise ValueError(f"variant must be one of {', '.join(VARIANTS)}")
+        if warm_start and variant != "evolve":
+            raise ValueError(f"the variant '{variant}' takes no warm start")
         if seed is not None and seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
         self._seed = np.random.default_rng().integers(2**63).item() if seed is None else seed
@@ -108,6 +115,7 @@ class GeneticSampler(BaseSampler):
         self._ordinal = frozenset(ordinal)
         self._conditions = {} if conditions is None else dict(conditions)
         self._feasible = feasible
+        self._warm_start = tuple(warm_start)
         self._memory: _Memory | None = None
         if search_space is not None:
             for name in self._defaults:
@@ -195,7 +203,7 @@ class GeneticSampler(BaseSampler):
 
     def _build(self, setting: Setting) -> Variant:
         if self._variant == "evolve":
-            return Guided(setting, Fits())
+            return Guided(setting, Fits(), self._warm_start)
         return Plain(setting) if self._variant == "paper" else Multiplied(setting)
 
     def _default(self, name: str, distribution: BaseDistribution) -> Any:

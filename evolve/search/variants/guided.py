@@ -1,21 +1,28 @@
 """The variant `evolve`: breed many, train the one that promises most."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from evolve.search.archive import ORIGIN, PARENTS, SIGMA, Archive
-from evolve.search.breeding import OPERATORS, Elites, breed
-from evolve.search.genome import Genes
-from evolve.search.judge import Fits, Judge, Observations
+from evolve.search.breeding import OPERATORS, Brood, Elites, breed, refine
+from evolve.search.genome import Genes, GenomeSpace
+from evolve.search.judge import FLOOR, Earlier, Fits, Judge, Observations
 from evolve.search.operators.adaptation import gene_scales, operator_shares
 from evolve.search.operators.dominance import non_dominated_order
 from evolve.search.operators.niche import far_elites
+from evolve.search.operators.scaling import learn_scale
 from evolve.search.operators.start import keep_mostly, near, sobol_point
+from evolve.search.prior import Prior
 from evolve.search.variants.variant import START, Proposal, Setting, first_free, some_free
 
-RESTART = "restart"
+RESTART, WARM = "restart", "warm"
 
-_START = 8  # trials before breeding, the defaults among them
+_START = 5  # trials before breeding, the defaults among them
 _NEAR_SIGMA = 0.15  # of the cloud around the defaults, as a fraction of the range
 _KEEP = 0.7  # chance that a choice in that cloud is the default
 _ELITES = 8
@@ -24,6 +31,10 @@ _LEAST_SHARE = 0.08  # of the children, for every operator
 _FIRST_SIGMA = 0.1
 _SCALE_POWER = 0.5
 _BOLDNESS = 0.8
+_CAREFUL = 0.5  # chance that a child is chosen by what it promises, instead of by a draw
+_ROUNDS, _FINALISTS, _GRANDCHILDREN, _FINE_SIGMA = 2, 6, 60, 0.06
+_EARLIER, _EARLIER_EACH = 80, 40  # trials of earlier studies that count
+_WARM_START = 3  # first trials that are the best of earlier studies
 _REST = 20  # trials without a better one, and per parameter one more, until others are sought
 _RESTART_RATE = 0.2
 _RESTART_RADIUS = 0.2
@@ -32,22 +43,32 @@ _RESTART_RADIUS = 0.2
 class Guided:
     """Steady-state genetic algorithm whose children are judged before they are trained.
 
-    At every ask 150 children are bred by six operators from the eight best trials; "best" by the
-    surrogate's mean, which is what a trial's neighbours say of it too. A possible truth is drawn
-    from the surrogate, and the child that is best under it is trained. How many children an
-    operator breeds follows its success; step sizes are inherited; the length scales of the
-    surrogate stretch the steps. When nothing better was found for long, every fifth child is
-    bred among the best trials elsewhere.
+    The first four trials after the defaults lie around them, or are the best of earlier studies.
+    Then at every ask 150 children are bred by six operators from the eight best trials; "best"
+    by the surrogate's mean, which is what a trial's neighbours say of it too. Every other time a
+    possible truth is drawn from the surrogate, and the child that is best under it is trained.
+    In between the six children of the greatest expected improvement breed again, twice, and the
+    best of all is trained. How many children an operator breeds follows its success; step sizes
+    are inherited; the length scales of the surrogate stretch the steps. When nothing better was
+    found for long, every fifth child is bred among the best trials elsewhere.
+
+    Parameters
+    ----------
+    priors : sequence of Prior
+        Earlier studies, on other data.
     """
 
-    def __init__(self, setting: Setting, fits: Fits) -> None:
+    def __init__(self, setting: Setting, fits: Fits, priors: Sequence[Prior] = ()) -> None:
         self._setting = setting
         self._fits = fits
+        studies = [study for prior in priors if (study := _study(prior, setting)) is not None]
+        self._earlier = _earlier(studies, setting.space)
+        self._favourites = _favourites(studies)
 
     def propose(self, archive: Archive, number: int, rng: np.random.Generator) -> Proposal:
         """The child of this number."""
         if number < _START or len(archive) < 3:
-            return Proposal(self._start(archive, number, rng), START)
+            return self._begin(archive, number, rng)
         judge, order = self._judged(archive, rng)
         boldness, restarted = _BOLDNESS, False
         if _rests(archive, order) and rng.random() < _RESTART_RATE:
@@ -55,12 +76,7 @@ class Guided:
             if len(far) > 1:
                 order, boldness, restarted = judge.rows[far], 1.0, True
         elites = _elites(archive, order[:_ELITES])
-        scales = gene_scales(1.0 / judge.hyper.weights, _SCALE_POWER)
-        counts = _counts(archive, judge)
-        brood = breed(self._setting.space, elites, counts, scales, rng)
-        complete = self._setting.space.complete(brood.genes)
-        scores = judge.draw(complete, boldness, rng)
-        brood = brood[np.argsort(-scores, kind="stable")]
+        brood = self._ranked(judge, elites, _counts(archive, judge), boldness, rng)
         index = first_free(brood.genes, archive, self._setting)
         if index is None:
             return Proposal(some_free(archive, self._setting, rng), START)
@@ -71,19 +87,53 @@ class Guided:
 
     def _judged(self, archive: Archive, rng: np.random.Generator) -> tuple[Judge, np.ndarray]:
         """What is known, and the trials from best to worst."""
-        judge = Judge(observations(archive, archive.fitness(rng)), self._fits, rng)
+        seen = observations(archive, archive.fitness(rng))._replace(earlier=self._earlier)
+        judge = Judge(seen, self._fits, rng)
         if archive.values.shape[1] > 1:
             return judge, non_dominated_order(archive.values)
         return judge, judge.rows[np.argsort(-judge.means, kind="stable")]
+
+    def _ranked(
+        self,
+        judge: Judge,
+        elites: Elites,
+        counts: dict[str, int],
+        boldness: float,
+        rng: np.random.Generator,
+    ) -> Brood:
+        """Children, the one to train first."""
+        space = self._setting.space
+        scales = gene_scales(1.0 / judge.hyper.weights[: len(space)], _SCALE_POWER)
+        elites = replace(elites, genes=_filled(space, elites.genes, rng))
+        brood = breed(space, elites, counts, scales, rng)
+        if rng.random() >= _CAREFUL:
+            scores = judge.draw(space.complete(brood.genes), boldness, rng)
+            return brood[np.argsort(-scores, kind="stable")]
+        scores = judge.promise(space.complete(brood.genes))
+        for turn in range(_ROUNDS):
+            finalists = np.argsort(-scores, kind="stable")[:_FINALISTS]
+            best, sigma = brood[finalists], _FINE_SIGMA / (1 + turn)
+            young = refine(space, best, _GRANDCHILDREN, sigma, scales, rng)
+            brood = best + young
+            promised = judge.promise(space.complete(young.genes))
+            scores = np.concatenate([scores[finalists], promised])
+        return brood[np.argsort(-scores, kind="stable")]
+
+    def _begin(self, archive: Archive, number: int, rng: np.random.Generator) -> Proposal:
+        """One of the first trials: of an earlier study, or around the defaults."""
+        if number <= min(_WARM_START, len(self._favourites)):
+            favourite = self._favourites[number - 1]
+            if first_free(favourite[None], archive, self._setting) is not None:
+                return Proposal(favourite, WARM)
+        return Proposal(self._start(archive, number, rng), START)
 
     def _start(self, archive: Archive, number: int, rng: np.random.Generator) -> Genes:
         """A point of the design, drawn towards the defaults until it keeps the constraints."""
         setting = self._setting
         genes = sobol_point(number - 1, len(setting.space), setting.seed)
-        if number % 2:
-            numbers = near(genes, setting.default, _NEAR_SIGMA)
-            choices = keep_mostly(genes, setting.default, _KEEP)
-            genes = np.where(setting.space.nominal, choices, numbers)
+        numbers = near(genes, setting.default, _NEAR_SIGMA)
+        choices = keep_mostly(genes, setting.default, _KEEP)
+        genes = np.where(setting.space.nominal, choices, numbers)
         shares = 0.5 ** np.arange(8)[:, None]
         drawn = setting.space.snap(setting.default + shares * (genes - setting.default))
         index = first_free(drawn, archive, setting)
@@ -100,6 +150,71 @@ def observations(archive: Archive, fitness: Genes) -> Observations:
         archive.running,
         archive.space.nominal,
     )
+
+
+def _filled(space: GenomeSpace, genes: Genes, rng: np.random.Generator) -> Genes:
+    """Genes with any value where a parameter does not exist, in case it does in a child."""
+    return space.snap(np.where(space.active(genes), genes, rng.random(genes.shape)))
+
+
+def _study(prior: Prior, setting: Setting) -> tuple[Genes, Genes] | None:
+    """Genes and scaled values of an earlier study's trials, the best first.
+
+    What it did not search is taken to have been at the present defaults. Half of the trials that
+    count are the best, the others are spread over the rest. None if it has fewer than three.
+    """
+    space, usable = setting.space, list(range(len(prior.values)))
+    if len(usable) < 3:
+        return None
+    values = np.array(prior.values, dtype=np.float64)
+    usable = np.argsort(-values, kind="stable").tolist()
+    best, rest = usable[: _EARLIER_EACH // 2], usable[_EARLIER_EACH // 2 :]
+    spread = np.linspace(0, len(rest) - 1, min(len(rest), _EARLIER_EACH // 2)).astype(int)
+    rows = best + [rest[index] for index in spread]
+    genes = np.array([space.encode(_inside(prior.params[row], space)) for row in rows])
+    genes = space.snap(np.where(np.isnan(genes), setting.default, genes))
+    return genes, learn_scale(values, FLOOR)(values[rows])
+
+
+def _inside(params: Mapping[str, Any], space: GenomeSpace) -> dict[str, Any]:
+    """Parameters that the space has, within their ranges."""
+    return {
+        name: value
+        for name, value in params.items()
+        if name in space.distributions and _holds(space.distributions[name], value)
+    }
+
+
+def _holds(kind: BaseDistribution, value: Any) -> bool:
+    try:
+        return kind._contains(kind.to_internal_repr(value))
+    except ValueError:  # of another type, or no choice
+        return False
+
+
+def _earlier(studies: Sequence[tuple[Genes, Genes]], space: GenomeSpace) -> Earlier | None:
+    """What the surrogate learns from earlier studies: an equal part from each."""
+    if not studies:
+        return None
+    each = max(3, _EARLIER // len(studies))
+    kept = [_thinned(study, each) for study in studies]
+    return Earlier(
+        space.complete(np.concatenate([genes for genes, _ in kept])),
+        np.concatenate([values for _, values in kept]),
+        np.repeat(np.arange(1.0, len(kept) + 1), [len(values) for _, values in kept]),
+    )
+
+
+def _thinned(study: tuple[Genes, Genes], count: int) -> tuple[Genes, Genes]:
+    genes, values = study
+    rows = np.unique(np.linspace(0, len(values) - 1, min(count, len(values))).astype(int))
+    return genes[rows], values[rows]
+
+
+def _favourites(studies: Sequence[tuple[Genes, Genes]]) -> list[Genes]:
+    """The best of each earlier study, then the second best of each, ..."""
+    places = range(_WARM_START)
+    return [genes[place] for place in places for genes, _ in studies if place < len(genes)]
 
 
 def _elites(archive: Archive, order: np.ndarray) -> Elites:
