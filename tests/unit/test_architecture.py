@@ -17,6 +17,7 @@ FORBIDDEN = {
     "evolve/search": ("torch", "ray", "evolve.engine", "evolve.store", "evolve.cli"),
     "evolve/cards": ("torch", "ray", "evolve.engine", "evolve.cli", "reports"),
     "evolve/analysis": ("torch", "ray", "matplotlib", "evolve.engine", "evolve.cli", "reports"),
+    "evolve/findings": ("torch", "ray", "matplotlib", "evolve.engine", "evolve.cli", "reports"),
     "evolve/store": ("ray", "evolve.engine", "evolve.cli", "reports"),
     "evolve/engine": ("evolve.cli", "reports"),
 }
@@ -71,6 +72,8 @@ def test_ray_is_imported_by_the_engine_alone():
         ("import evolve.space", {"torch", "ray", "optuna"}),
         ("import reports.render", {"torch", "ray"}),
         ("import evolve.store.read", {"torch", "ray"}),
+        ("import evolve.findings", {"torch", "ray", "matplotlib"}),
+        ("import evolve.cli.explain_cmd", {"torch", "ray", "optuna", "pandas"}),
         ("import evolve.analysis.words, evolve.analysis.matching", {"torch", "ray", "matplotlib"}),
         ("import model.data.loader", {"torch", "ray", "optuna"}),
     ],
