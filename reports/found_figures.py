@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from evolve.analysis.deltas import Delta
-from evolve.findings import Final, Path
+from evolve.findings import AblationPath, Final
 from reports.figures import (
     BEST,
     COMPLETE,
@@ -203,7 +203,7 @@ class Bar:
     high: float
 
 
-def bar_data(path: Path, *, measured: bool = False) -> list[Bar]:
+def bar_data(path: AblationPath, *, measured: bool = False) -> list[Bar]:
     """Steps of a path as a waterfall; `low` and `high` are ends of the gain's 95 % interval.
 
     A step without a measured gain leaves the level where it is.
@@ -221,7 +221,7 @@ def bar_data(path: Path, *, measured: bool = False) -> list[Bar]:
     return bars
 
 
-def draw_path(path: Path, objective: str, *, wide: bool) -> Figure | None:
+def draw_path(path: AblationPath, objective: str, *, wide: bool) -> Figure | None:
     """Waterfall from the defaults to the winner: estimated, and measured where it was trained."""
     if not path.steps:
         return None

@@ -8,7 +8,7 @@ import pandas as pd
 from evolve.analysis.deltas import Delta
 from evolve.analysis.phrases import change, probability
 from evolve.analysis.verdict import RowValues
-from evolve.findings import Final, Findings, Path, RowFinding
+from evolve.findings import AblationPath, Final, Findings, RowFinding
 from reports.summary import METRICS
 from reports.tables import Column, Row, Table, frame_to_csv
 from reports.text import MISSING, PLUS_MINUS, clean, percent, points, upper_first
@@ -81,7 +81,7 @@ def comparison_table(final: Final, objective: str) -> Table:
 
 def _comparison_row(row: RowFinding, final: Final) -> Row:
     cells = (
-        title_of(row),
+        f"{title_of(row)} (winner)" if row.key == final.winner else title_of(row),
         percent(row.search_value),
         spread_text(row.judged),
         _seeds(row, final),
@@ -206,7 +206,7 @@ def _share(frame: pd.DataFrame, name: str, method: str) -> tuple[str, str, str]:
     return percent(one["importance"]), f"{low} to {high}", percent(one["chance"])
 
 
-def path_table(path: Path) -> Table:
+def path_table(path: AblationPath) -> Table:
     """Each change on the way to the winner, its estimated gain, and the measured one."""
     columns = [
         Column("step", "Step", "number"),
@@ -224,7 +224,7 @@ def path_table(path: Path) -> Table:
     return Table(tuple(columns), tuple(_path_rows(path)))
 
 
-def _path_rows(path: Path) -> list[Row]:
+def _path_rows(path: AblationPath) -> list[Row]:
     rows = []
     for number, step in enumerate(path.steps, start=1):
         reach = 1.96 * step.gain_sd

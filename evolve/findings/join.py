@@ -6,7 +6,7 @@ What takes long is kept in ``findings.json`` of the run folder. Neither torch no
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -22,7 +22,7 @@ from evolve.analysis.words import explain
 from evolve.errors import SpaceError
 from evolve.findings.cache import Cache, plain
 from evolve.findings.images import Resampled, resample
-from evolve.findings.records import Final, Findings, Path, RowFinding
+from evolve.findings.records import AblationPath, Final, Findings, RowFinding
 from evolve.findings.steps import FEWEST_TRIALS, VERSIONS, row_key, steps_to, told
 from evolve.space import Space
 from evolve.store.comparison import PATH, ComparisonRecord, RowRecord, read_comparison
@@ -36,7 +36,7 @@ _UNCONFIRMED = (
 )
 
 
-def find(folder: FilePath, data: str | None = None) -> Findings:
+def find(folder: Path, data: str | None = None) -> Findings:
     """All that can be said of a run, finished or not.
 
     Parameters
@@ -210,10 +210,10 @@ def _unfinished(record: ComparisonRecord) -> str:
     return f"{ended} of {plural(len(states), 'training')} of the {record.plan.title} have ended."
 
 
-def _folders(record: ComparisonRecord, run: FilePath) -> dict[str, str]:
+def _folders(record: ComparisonRecord, run: Path) -> dict[str, str]:
     done = record.trainings[record.trainings["state"] == "COMPLETE"].drop_duplicates("row")
     return {
-        str(key): FilePath(folder).relative_to(run).as_posix()
+        str(key): Path(folder).relative_to(run).as_posix()
         for key, folder in zip(done["row"], done["folder"], strict=True)
     }
 
@@ -264,14 +264,14 @@ def _path(
     space: Space,
     record: ComparisonRecord | None,
     images: Resampled,
-) -> Path:
+) -> AblationPath:
     start = steps[0].predicted - steps[0].gain if steps else math.nan
     configs = [space.to_config(step.config) for step in steps]
     keys = [row_key(number, config) for number, config in enumerate(configs, start=1)]
     if record is None or not steps or not {row.key for row in record.rows} >= set(keys):
-        return Path(steps, start, end, trials)
+        return AblationPath(steps, start, end, trials)
     trained, split = _trained(record, keys, images)
-    return Path(steps, start, end, trials, trained, split, _unfinished(record))
+    return AblationPath(steps, start, end, trials, trained, split, _unfinished(record))
 
 
 def _trained(
@@ -292,7 +292,7 @@ def _trained(
     return tuple(deltas), split
 
 
-def _words(path: Path, importances: Importances, final: Final | None) -> str:
+def _words(path: AblationPath, importances: Importances, final: Final | None) -> str:
     trained = path.trained if path.is_trained else None
     said = explain(path.steps, path.trials, importances, trained)
     verdict = final.verdict if final is not None else None

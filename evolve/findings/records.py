@@ -90,7 +90,7 @@ class Final:
 
 
 @dataclass(frozen=True)
-class Path:
+class AblationPath:
     """The ablation path from the defaults to the winner, or to the best trial of the search.
 
     Attributes
@@ -146,7 +146,7 @@ class Findings:
     final : Final or None
         None where no comparison was begun.
     importances : Importances
-    path : Path or None
+    path : AblationPath or None
     no_path : str
         Why there is no path; else empty.
     words : str
@@ -156,7 +156,7 @@ class Findings:
     objective: str
     final: Final | None
     importances: Importances
-    path: Path | None
+    path: AblationPath | None
     no_path: str
     words: str
 
@@ -180,7 +180,7 @@ class Findings:
         return cleaned
 
 
-def _path_dict(path: Path) -> dict[str, Any]:
+def _path_dict(path: AblationPath) -> dict[str, Any]:
     steps = [
         {
             **{key: value for key, value in asdict(step).items() if key != "config"},

@@ -9,7 +9,7 @@ from evolve.analysis.deltas import Delta
 from evolve.analysis.importance import COLUMNS, Importances
 from evolve.analysis.path import Step
 from evolve.analysis.verdict import Luck, RowValues, Verdict
-from evolve.findings import Final, Findings, Path, RowFinding
+from evolve.findings import AblationPath, Final, Findings, RowFinding
 
 GAIN = Delta(0.031, 0.004, 3, "seeds and images", 0.004, 8.0, 0.021, 0.041, 0.999)
 OTHER = Delta(-0.002, 0.010, 3, "seeds", 0.006, 2.0, -0.027, 0.023, 0.38)
@@ -73,7 +73,7 @@ def make_importances() -> Importances:
     return Importances(pd.DataFrame(rows, columns=list(COLUMNS)), 40)
 
 
-def make_path() -> Path:
+def make_path() -> AblationPath:
     """A gain, and a loss of two parameters at once, estimated alone."""
     lr = Step(
         ("optimizer.lr",), {"optimizer.lr": 0.01}, {"optimizer.lr": 0.02}, {}, 0.35, 0.03, 0.01
@@ -82,10 +82,10 @@ def make_path() -> Path:
         ("sat.kind", "sat.epsilon"), {"sat.kind": "none"},
         {"sat.kind": "fgsm", "sat.epsilon": 0.02}, {}, 0.345, -0.005, math.nan,
     )  # fmt: skip
-    return Path((lr, pair), 0.32, 5, 40)
+    return AblationPath((lr, pair), 0.32, 5, 40)
 
 
-def make_trained() -> Path:
+def make_trained() -> AblationPath:
     """The same path with a measured gain, and a step that was not measured."""
     none = Delta(math.nan, math.nan, 0, "none")
     return replace(

@@ -119,7 +119,7 @@ def test_rows_of_the_comparison() -> None:
     table = found_tables.comparison_table(make_final(), "AP")
     assert [row.cells for row in table.rows] == [
         ("The defaults", "40.0", "31.0 ± 1.0", "3 of 3", "", "", ""),
-        ("Trial 5", "49.4", "34.1 ± 1.0", "3 of 3", "+3.1", "+2.1 to +4.1", "above 0.99"),
+        ("Trial 5 (winner)", "49.4", "34.1 ± 1.0", "3 of 3", "+3.1", "+2.1 to +4.1", "above 0.99"),
         ("Trial 3", "49.4", "30.0 ± 0.0", "2 of 3", f"{MINUS}0.2", f"{MINUS}2.7 to +2.3", "0.38"),
     ]
     assert [row.mark for row in table.rows] == ["default", "best", ""]
