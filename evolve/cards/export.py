@@ -23,7 +23,7 @@ from evolve.cards.card import (
     name_from,
 )
 from evolve.errors import CardError, SpaceError, StoreError
-from evolve.search.candidates import smoothed_values
+from evolve.search.candidates import estimated_values
 from evolve.space import Space
 from evolve.space.constraints import Constraint
 from evolve.store.comparison import ComparisonRecord, RowRecord, read_comparison
@@ -100,15 +100,6 @@ def _stored_space(folder: RunFolder, manifest: Mapping[str, Any]) -> Space:
             str(folder.manifest),
             "it may come from another version of evolve",
         ) from error
-
-
-def estimated_values(trials: Sequence[FrozenTrial], space: Space) -> dict[int, float]:
-    """Halfway between what was measured and what a trial's neighbours say.
-
-    Among few, noisy trials the neighbours' word alone would put a good trial last.
-    """
-    smoothed = smoothed_values(trials, space.distributions())
-    return {t.number: 0.5 * (t.value or 0.0) + 0.5 * smoothed[t.number] for t in trials}
 
 
 def _worth_telling(trials: Sequence[FrozenTrial], space: Space, best: int) -> list[FrozenTrial]:

@@ -65,22 +65,30 @@ class Archive:
         return scalarised(self.values, rng)
 
 
+_Id = tuple[int, int]
+
+
+def _id(trial: FrozenTrial) -> _Id:
+    """Unique in a storage; outside of one, where trials have no id of their own, by number."""
+    return trial._trial_id, trial.number
+
+
 class Encoder:
     """Genes and values of trials; those of ended ones are remembered, as they never change."""
 
     def __init__(self, space: GenomeSpace) -> None:
         self.space = space
-        self._entries: dict[int, _Entry] = {}
-        self._ids: list[int] = []
+        self._entries: dict[_Id, _Entry] = {}
+        self._ids: list[_Id] = []
         self._rows: Genes = np.empty((0, len(space)))
 
     def entry(self, trial: FrozenTrial, signs: Sequence[float]) -> "_Entry":
         """What the archive keeps of a trial."""
-        found = self._entries.get(trial._trial_id)
+        found = self._entries.get(_id(trial))
         if found is None:
             found = _enter(trial, signs, self.space)
             if trial.state.is_finished():
-                self._entries[trial._trial_id] = found
+                self._entries[_id(trial)] = found
         return found
 
     def rows(self, entries: Sequence["_Entry"]) -> Genes:
@@ -89,7 +97,7 @@ class Encoder:
 
     def growing(self, entries: Sequence["_Entry"]) -> Genes:
         """The same for a list that mostly grows at its end: only what is new is copied."""
-        ids = [entry.trial._trial_id for entry in entries]
+        ids = [_id(entry.trial) for entry in entries]
         known = len(self._ids)
         if ids[:known] != self._ids:
             known, self._rows = 0, self._rows[:0]
@@ -148,13 +156,18 @@ def _same_ranges(trial: FrozenTrial, space: GenomeSpace) -> dict[str, Any]:
 
 
 def read_archive(study: Study, number: int, encoder: Encoder) -> Archive:
-    """All trials of the study but one.
+    """All trials of the study but one."""
+    signs = [1.0 if one == StudyDirection.MAXIMIZE else -1.0 for one in study.directions]
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.number != number]
+    return archive_of(trials, signs, encoder)
+
+
+def archive_of(trials: Sequence[FrozenTrial], signs: Sequence[float], encoder: Encoder) -> Archive:
+    """Trials as an archive; `signs` is -1 for each objective that is minimised, else 1.
 
     A trial counts as failed if its state says so or its value is not finite.
     """
-    signs = [1.0 if one == StudyDirection.MAXIMIZE else -1.0 for one in study.directions]
-    trials = study.get_trials(deepcopy=False)
-    entries = [encoder.entry(trial, signs) for trial in trials if trial.number != number]
+    entries = [encoder.entry(trial, signs) for trial in trials]
     entries = [entry for entry in entries if not entry.aside]
     good = [entry for entry in entries if entry.values is not None]
     rest = [entry for entry in entries if entry.values is None]

@@ -27,7 +27,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from evolve.search.candidates import smoothed_values
+from evolve.search.estimate import estimate_values
 from evolve.search.genetic import GeneticSampler
 from evolve.search.operators.encoding import decode, encode, unordered
 from evolve.search.prior import Prior
@@ -139,8 +139,8 @@ def earlier_study(problem: Problem, seed: int, trials: int = _TRIALS) -> Prior:
 
 
 def _prior(trials: Sequence[FrozenTrial], problem: Problem) -> Prior:
-    estimates = smoothed_values(trials, dict(problem.distributions))
-    ordered = sorted(trials, key=lambda trial: -estimates[trial.number])
+    estimates = estimate_values(trials, problem.distributions, problem.ordinal, problem.conditions)
+    ordered = sorted(trials, key=lambda trial: -estimates[trial.number].mean)
     return Prior("earlier", tuple(t.params for t in ordered), tuple(t.value for t in ordered))
 
 

@@ -117,7 +117,11 @@ def test_few_noisy_trials_keep_their_order(tmp_path):
 
 def test_failures_are_told_in_a_word_and_apart(tmp_path):
     wide = make_space(tmp_path, epochs=2, high=10.0)
-    run = finish(curve_request(tmp_path, trials=12, space=replace(wide, trials=12, confirm="0")))
+    run = finish(
+        curve_request(
+            tmp_path, trials=12, space=replace(wide, trials=12, sampler="random", confirm="0")
+        )
+    )
     card, trials = card_of_run(run), read_run(run).trials
     failed = trials[trials["state"] == "FAIL"]
     assert len(failed)

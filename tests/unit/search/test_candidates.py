@@ -1,11 +1,14 @@
 """Which trials are confirmed."""
 
+import math
+
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from evolve.search.candidates import pick_candidates, smoothed_values
+from evolve.search.candidates import pick_candidates
+from evolve.search.estimate import estimate_values
 from evolve.search.genetic import DEFAULT, ORIGIN
 from evolve.space import load_space
 
@@ -74,26 +77,46 @@ def numbered(*trials):
 
 
 def test_a_smooth_response_is_left_in_its_order():
-    found = smoothed_values(numbered(*(trial(i / 10, i / 10) for i in range(11))), X)
-    assert sorted(found, key=found.get) == list(range(11))
+    found = estimate_values(numbered(*(trial(i / 10, i / 10) for i in range(11))), X)
+    assert sorted(found, key=lambda number: found[number].mean) == list(range(11))
+    assert [found[n].mean for n in (1, 5, 9)] == pytest.approx([0.1, 0.5, 0.9], abs=0.05)
 
 
-def test_few_or_equal_trials_keep_their_values():
-    assert smoothed_values(numbered(trial(0.1, 0.3), trial(0.2, 0.4)), X) == {0: 0.3, 1: 0.4}
-    equal = numbered(*(trial(i / 10, 0.3) for i in range(8)))
-    assert list(smoothed_values(equal, X).values()) == pytest.approx([0.3] * 8)
+def test_three_trials_keep_their_values():
+    few = numbered(*(trial(x, x) for x in (0.1, 0.2, 0.4)))
+    found = estimate_values(few, X)
+    assert [one.mean for one in found.values()] == [0.1, 0.2, 0.4]
+    assert all(math.isnan(one.sd) for one in found.values())
 
 
-def test_choices_and_missing_parameters_are_all_or_nothing():
+def test_equal_trials_are_worth_what_they_all_have():
+    found = estimate_values(numbered(*(trial(i / 10, 0.3) for i in range(8))), X)
+    assert [one.mean for one in found.values()] == pytest.approx([0.3] * 8)
+
+
+def test_a_choice_is_drawn_towards_its_own_kind():
     kinds = {"c": CategoricalDistribution(("a", "b", "c")), **X}
-    pairs = [*[("a", v) for v in (0.1, 0.1, 0.1, 0.1, 0.3)], *[("c", v) for v in (0.9,) * 4]]
+    pairs = [*[("a", v) for v in (0.1, 0.12, 0.1, 0.11, 0.3)], *[("c", v) for v in (0.9,) * 4]]
     full = [
-        create_trial(params={"c": c, "x": 0.5}, distributions=kinds, value=v) for c, v in pairs
+        create_trial(params={"c": c, "x": x / 10}, distributions=kinds, value=v)
+        for x, (c, v) in enumerate(pairs)
     ]
-    bare = create_trial(params={"c": "c"}, distributions={"c": kinds["c"]}, value=0.7)
-    found = smoothed_values(numbered(*full, bare), kinds)
-    assert found[4] < 0.3  # drawn down by those of its own choice
-    assert found[9] > 0.7  # drawn up by those of its own choice, without the parameter x
+    found = estimate_values(numbered(*full), kinds)
+    assert found[4].mean < 0.3
+    assert found[8].mean > 0.7
+    assert found[4].sd > 0
+
+
+def test_stopped_trials_count_and_failed_ones_do_not():
+    stopped = create_trial(
+        params={"x": 0.5},
+        distributions=X,
+        state=TrialState.PRUNED,
+        intermediate_values={1: 0.2},
+    )
+    failed = create_trial(params={"x": 0.6}, distributions=X, state=TrialState.FAIL)
+    found = estimate_values(numbered(trial(0.1, 0.3), stopped, failed), X)
+    assert sorted(found) == [0, 1]
 
 
 def test_no_trials_give_no_candidates(study):
