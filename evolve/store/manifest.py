@@ -115,7 +115,7 @@ def identity(manifest: dict[str, Any]) -> dict[str, Any]:
     space = manifest.get("space", {})
     part |= {key: space.get(key) for key in ("parameters", "constraints", "variant")}
     if manifest.get("warm_start"):
-        part["warm_start"] = [prior.get("digest") for prior in manifest["warm_start"]]
+        part["warm_start"] = [str(prior.get("digest"))[:16] for prior in manifest["warm_start"]]
     # the same data may lie elsewhere on another machine
     part["data"] = {"digest": manifest.get("data", {}).get("digest")}
     return flatten(part)
