@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +49,7 @@ class Archive:
     def __len__(self) -> int:
         return len(self.trials)
 
-    @property
+    @cached_property
     def numbers(self) -> npt.NDArray[np.int64]:
         """Numbers of the trials with a value."""
         return np.array([trial.number for trial in self.trials], dtype=np.int64)
@@ -65,12 +66,10 @@ class Archive:
         return scalarised(self.values, rng)
 
 
-_Id = tuple[int, int]
-
-
-def _id(trial: FrozenTrial) -> _Id:
+def _id(trial: FrozenTrial) -> int:
     """Unique in a storage; outside of one, where trials have no id of their own, by number."""
-    return trial._trial_id, trial.number
+    own: int = trial._trial_id
+    return own if own >= 0 else -1 - trial.number
 
 
 class Encoder:
@@ -78,8 +77,9 @@ class Encoder:
 
     def __init__(self, space: GenomeSpace) -> None:
         self.space = space
-        self._entries: dict[_Id, _Entry] = {}
-        self._ids: list[_Id] = []
+        self._entries: dict[int, _Entry] = {}
+        self._settled: list[_Entry] = []
+        self._ids: list[int] = []
         self._rows: Genes = np.empty((0, len(space)))
 
     def entry(self, trial: FrozenTrial, signs: Sequence[float]) -> "_Entry":
@@ -90,6 +90,24 @@ class Encoder:
             if trial.state.is_finished():
                 self._entries[_id(trial)] = found
         return found
+
+    def entries(self, trials: Sequence[FrozenTrial], signs: Sequence[float]) -> "list[_Entry]":
+        """What the archive keeps of trials in the order of their numbers.
+
+        The first trials up to one that has not ended, or is missing, are looked at only once.
+        """
+        known = len(self._settled)
+        if known > len(trials) or (
+            known and _id(self._settled[-1].trial) != _id(trials[known - 1])
+        ):
+            known = 0
+        new = [self.entry(trial, signs) for trial in trials[known:]]
+        in_place = (
+            e.trial.state.is_finished() and e.trial.number == known + i for i, e in enumerate(new)
+        )
+        ended = next((i for i, there in enumerate(in_place) if not there), len(new))
+        self._settled = self._settled[:known] + new[:ended]
+        return self._settled + new[ended:]
 
     def rows(self, entries: Sequence["_Entry"]) -> Genes:
         """Genes of entries, shape (N, D)."""
@@ -158,7 +176,9 @@ def _same_ranges(trial: FrozenTrial, space: GenomeSpace) -> dict[str, Any]:
 def read_archive(study: Study, number: int, encoder: Encoder) -> Archive:
     """All trials of the study but one."""
     signs = [1.0 if one == StudyDirection.MAXIMIZE else -1.0 for one in study.directions]
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.number != number]
+    trials = study.get_trials(deepcopy=False)  # in the order of their numbers
+    if 0 <= number < len(trials):
+        trials = trials[:number] + trials[number + 1 :]
     return archive_of(trials, signs, encoder)
 
 
@@ -167,8 +187,7 @@ def archive_of(trials: Sequence[FrozenTrial], signs: Sequence[float], encoder: E
 
     A trial counts as failed if its state says so or its value is not finite.
     """
-    entries = [encoder.entry(trial, signs) for trial in trials]
-    entries = [entry for entry in entries if not entry.aside]
+    entries = [entry for entry in encoder.entries(trials, signs) if not entry.aside]
     good = [entry for entry in entries if entry.values is not None]
     rest = [entry for entry in entries if entry.values is None]
     found, errors = _projected(good)

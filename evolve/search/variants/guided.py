@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial
 
 from evolve.search.archive import ORIGIN, PARENTS, SIGMA, Archive
 from evolve.search.breeding import OPERATORS, Brood, Elites, breed, refine
@@ -230,20 +229,18 @@ def _counts(archive: Archive, judge: Judge) -> dict[str, int]:
     """How many children each operator breeds."""
     means = dict(zip(archive.numbers[judge.rows].tolist(), judge.means.tolist(), strict=True))
     uses, successes = dict.fromkeys(OPERATORS, 0), dict.fromkeys(OPERATORS, 0)
-    for index in judge.rows:
-        trial = archive.trials[index]
-        origin = trial.user_attrs.get(ORIGIN)
+    top = sorted(means.values())[-2:]
+    for index, mean in zip(judge.rows, judge.means.tolist(), strict=True):
+        notes = archive.trials[index].user_attrs
+        origin = notes.get(ORIGIN)
         if origin in uses:
+            parents = [means[number] for number in notes.get(PARENTS, ()) if number in means]
+            # without parents, it must exceed all others
+            mark = max(parents) if parents else top[0 if mean == top[-1] else -1]
             uses[origin] += 1
-            successes[origin] += means[trial.number] > _mark(trial, means)
+            successes[origin] += mean > mark
     shares = operator_shares(uses, successes, OPERATORS, _LEAST_SHARE)
     return dict(zip(OPERATORS, np.round(_CHILDREN * shares).astype(int).tolist(), strict=True))
-
-
-def _mark(trial: FrozenTrial, means: dict[int, float]) -> float:
-    """What a child must exceed: its best parent; without parents, all others."""
-    parents = [means[number] for number in trial.user_attrs.get(PARENTS, ()) if number in means]
-    return max(parents or [mean for number, mean in means.items() if number != trial.number])
 
 
 def _rests(archive: Archive, order: np.ndarray) -> bool:
