@@ -1,6 +1,7 @@
 """A stored run as frames."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,8 @@ from tests.unit.engine.made_up import make_coordinator, make_space
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("read")
-    space = make_space(tmp_path, "asha", epochs=10, high=10.0)
+    # at random, so that some diverge
+    space = replace(make_space(tmp_path, "asha", epochs=10, high=10.0), sampler="random")
     coordinator = make_coordinator(tmp_path / "run", space, trials=10)
     folder = coordinator.folder
     manifest = {
