@@ -86,7 +86,7 @@ def test_pruned_trial_keeps_its_last_value(tmp_path):
 
 
 def test_diverged_trial_is_a_failure_with_type_and_place_and_the_run_goes_on(tmp_path):
-    space = make_space(tmp_path, high=10.0)
+    space = replace(make_space(tmp_path, high=10.0), sampler="random")
     notes = Notes()
     coordinator = make_coordinator(tmp_path / "run", space, trials=12, notes=notes)
     run_inline(coordinator)
