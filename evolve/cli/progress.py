@@ -156,7 +156,8 @@ def describe(manifest: dict[str, Any]) -> list[str]:
     images = ", ".join(f"{n} {split}" for split, n in data.get("images", {}).items())
     classes = len(data.get("classes", ()))
     about = f": {images} images, {classes} classes" if images else ""
-    parameters = len(manifest["space"]["parameters"])
+    entries = manifest["space"]["parameters"].values()
+    parameters = sum(entry["type"] != "fixed" for entry in entries)
     lines = [
         f"run    {manifest['name']}: {manifest['trials']} trials over {parameters} parameters, "
         f"{manifest['sampler']} sampler, scheduler {manifest['scheduler']}, "

@@ -26,7 +26,7 @@ from evolve.cli import options
     help="Trials in all [default: the space's].",
 )
 @options.confirm("the space's, 3x3 if it says nothing")
-@click.option("--sampler", default=None, help="genetic, tpe, cmaes, nsga2 or random.")
+@click.option("--sampler", default=None, help="genetic, tpe, cmaes, gp, nsga2, qmc or random.")
 @click.option("--scheduler", default=None, help="asha or none.")
 @click.option(
     "--seed",
