@@ -157,7 +157,7 @@ def describe(manifest: dict[str, Any]) -> list[str]:
     classes = len(data.get("classes", ()))
     about = f": {images} images, {classes} classes" if images else ""
     entries = manifest["space"]["parameters"].values()
-    parameters = sum(entry["type"] != "fixed" for entry in entries)
+    parameters = sum(entry.get("type") != "fixed" for entry in entries)
     lines = [
         f"run    {manifest['name']}: {manifest['trials']} trials over {parameters} parameters, "
         f"{manifest['sampler']} sampler, scheduler {manifest['scheduler']}, "
