@@ -19,7 +19,14 @@ CROSSOVER, MUTATION, RECOMBINATION = "crossover", "mutation", "recombination"
 DIFFERENTIAL, CORRELATED, IMMIGRANT = "differential", "correlated", "immigrant"
 OPERATORS = (CROSSOVER, MUTATION, RECOMBINATION, DIFFERENTIAL, CORRELATED, IMMIGRANT)
 
-_PARENTS = {MUTATION: 1, CORRELATED: 2, CROSSOVER: 2, RECOMBINATION: 2, DIFFERENTIAL: 3}
+_PARENTS = {
+    IMMIGRANT: 1,
+    MUTATION: 1,
+    CORRELATED: 2,
+    CROSSOVER: 2,
+    RECOMBINATION: 2,
+    DIFFERENTIAL: 3,
+}
 
 
 @dataclass(frozen=True)
@@ -199,7 +206,10 @@ def _correlated(family: _Family, rng: np.random.Generator) -> Genes:
 
 
 def _fresh(family: _Family, rng: np.random.Generator) -> Genes:
-    return rng.random((len(family.chosen), len(family.nominal)))
+    """An elite with some genes drawn anew, from one of them to nearly all."""
+    base = family.parent(0)
+    rates = np.maximum(rng.random((len(base), 1)), 1.0 / base.shape[1])
+    return reset(base, rates, rng)
 
 
 _BREEDERS: dict[str, Callable[[_Family, np.random.Generator], Genes]] = {

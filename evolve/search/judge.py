@@ -259,7 +259,7 @@ def _draw(process: Process, points: Genes, boldness: float, rng: np.random.Gener
     cross = kernel(points, process.points, process.nominal, hyper)
     half = solve_triangular(process.factor, cross.T, lower=True, check_finite=False)
     covariance = kernel(points, points, process.nominal, hyper) - half.T @ half
-    covariance[np.diag_indices_from(covariance)] += 1e-5 * hyper.variance
+    covariance[np.diag_indices_from(covariance)] += 1e-5 * (hyper.variance + hyper.main)
     root = np.linalg.cholesky(covariance)
     mean = hyper.mean + cross @ process.alpha
     return mean + boldness * root @ rng.standard_normal(len(points))

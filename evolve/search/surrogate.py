@@ -25,12 +25,15 @@ class Hyper(NamedTuple):
         Variance of one observation, same units.
     mean : float
         Far from every observation.
+    main : float
+        Variance of the main effects: what each gene does whatever the others are.
     """
 
     weights: Genes
     variance: float
     noise: float
     mean: float
+    main: float = 0.0
 
 
 class Process(NamedTuple):
@@ -47,7 +50,7 @@ class Process(NamedTuple):
         cross = kernel(points, self.points, self.nominal, self.hyper)
         mean = self.hyper.mean + cross @ self.alpha
         half = solve_triangular(self.factor, cross.T, lower=True, check_finite=False)
-        left = self.hyper.variance - np.einsum("ij,ij->j", half, half)
+        left = _variances(points, self.nominal, self.hyper) - np.einsum("ij,ij->j", half, half)
         return mean, np.sqrt(np.maximum(left, 1e-12))
 
 
@@ -64,12 +67,42 @@ def features(points: Genes, nominal: Mask, weights: Genes) -> Genes:
     return np.concatenate(parts, axis=1)
 
 
+def effects(points: Genes, nominal: Mask) -> Genes:
+    """Coordinates in which main effects are straight lines, shape (N, F).
+
+    Of a number the first two Legendre polynomials, of a choice an indicator for each value that
+    occurs; scaled so that their mean square length is about 2.
+    """
+    centred = 2.0 * points[:, ~nominal] - 1.0
+    parts = [np.sqrt(3.0) * centred, np.sqrt(5.0) * (1.5 * centred**2 - 0.5)]
+    for column in np.flatnonzero(nominal):
+        values = np.unique(points[:, column])
+        parts.append((points[:, column, None] == values).astype(np.float64))
+    return np.asarray(np.concatenate(parts, axis=1) / np.sqrt(points.shape[1]))
+
+
 def kernel(first: Genes, second: Genes, nominal: Mask, hyper: Hyper) -> Genes:
-    """Matern 5/2 covariances, shape (N, M) (Rasmussen and Williams 2006, equation 4.17)."""
+    """Covariances, shape (N, M): Matern 5/2 on all genes together, plus main effects.
+
+    Few observations in many dimensions tell what each gene does on the whole long before they
+    tell what all do together. Rasmussen and Williams 2006, equation 4.17 for the first part;
+    Duvenaud, Nickisch, Rasmussen, "Additive Gaussian processes", NeurIPS 2011, for the idea of
+    the second, which here is a Bayesian linear regression on `effects`.
+    """
     both = features(np.concatenate([first, second]), nominal, hyper.weights)
     left, right = both[: len(first)], both[len(first) :]
     squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2.0 * left @ right.T
-    return hyper.variance * _matern(np.maximum(squared, 0.0))
+    smooth: Genes = hyper.variance * _matern(np.maximum(squared, 0.0))
+    if hyper.main > 0.0:
+        both = effects(np.concatenate([first, second]), nominal)
+        smooth += hyper.main * both[: len(first)] @ both[len(first) :].T
+    return smooth
+
+
+def _variances(points: Genes, nominal: Mask, hyper: Hyper) -> Genes:
+    """Diagonal of `kernel` of points with themselves."""
+    main = (effects(points, nominal) ** 2).sum(axis=1)
+    return np.asarray(hyper.variance + hyper.main * main)
 
 
 def _matern(squared: Genes) -> Genes:
@@ -101,6 +134,7 @@ class Prior(NamedTuple):
     length: tuple[float, float] = (np.sqrt(2.0), np.sqrt(3.0))  # mean grows with the dimensions
     noise: tuple[float, float] = (-3.0, 1.5)
     variance: tuple[float, float] = (0.0, 1.0)
+    main: tuple[float, float] = (-1.5, 1.5)
 
 
 class Evidence(NamedTuple):
@@ -114,13 +148,16 @@ class Evidence(NamedTuple):
         Values less the mean.
     extra : ndarray, shape (N,)
         Variance of each observation beyond the common noise.
-    means, spreads : ndarray, shape (D + 2,)
-        Of the normal priors on the logarithms of inverse length scales, variance and noise.
+    main : ndarray, shape (N, N)
+        Covariances of the main effects, of variance 1.
+    means, spreads : ndarray, shape (D + 3,)
+        Of the normal priors on the logarithms of inverse length scales, variance, noise and main.
     """
 
     squares: Genes
     centred: Genes
     extra: Genes
+    main: Genes
     means: Genes
     spreads: Genes
 
@@ -135,9 +172,12 @@ def weigh(
         gap = points[:, column, None] - points[None, :, column]
         apart[column] = (gap != 0.0) if nominal[column] else gap**2
     length_mean = prior.length[0] + 0.5 * np.log(dims)
-    means = np.concatenate([np.full(dims, -length_mean), [prior.variance[0], prior.noise[0]]])
-    spreads = np.concatenate([np.full(dims, prior.length[1]), [prior.variance[1], prior.noise[1]]])
-    return Evidence(apart.reshape(dims, -1), values - mean, extra, means, spreads)
+    others = np.array([prior.variance, prior.noise, prior.main])
+    means = np.concatenate([np.full(dims, -length_mean), others[:, 0]])
+    spreads = np.concatenate([np.full(dims, prior.length[1]), others[:, 1]])
+    straight = effects(points, nominal)
+    squares = apart.reshape(dims, -1)
+    return Evidence(squares, values - mean, extra, straight @ straight.T, means, spreads)
 
 
 def loss(theta: Genes, evidence: Evidence) -> tuple[float, Genes]:
@@ -147,16 +187,17 @@ def loss(theta: Genes, evidence: Evidence) -> tuple[float, Genes]:
 
     Parameters
     ----------
-    theta : ndarray, shape (D + 2,)
-        Logarithms of inverse length scales, variance and noise.
+    theta : ndarray, shape (D + 3,)
+        Logarithms of inverse length scales, variance, noise and main.
     """
     dims, n = len(evidence.squares), len(evidence.centred)
     squares = np.exp(2.0 * theta[:dims])
-    variance, noise = np.exp(theta[dims]), np.exp(theta[dims + 1])
+    variance, noise, main = np.exp(theta[dims:])
     scaled = np.sqrt(5.0 * (squares @ evidence.squares).reshape(n, n))
     fall = np.exp(-scaled)
     clean = variance * (1.0 + scaled + scaled**2 / 3.0) * fall
-    covariance = clean.copy()
+    straight = main * evidence.main
+    covariance = clean + straight
     covariance[np.diag_indices(n)] += noise + evidence.extra + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
     if failed:
@@ -170,7 +211,7 @@ def loss(theta: Genes, evidence: Evidence) -> tuple[float, Genes]:
     gradient = np.concatenate(
         [
             2.0 * squares * (evidence.squares @ by_square.ravel()),
-            [np.sum(slope * clean), noise * np.trace(slope)],
+            [np.sum(slope * clean), noise * np.trace(slope), np.sum(slope * straight)],
         ]
     )
     off = (theta - evidence.means) / evidence.spreads
@@ -193,9 +234,11 @@ def fit(
     """
     evidence = weigh(points, values, extra, nominal, mean, prior or Prior())
     dims = points.shape[1]
-    start = np.concatenate([np.full(dims, np.log(1.0 / (0.35 * np.sqrt(dims)))), [0.0, -2.5]])
-    low = np.concatenate([np.full(dims, -7.0), [-4.0, -9.0]])
-    high = np.concatenate([np.full(dims, 4.0), [4.0, 2.0]])
+    start = np.concatenate(
+        [np.full(dims, np.log(1.0 / (0.35 * np.sqrt(dims)))), [0.0, -2.5, -1.5]]
+    )
+    low = np.concatenate([np.full(dims, -7.0), [-4.0, -9.0, -9.0]])
+    high = np.concatenate([np.full(dims, 4.0), [4.0, 2.0, 4.0]])
     found = minimize(
         loss,
         start,
@@ -205,6 +248,5 @@ def fit(
         bounds=list(zip(low, high, strict=True)),
         options={"maxiter": steps, "maxcor": 8},
     ).x
-    return Hyper(
-        np.exp(found[:dims]), float(np.exp(found[dims])), float(np.exp(found[dims + 1])), mean
-    )
+    variance, noise, main = np.exp(found[dims:]).tolist()
+    return Hyper(np.exp(found[:dims]), variance, noise, mean, main)

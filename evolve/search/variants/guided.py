@@ -8,7 +8,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 
 from evolve.search.archive import ORIGIN, PARENTS, SIGMA, Archive
-from evolve.search.breeding import OPERATORS, Brood, Elites, breed, refine
+from evolve.search.breeding import IMMIGRANT, OPERATORS, Brood, Elites, breed, refine
 from evolve.search.genome import Genes, GenomeSpace
 from evolve.search.judge import FLOOR, Earlier, Fits, Judge, Observations
 from evolve.search.operators.adaptation import gene_scales, operator_shares
@@ -26,6 +26,7 @@ _NEAR_SIGMA = 0.15  # of the cloud around the defaults, as a fraction of the ran
 _KEEP = 0.7  # chance that a choice in that cloud is the default
 _ELITES = 8
 _CHILDREN = 150
+_IMMIGRANTS = 100  # more, so that no corner of the space is out of sight
 _LEAST_SHARE = 0.08  # of the children, for every operator
 _FIRST_SIGMA = 0.1
 _SCALE_POWER = 0.5
@@ -43,7 +44,7 @@ class Guided:
     """Steady-state genetic algorithm whose children are judged before they are trained.
 
     The first four trials after the defaults lie around them, or are the best of earlier studies.
-    Then at every ask 150 children are bred by six operators from the eight best trials; "best"
+    Then at every ask 250 children are bred by six operators from the eight best trials; "best"
     by the surrogate's mean, which is what a trial's neighbours say of it too. Every other time a
     possible truth is drawn from the surrogate, and the child that is best under it is trained.
     In between the six children of the greatest expected improvement breed again, twice, and the
@@ -240,7 +241,8 @@ def _counts(archive: Archive, judge: Judge) -> dict[str, int]:
             uses[origin] += 1
             successes[origin] += mean > mark
     shares = operator_shares(uses, successes, OPERATORS, _LEAST_SHARE)
-    return dict(zip(OPERATORS, np.round(_CHILDREN * shares).astype(int).tolist(), strict=True))
+    counts = np.round(_CHILDREN * shares).astype(int).tolist()
+    return dict(zip(OPERATORS, counts, strict=True)) | {IMMIGRANT: counts[-1] + _IMMIGRANTS}
 
 
 def _rests(archive: Archive, order: np.ndarray) -> bool:

@@ -74,21 +74,22 @@ def test_the_gradient_of_the_loss_is_its_slope(seed):
     points = some_points(12)
     values, extra = rng.standard_normal(12), rng.random(12)
     evidence = weigh(points, values, extra, MIXED, -0.3, Prior())
-    theta = rng.normal(0.0, 0.5, 5)
+    theta = rng.normal(0.0, 0.5, 6)
     slope = approx_fprime(theta, lambda at: loss(at, evidence)[0], 1e-6)
     np.testing.assert_allclose(loss(theta, evidence)[1], slope, rtol=1e-4, atol=1e-4)
 
 
 def test_the_loss_is_the_density_of_the_values_and_the_priors():
     points, values = some_points(4), np.array([0.3, -1.0, 0.2, 2.0])
-    theta = np.array([0.1, -0.4, 0.3, 0.2, -1.0])
+    theta = np.array([0.1, -0.4, 0.3, 0.2, -1.0, -0.7])
     evidence = weigh(points, values, np.zeros(4), MIXED, 0.5, Prior())
-    given = Hyper(np.exp(theta[:3]), np.exp(0.2), np.exp(-1.0), 0.5)
+    given = Hyper(np.exp(theta[:3]), np.exp(0.2), np.exp(-1.0), 0.5, np.exp(-0.7))
     covariance = kernel(points, points, MIXED, given) + (np.exp(-1.0) + 1e-6) * np.eye(4)
     off = values - 0.5
     data = 0.5 * off @ np.linalg.inv(covariance) @ off + 0.5 * np.linalg.slogdet(covariance)[1]
     length = (theta[:3] + np.sqrt(2) + 0.5 * np.log(3)) / np.sqrt(3)
-    priors = 0.5 * (length @ length + 0.2**2 + ((-1.0 + 3.0) / 1.5) ** 2)
+    rest = 0.2**2 + ((-1.0 + 3.0) / 1.5) ** 2 + ((-0.7 + 1.5) / 1.5) ** 2
+    priors = 0.5 * (length @ length + rest)
     assert loss(theta, evidence)[0] == pytest.approx(data + priors)
 
 
@@ -99,9 +100,30 @@ def test_a_fit_lowers_the_loss_and_finds_what_matters():
     assert found.weights[2] > 5 * max(found.weights[:2])
     assert found.noise < 0.01
     evidence = weigh(points, values, np.zeros(30), np.zeros(3, dtype=bool), 0.0, Prior())
-    fitted = np.log([*found.weights, found.variance, found.noise])
-    plain = np.array([0.0, 0.0, 0.0, 0.0, -3.0])
+    fitted = np.log([*found.weights, found.variance, found.noise, found.main])
+    plain = np.array([0.0, 0.0, 0.0, 0.0, -3.0, -1.5])
     assert loss(fitted, evidence)[0] < loss(plain, evidence)[0]
+
+
+def test_main_effects_are_found_far_from_any_point():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([0.4 + 0.2 * rng.random((20, 1)), rng.random((20, 5))], axis=1)
+    values = points @ np.array([0.0, 1.0, -1.0, 0.5, -0.5, 2.0])
+    nominal = np.zeros(6, dtype=bool)
+    given = fit(points, values - values.mean(), np.zeros(20), nominal, 0.0)
+    process = condition(points, values - values.mean(), np.zeros(20), nominal, given)
+    corner = np.array([[0.5, 1.0, 0.0, 1.0, 0.0, 1.0]])
+    mean, sd = process.predict(corner)
+    assert mean[0] + values.mean() == pytest.approx(3.5, abs=0.5)
+    assert sd[0] > 0
+
+
+def test_the_variances_are_the_diagonal_of_the_kernel():
+    points = some_points(7)
+    given = Hyper(np.array([1.0, 2.0, 0.5]), 0.7, 0.1, 0.0, 0.4)
+    far = condition(points[:1], np.zeros(1), np.full(1, 1e9), MIXED, given)
+    _, sd = far.predict(points)
+    np.testing.assert_allclose(sd**2, np.diag(kernel(points, points, MIXED, given)), rtol=1e-6)
 
 
 def test_a_fit_tells_noise_from_shape():
