@@ -229,7 +229,9 @@ def test_spaces_are_listed_and_shown(home):
     assert "step size" in shown
 
 
-@pytest.mark.parametrize("verb", ["train", "eval", "detect", "data", "spaces", "export-study", "run"])
+@pytest.mark.parametrize(
+    "verb", ["train", "eval", "detect", "data", "spaces", "export-study", "run"]
+)
 def test_help_imports_nothing_heavy(verb):
     code = (
         "import sys\nfrom evolve.cli.main import main\n"
