@@ -155,8 +155,6 @@ class Judge:
     means : ndarray
         Noise-free value of each of those, scaled: an order in which a lucky number counts for
         what its neighbours say.
-    deviations : ndarray
-        Standard deviations of the means.
     hyper : Hyper
 
     Parameters
@@ -175,7 +173,8 @@ class Judge:
         genes, known, extra = _with_earlier(seen, seen.genes[rows], scaled[rows], extra[rows])
         self.hyper = _blurred(_hyper(seen, fits)._replace(mean=mean), rng)
         process = condition(genes, known, extra, seen.tagged_nominal, self.hyper)
-        self.means, self.deviations = process.predict(genes[: len(rows)])
+        self.means = process.fitted(known, extra)[: len(rows)]
+        self._plain, self._points = process, genes[: len(rows)]
         if len(seen.running):
             # what is under way is believed to end as expected, so that others look elsewhere
             under_way = seen.tagged(seen.running)
@@ -190,6 +189,11 @@ class Judge:
         self._seen = seen
         self._process = process
         self._survival = _survival(seen, self.rows, fits) if len(seen.failed) else None
+
+    @property
+    def deviations(self) -> Genes:
+        """Standard deviations of the means."""
+        return self._plain.predict(self._points)[1]
 
     def draw(self, children: Genes, boldness: float, rng: np.random.Generator) -> Genes:
         """One possible truth at all the children at once, less what failing would cost.

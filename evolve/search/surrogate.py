@@ -53,6 +53,10 @@ class Process(NamedTuple):
         left = _variances(points, self.nominal, self.hyper) - np.einsum("ij,ij->j", half, half)
         return mean, np.sqrt(np.maximum(left, 1e-12))
 
+    def fitted(self, values: Genes, extra: Genes) -> Genes:
+        """Mean at the observations themselves, shape (N,): each value less its share of noise."""
+        return np.asarray(values - (self.hyper.noise + extra + _JITTER) * self.alpha)
+
 
 def features(points: Genes, nominal: Mask, weights: Genes) -> Genes:
     """Coordinates whose squared distance is the weighted one of the kernel.
