@@ -8,7 +8,6 @@ from scipy.optimize import minimize
 
 from evolve.search.genome import Genes, Mask
 
-_SQRT5 = np.sqrt(5.0)
 _JITTER = 1e-6
 
 

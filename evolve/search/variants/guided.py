@@ -163,12 +163,11 @@ def _study(prior: Prior, setting: Setting) -> tuple[Genes, Genes] | None:
     What it did not search is taken to have been at the present defaults. Half of the trials that
     count are the best, the others are spread over the rest. None if it has fewer than three.
     """
-    space, usable = setting.space, list(range(len(prior.values)))
-    if len(usable) < 3:
+    if len(prior.values) < 3:
         return None
-    values = np.array(prior.values, dtype=np.float64)
-    usable = np.argsort(-values, kind="stable").tolist()
-    best, rest = usable[: _EARLIER_EACH // 2], usable[_EARLIER_EACH // 2 :]
+    space, values = setting.space, np.array(prior.values, dtype=np.float64)
+    ordered = np.argsort(-values, kind="stable").tolist()
+    best, rest = ordered[: _EARLIER_EACH // 2], ordered[_EARLIER_EACH // 2 :]
     spread = np.linspace(0, len(rest) - 1, min(len(rest), _EARLIER_EACH // 2)).astype(int)
     rows = best + [rest[index] for index in spread]
     genes = np.array([space.encode(_inside(prior.params[row], space)) for row in rows])
@@ -241,8 +240,8 @@ def _counts(archive: Archive, judge: Judge) -> dict[str, int]:
             uses[origin] += 1
             successes[origin] += mean > mark
     shares = operator_shares(uses, successes, OPERATORS, _LEAST_SHARE)
-    counts = np.round(_CHILDREN * shares).astype(int).tolist()
-    return dict(zip(OPERATORS, counts, strict=True)) | {IMMIGRANT: counts[-1] + _IMMIGRANTS}
+    counts = dict(zip(OPERATORS, np.round(_CHILDREN * shares).astype(int).tolist(), strict=True))
+    return counts | {IMMIGRANT: counts[IMMIGRANT] + _IMMIGRANTS}
 
 
 def _rests(archive: Archive, order: np.ndarray) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from evolve.search.archive import Archive
 from evolve.search.genome import Genes, GenomeSpace
 
-DEFAULT, START, IMMIGRANT = "default", "start", "immigrant"
+DEFAULT, START = "default", "start"
 
 Satisfied = Callable[[Mapping[str, Any]], bool]
 

@@ -48,6 +48,23 @@ class Notes:
         self.ended.append((number, state, value, reason))
 
 
+class Killed(BaseException):
+    """The end of a process, as far as the code under test can tell."""
+
+
+class Fragile(Notes):
+    """A listener that ends the process after so many epochs."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.left = epochs
+
+    def on_epoch(self, number, row):
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+
+
 def make_space(tmp_path, scheduler="none", epochs=4, high=0.1):
     path = tmp_path / "made-up.yaml"
     path.write_text(SPACE.format(scheduler=scheduler, epochs=epochs, high=high))

@@ -16,24 +16,7 @@ from evolve.store.read import read_manifest, read_run
 from model.config import TrainConfig
 from model.data.coco import load_dataset
 from tests.tiny_data import write_tiny_coco
-from tests.unit.engine.made_up import Notes, make_space
-
-
-class Killed(BaseException):
-    """The end of a process, as far as the code under test can tell."""
-
-
-class Fragile(Notes):
-    """A listener that ends the process after so many epochs."""
-
-    def __init__(self, epochs):
-        super().__init__()
-        self.left = epochs
-
-    def on_epoch(self, number, row):
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
+from tests.unit.engine.made_up import Fragile, Killed, Notes, make_space
 
 
 def request(tmp_path, confirm="2x2", out="run", **more):

@@ -18,26 +18,9 @@ from evolve.runs import RunRequest, start_run, stored_request
 from evolve.store.comparison import PATH, read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.read import read_manifest
-from tests.unit.engine.made_up import Notes, make_space
+from tests.unit.engine.made_up import Fragile, Killed, Notes, make_space
 
 EPOCHS = 2
-
-
-class Killed(BaseException):
-    """The end of a process, as far as the code under test can tell."""
-
-
-class Fragile(Notes):
-    """A listener that ends the process after so many epochs."""
-
-    def __init__(self, epochs):
-        super().__init__()
-        self.left = epochs
-
-    def on_epoch(self, number, row):
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
 
 
 def make_run(home, confirm="1x2", trials=6):
