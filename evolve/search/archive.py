@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,8 @@ ORIGIN = "evolve:origin"
 PARENTS = "evolve:parents"
 SIGMA = "evolve:sigma"
 
+_SAME = 1e-9
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -29,6 +30,8 @@ class Archive:
     space : GenomeSpace
     trials : tuple of FrozenTrial
         With a value: complete or stopped early. N of them.
+    numbers : ndarray, shape (N,)
+        Of those.
     genes : ndarray, shape (N, D)
         Absent parameters count as `genome.ABSENT`.
     values : ndarray, shape (N, M)
@@ -40,6 +43,7 @@ class Archive:
 
     space: GenomeSpace
     trials: tuple[FrozenTrial, ...]
+    numbers: npt.NDArray[np.int64]
     genes: Genes
     values: Genes
     errors: Genes
@@ -49,21 +53,20 @@ class Archive:
     def __len__(self) -> int:
         return len(self.trials)
 
-    @cached_property
-    def numbers(self) -> npt.NDArray[np.int64]:
-        """Numbers of the trials with a value."""
-        return np.array([trial.number for trial in self.trials], dtype=np.int64)
-
-    @property
-    def taken(self) -> Genes:
-        """Genes of every trial, whatever became of it."""
-        return np.concatenate([self.genes, self.failed, self.running])
+    def holds(self, genome: Genes) -> bool:
+        """Whether a genome, shape (D,), was tried, up to rounding; whatever became of it."""
+        return any(_among(group, genome) for group in (self.genes, self.failed, self.running))
 
     def fitness(self, rng: np.random.Generator) -> Genes:
         """One number for each trial: the value, or the objectives under random weights."""
         if self.values.shape[1] == 1:
             return self.values[:, 0]
         return scalarised(self.values, rng)
+
+
+def _among(group: Genes, genome: Genes) -> bool:
+    near = np.flatnonzero(np.abs(group[:, 0] - genome[0]) < _SAME)  # few are left to compare
+    return bool((np.abs(group[near] - genome) < _SAME).all(axis=1).any())
 
 
 def _id(trial: FrozenTrial) -> int:
@@ -73,17 +76,15 @@ def _id(trial: FrozenTrial) -> int:
 
 
 class Encoder:
-    """Genes and values of trials; those of ended ones are remembered, as they never change."""
+    """Reads trials into arrays; ended ones are remembered, as they never change."""
 
     def __init__(self, space: GenomeSpace) -> None:
         self.space = space
         self._entries: dict[int, _Entry] = {}
-        self._settled: list[_Entry] = []
-        self._ids: list[int] = []
-        self._rows: Genes = np.empty((0, len(space)))
+        self._settled: list[FrozenTrial] = []
+        self._past = _Past.empty(len(space))
 
-    def entry(self, trial: FrozenTrial, signs: Sequence[float]) -> "_Entry":
-        """What the archive keeps of a trial."""
+    def _entry(self, trial: FrozenTrial, signs: Sequence[float]) -> "_Entry":
         found = self._entries.get(_id(trial))
         if found is None:
             found = _enter(trial, signs, self.space)
@@ -91,37 +92,85 @@ class Encoder:
                 self._entries[_id(trial)] = found
         return found
 
-    def entries(self, trials: Sequence[FrozenTrial], signs: Sequence[float]) -> "list[_Entry]":
-        """What the archive keeps of trials in the order of their numbers.
+    def read(
+        self, trials: Sequence[FrozenTrial], signs: Sequence[float]
+    ) -> "tuple[_Past, list[_Entry]]":
+        """What has ended, and entries of what runs; trials in the order of their numbers.
 
         The first trials up to one that has not ended, or is missing, are looked at only once.
         """
         known = len(self._settled)
-        if known > len(trials) or (
-            known and _id(self._settled[-1].trial) != _id(trials[known - 1])
-        ):
-            known = 0
-        new = [self.entry(trial, signs) for trial in trials[known:]]
+        if known > len(trials) or (known and _id(self._settled[-1]) != _id(trials[known - 1])):
+            known, self._settled, self._past = 0, [], _Past.empty(len(self.space))
+        new = [self._entry(trial, signs) for trial in trials[known:]]
         in_place = (
             e.trial.state.is_finished() and e.trial.number == known + i for i, e in enumerate(new)
         )
         ended = next((i for i, there in enumerate(in_place) if not there), len(new))
-        self._settled = self._settled[:known] + new[:ended]
-        return self._settled + new[ended:]
+        self._settled += [entry.trial for entry in new[:ended]]
+        self._past = self._past.followed_by(new[:ended])
+        later = new[ended:]
+        finished = [entry for entry in later if entry.trial.state.is_finished()]
+        running = [entry for entry in later if not entry.trial.state.is_finished()]
+        return self._past.followed_by(finished), [entry for entry in running if not entry.aside]
 
-    def rows(self, entries: Sequence["_Entry"]) -> Genes:
-        """Genes of entries, shape (N, D)."""
-        return np.array([e.genes for e in entries]).reshape(len(entries), len(self.space))
 
-    def growing(self, entries: Sequence["_Entry"]) -> Genes:
-        """The same for a list that mostly grows at its end: only what is new is copied."""
-        ids = [_id(entry.trial) for entry in entries]
-        known = len(self._ids)
-        if ids[:known] != self._ids:
-            known, self._rows = 0, self._rows[:0]
-        self._rows = np.concatenate([self._rows, self.rows(entries[known:])])
-        self._ids = ids
-        return self._rows
+class _Past(NamedTuple):
+    """Ended trials that ran, in the order of their numbers: the good ones, and the failed.
+
+    Attributes
+    ----------
+    good : tuple of _Entry
+    trials : tuple of FrozenTrial
+        The good ones, like the arrays that follow.
+    numbers : ndarray, shape (N,)
+    genes, values : ndarray, shape (N, D), (N, M)
+        Last values where one was stopped.
+    stopped : ndarray, shape (N,)
+        Step at which each was stopped early, -1 where it was not.
+    failed : ndarray, shape (F, D)
+    """
+
+    good: "tuple[_Entry, ...]"
+    trials: tuple[FrozenTrial, ...]
+    numbers: npt.NDArray[np.int64]
+    genes: Genes
+    values: Genes
+    stopped: npt.NDArray[np.int64]
+    failed: Genes
+
+    @classmethod
+    def empty(cls, dims: int) -> "_Past":
+        """Of no trials."""
+        nothing = np.empty((0, dims))
+        none = np.empty(0, dtype=np.int64)
+        return cls((), (), none, nothing, np.empty((0, 0)), none, nothing)
+
+    def followed_by(self, entries: "Sequence[_Entry]") -> "_Past":
+        """With more trials at its end."""
+        kept = [entry for entry in entries if not entry.aside]
+        good = [entry for entry in kept if entry.values is not None]
+        bad = [entry for entry in kept if entry.values is None]
+        past = self
+        if good:
+            numbers = np.array([entry.trial.number for entry in good], dtype=np.int64)
+            values = np.array([entry.values for entry in good], dtype=np.float64)
+            past = past._replace(
+                good=past.good + tuple(good),
+                trials=past.trials + tuple(entry.trial for entry in good),
+                numbers=np.concatenate([past.numbers, numbers]),
+                genes=np.concatenate([past.genes, _rows(good, past.genes.shape[1])]),
+                values=np.concatenate([past.values, values]) if past.good else values,
+                stopped=np.append(past.stopped, [entry.stopped for entry in good]),
+            )
+        if bad:
+            rows = _rows(bad, past.genes.shape[1])
+            past = past._replace(failed=np.concatenate([past.failed, rows]))
+        return past
+
+
+def _rows(entries: "Sequence[_Entry]", dims: int) -> Genes:
+    return np.array([entry.genes for entry in entries]).reshape(len(entries), dims)
 
 
 class _Entry(NamedTuple):
@@ -134,8 +183,8 @@ class _Entry(NamedTuple):
         trial failed.
     curve : mapping of step -> value
         Larger is better; of the first objective.
-    stopped : int or None
-        Step at which it was stopped early.
+    stopped : int
+        Step at which it was stopped early, or -1.
     aside : bool
         Whether it never ran, and so tells nothing about its configuration.
     """
@@ -144,13 +193,13 @@ class _Entry(NamedTuple):
     genes: Genes
     values: list[float] | None
     curve: Mapping[int, float]
-    stopped: int | None
+    stopped: int
     aside: bool
 
 
 def _enter(trial: FrozenTrial, signs: Sequence[float], space: GenomeSpace) -> _Entry:
     curve = {step: signs[0] * value for step, value in trial.intermediate_values.items()}
-    values, stopped = None, None
+    values, stopped = None, -1
     if trial.state == TrialState.COMPLETE:
         values = [s * v for s, v in zip(signs, trial.values, strict=True)]
     elif trial.state == TrialState.PRUNED and curve:
@@ -187,37 +236,34 @@ def archive_of(trials: Sequence[FrozenTrial], signs: Sequence[float], encoder: E
 
     A trial counts as failed if its state says so or its value is not finite.
     """
-    entries = [entry for entry in encoder.entries(trials, signs) if not entry.aside]
-    good = [entry for entry in entries if entry.values is not None]
-    rest = [entry for entry in entries if entry.values is None]
-    found, errors = _projected(good)
+    past, running = encoder.read(trials, signs)
+    values, errors = _projected(past)
     return Archive(
         space=encoder.space,
-        trials=tuple(entry.trial for entry in good),
-        genes=encoder.growing(good),
-        values=found.reshape(len(good), len(signs)),
+        trials=past.trials,
+        numbers=past.numbers,
+        genes=past.genes,
+        values=values.reshape(len(past.good), len(signs)),
         errors=errors,
-        failed=encoder.rows([e for e in rest if e.trial.state.is_finished()]),
-        running=encoder.rows([e for e in rest if not e.trial.state.is_finished()]),
+        failed=past.failed,
+        running=_rows(running, len(encoder.space)),
     )
 
 
-def _projected(entries: Sequence[_Entry]) -> tuple[Genes, Genes]:
+def _projected(past: _Past) -> tuple[Genes, Genes]:
     """Values, with stopped trials at their projected end; and the variances of the projections.
 
     No stopped trial is expected to end above everything that did end.
     """
-    found = np.array([entry.values for entry in entries], dtype=np.float64)
-    errors = np.zeros(len(entries))
-    steps = {i: e.stopped for i, e in enumerate(entries) if e.stopped is not None}
-    complete = [i for i, e in enumerate(entries) if e.stopped is None]
+    values, errors = past.values.copy(), np.zeros(len(past.good))
+    steps = np.unique(past.stopped[past.stopped >= 0]).tolist()
     if not steps:
-        return found, errors
-    finals = [float(found[i, 0]) for i in complete]
-    curves = [entries[i].curve for i in complete]
-    relations = {step: relate(step, finals, curves) for step in set(steps.values())}
-    most = max(finals, default=math.inf)
-    for i, step in steps.items():
-        guess, errors[i] = relations[step](float(found[i, 0]))
-        found[i, 0] = min(guess, most)
-    return found, errors
+        return values, errors
+    complete = np.flatnonzero(past.stopped < 0).tolist()
+    finals = values[complete, 0].tolist()
+    curves = [past.good[row].curve for row in complete]
+    for step in steps:
+        rows = past.stopped == step
+        guesses, errors[rows] = relate(step, finals, curves)(values[rows, 0])
+        values[rows, 0] = np.minimum(guesses, max(finals, default=math.inf))
+    return values, errors

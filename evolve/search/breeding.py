@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 
 import numpy as np
 import numpy.typing as npt
@@ -109,13 +107,20 @@ def breed(
     scales : ndarray, shape (D,)
         Factor of the mutation step of each gene.
     """
-    broods = [
-        _by_operator(name, space, elites, count, scales, rng)
-        for name, count in counts.items()
-        if count
+    operators = [name for name, count in counts.items() for _ in range(count)]
+    chosen = rng.choice(len(elites.numbers), (len(operators), 3), p=elites.weights)
+    sigmas = adapted_sigmas(elites.sigmas[chosen[:, 0]], rng)
+    broods, first = [], 0
+    for name, count in counts.items():
+        here = slice(first, first + count)
+        family = _Family(space.nominal, elites, chosen[here], sigmas[here], scales)
+        broods.append(_BREEDERS[name](family, rng) if count else family.parent(0))
+        first += count
+    families = [
+        tuple(dict.fromkeys(row[: _PARENTS[name]]))
+        for name, row in zip(operators, elites.numbers[chosen].tolist(), strict=True)
     ]
-    everyone = reduce(add, broods)
-    return replace(everyone, genes=space.snap(everyone.genes))
+    return Brood(space.snap(np.concatenate(broods)), operators, families, sigmas)
 
 
 def refine(
@@ -135,23 +140,6 @@ def refine(
     young = breed(space, unborn, {MUTATION: count // 2, RECOMBINATION: count // 2}, scales, rng)
     first = [parents[0] for parents in young.parents]
     return replace(best[first], genes=young.genes)
-
-
-def _by_operator(
-    name: str,
-    space: GenomeSpace,
-    elites: Elites,
-    count: int,
-    scales: Genes,
-    rng: np.random.Generator,
-) -> Brood:
-    chosen = rng.choice(len(elites.numbers), (count, 3), p=elites.weights)
-    sigmas = adapted_sigmas(elites.sigmas[chosen[:, 0]], rng)
-    family = _Family(space.nominal, elites, chosen, sigmas, scales)
-    genes = _BREEDERS[name](family, rng)
-    numbers = elites.numbers[chosen[:, : _PARENTS.get(name, 0)]].tolist()
-    parents = [tuple(dict.fromkeys(row)) for row in numbers]
-    return Brood(genes, [name] * count, parents, sigmas)
 
 
 @dataclass(frozen=True)

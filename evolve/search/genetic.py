@@ -2,6 +2,8 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -11,6 +13,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import ThreadpoolController
 
 from evolve.search.archive import ORIGIN, PARENTS, SIGMA, Encoder, read_archive
 from evolve.search.genome import Conditions, GenomeSpace
@@ -47,7 +50,7 @@ class GeneticSampler(BaseSampler):
 
     - ``evolve`` (`variants.guided`): all trials are an archive. A Gaussian process over it says
       what each trial is worth given its neighbours, so a lucky number does not rule, and which of
-      150 children promises most, so only that one is trained.
+      200 children promises most, so only that one is trained.
     - ``paper`` (`variants.plain`): the plain algorithm of a textbook.
     - ``yolov5`` (`variants.yolov5`): mutation alone, as YOLOv5 does it.
 
@@ -149,7 +152,8 @@ class GeneticSampler(BaseSampler):
             proposal = Proposal(memory.setting.default, DEFAULT)
         else:
             archive = read_archive(study, trial.number, memory.encoder_for(study))
-            proposal = memory.variant.propose(archive, trial.number, self._rng(trial.number))
+            with _one_thread():
+                proposal = memory.variant.propose(archive, trial.number, self._rng(trial.number))
         _note(study, trial, proposal)
         values = memory.setting.space.decode(proposal.genes)
         exact = self._defaults if proposal.origin in (DEFAULT, GIVEN) else {}
@@ -233,6 +237,20 @@ class _Memory:
     def encoder_for(self, study: Study) -> Encoder:
         """What remembers the trials of a study; their numbers mean others in another storage."""
         return self._encoders.setdefault(study._storage, Encoder(self.setting.space))
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """No threads in linear algebra: matrices are small, and trials need the other cores.
+
+    Waiting for each other they are several times as slow, and sums depend on their number.
+    """
+    limited: AbstractContextManager[object] = _thread_pools().limit(limits=1, user_api="blas")
+    return limited
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _anything(_: Mapping[str, Any]) -> bool:

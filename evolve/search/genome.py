@@ -48,6 +48,11 @@ class GenomeSpace:
             [isinstance(d, CategoricalDistribution) and n not in ordinal for n, d in self.items()],
             dtype=bool,
         )
+        self._stepped = [
+            (column, kind)
+            for column, (_, kind) in enumerate(self.items())
+            if getattr(kind, "step", 1) is not None or kind.single()
+        ]
         self._rules = [
             (self.names.index(child), self._rule(given[child]))
             for child in self.names
@@ -84,7 +89,7 @@ class GenomeSpace:
     def snap(self, genes: Genes) -> Genes:
         """Genes moved to the nearest value that their parameter has; a new array."""
         snapped = genes.copy()
-        for column, kind in enumerate(self.distributions.values()):
+        for column, kind in self._stepped:
             snapped[:, column] = snap(genes[:, column], kind)
         return snapped
 

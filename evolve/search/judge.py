@@ -1,22 +1,26 @@
 """What is known about a space: how good each trial probably is, and what a child promises."""
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import lapack
 from scipy.special import ndtr
 
 from evolve.search.genome import Genes, Mask
 from evolve.search.operators.scaling import learn_scale
 from evolve.search.surrogate import Hyper, Process, condition, fit, kernel
 
-_MOST_POINTS = 200  # observations of the surrogate; beyond, the good and the new ones count
+_MOST_POINTS = 160  # observations of the surrogate; beyond, the good and the new ones count
+_FIT_POINTS = 120  # of those, for its hyperparameters
+_LABELS = 40  # good and failed trials, each, that say where trials fail
 FLOOR = -1.5
 _PESSIMISM = 0.25  # far from every trial, expect this quantile of the values
 _GROWTH = 1.12  # the surrogate is fitted anew when this much more is known
 _KNOWN_FITS = 16
 _BLUR = 0.5  # deviation of the logarithm of length scales that are drawn
+_HOPEFUL = 60  # children, the best by what they promise, that are asked whether they would fail
 _SURE = 0.1  # variance of a label that says whether a trial failed
 
 
@@ -85,18 +89,20 @@ class Fits:
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, Hyper] = OrderedDict()
 
-    def __call__(
-        self, genes: Genes, targets: Genes, extra: Genes, nominal: Mask, mean: float
-    ) -> Hyper:
-        """Hyperparameters for these observations (see `surrogate.fit`)."""
-        key = genes.tobytes() + targets.tobytes() + extra.tobytes()
+    def __call__(self, evidence: Sequence[Genes], fitted: Callable[[], Hyper]) -> Hyper:
+        """What `fitted` gives for this evidence, found once."""
+        key = b"".join(part.tobytes() for part in evidence)
         if key not in self._known:
-            rows = informative(targets, _MOST_POINTS)
-            fitted = fit(genes[rows], targets[rows], extra[rows], nominal, mean)
-            self._known[key] = fitted
+            self._known[key] = fitted()
             while len(self._known) > _KNOWN_FITS:
                 self._known.popitem(last=False)
         return self._known[key]
+
+
+def _fitted(genes: Genes, targets: Genes, extra: Genes, nominal: Mask, mean: float) -> Hyper:
+    """Hyperparameters for what tells most about these observations (see `surrogate.fit`)."""
+    rows = informative(targets, _FIT_POINTS)
+    return fit(genes[rows], targets[rows], extra[rows], nominal, mean)
 
 
 def _step_below(count: int) -> int:
@@ -110,9 +116,15 @@ def _step_below(count: int) -> int:
 def _hyper(seen: Observations, fits: Fits) -> Hyper:
     """Hyperparameters from the first so many observations, in steps: few asks need a fit."""
     first = slice(_step_below(len(seen.values)))
-    scaled, extra, mean = scale(seen.values[first], seen.errors[first])
-    points, targets, extra = _with_earlier(seen, seen.genes[first], scaled, extra)
-    return fits(points, targets, extra, seen.tagged_nominal, mean)
+    genes, values, errors = seen.genes[first], seen.values[first], seen.errors[first]
+
+    def fitted() -> Hyper:
+        scaled, extra, mean = scale(values, errors)
+        points, targets, extra = _with_earlier(seen, genes, scaled, extra)
+        return _fitted(points, targets, extra, seen.tagged_nominal, mean)
+
+    earlier = () if seen.earlier is None else tuple(seen.earlier)
+    return fits((genes, values, errors, *earlier), fitted)
 
 
 def _with_earlier(
@@ -186,9 +198,10 @@ class Judge:
                 seen.tagged_nominal,
                 self.hyper,
             )
-        self._seen = seen
-        self._process = process
-        self._survival = _survival(seen, self.rows, fits) if len(seen.failed) else None
+        self._seen, self._process = seen, process
+        self._survival: Process | None = None
+        if len(seen.failed):
+            self._survival = _survival(seen, informative(scaled, _LABELS), fits)
 
     @property
     def deviations(self) -> Genes:
@@ -208,7 +221,7 @@ class Judge:
         """
         drawn = _draw(self._process, self._seen.tagged(children), boldness, rng)
         floor = min(float(drawn.min()), self.hyper.mean) - 1.0
-        return np.asarray(floor + self._survives(children) * (drawn - floor))
+        return floor + self._survivors(children, drawn - floor)
 
     def promise(self, children: Genes) -> Genes:
         """Expected improvement on the best mean, times the chance to survive.
@@ -219,14 +232,17 @@ class Judge:
         mean, sd = self._process.predict(self._seen.tagged(children))
         gain = (mean - self.means.max()) / sd
         density = np.exp(-0.5 * gain**2) / np.sqrt(2.0 * np.pi)
-        return np.asarray(sd * (gain * ndtr(gain) + density) * self._survives(children))
+        return self._survivors(children, sd * (gain * ndtr(gain) + density))
 
-    def _survives(self, children: Genes) -> Genes | float:
-        """Chance of each child to end well."""
+    def _survivors(self, children: Genes, worth: Genes) -> Genes:
+        """Worth of children, times the chance to end well; of poor ones, which is not asked, 0."""
         if self._survival is None:
-            return 1.0
-        mean, sd = self._survival.predict(children)
-        return np.asarray(ndtr(mean / np.sqrt(_SURE + sd**2)))
+            return worth
+        asked = np.argsort(-worth, kind="stable")[:_HOPEFUL]
+        mean, sd = self._survival.predict(children[asked])
+        left = np.zeros_like(worth)
+        left[asked] = worth[asked] * ndtr(mean / np.sqrt(_SURE + sd**2))
+        return left
 
 
 def _survival(seen: Observations, rows: np.ndarray, fits: Fits) -> Process:
@@ -239,9 +255,9 @@ def _survival(seen: Observations, rows: np.ndarray, fits: Fits) -> Process:
     first = _labelled(
         seen.genes[: _step_below(len(seen.genes))], seen.failed[: _step_below(len(seen.failed))]
     )
-    hyper = fits(*first, seen.nominal, 1.0)
+    hyper = fits(first, lambda: _fitted(*first, seen.nominal, 1.0))
     hyper = hyper._replace(noise=max(hyper.noise, _SURE / 2))
-    counting = _labelled(seen.genes[rows], seen.failed[-_MOST_POINTS // 2 :])
+    counting = _labelled(seen.genes[rows], seen.failed[-_LABELS:])
     return condition(*counting, seen.nominal, hyper)
 
 
@@ -260,10 +276,18 @@ def _blurred(hyper: Hyper, rng: np.random.Generator | None) -> Hyper:
 
 def _draw(process: Process, points: Genes, boldness: float, rng: np.random.Generator) -> Genes:
     hyper = process.hyper
-    cross = kernel(points, process.points, process.nominal, hyper)
-    half = solve_triangular(process.factor, cross.T, lower=True, check_finite=False)
-    covariance = kernel(points, points, process.nominal, hyper) - half.T @ half
-    covariance[np.diag_indices_from(covariance)] += 1e-5 * (hyper.variance + hyper.main)
-    root = np.linalg.cholesky(covariance)
-    mean = hyper.mean + cross @ process.alpha
+    mean, half = process.project(points)
+    covariance = kernel(points, points, process.nominal, hyper, np.float32)
+    covariance -= half.T @ half
+    root = _root(covariance, 1e-4 * (hyper.variance + hyper.main))
     return mean + boldness * root @ rng.standard_normal(len(points))
+
+
+def _root(covariance: Genes, jitter: float) -> Genes:
+    """Cholesky factor of a covariance that rounding may have spoilt."""
+    for extra in (jitter, 10.0 * jitter, 100.0 * jitter):
+        covariance[np.diag_indices_from(covariance)] += extra
+        factor, failed = lapack.spotrf(covariance, lower=1, clean=1)
+        if not failed:
+            break
+    return np.asarray(factor)

@@ -1,9 +1,10 @@
 """A Gaussian process over genomes: what a child may be worth, and how sure that is."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
+from scipy.linalg import lapack
+from scipy.linalg.blas import strsm
 from scipy.optimize import minimize
 
 from evolve.search.genome import Genes, Mask
@@ -36,7 +37,15 @@ class Hyper(NamedTuple):
 
 
 class Process(NamedTuple):
-    """A process given observations; see `condition`."""
+    """A process given observations; see `condition`.
+
+    Attributes
+    ----------
+    factor : ndarray of float32, shape (M, M)
+        Lower Cholesky factor of the observations' covariance.
+    alpha : ndarray, shape (M,)
+        Weights of the observations in the mean.
+    """
 
     points: Genes
     nominal: Mask
@@ -46,11 +55,19 @@ class Process(NamedTuple):
 
     def predict(self, points: Genes) -> tuple[Genes, Genes]:
         """Mean and standard deviation of the noise-free function, each of shape (N,)."""
-        cross = kernel(points, self.points, self.nominal, self.hyper)
-        mean = self.hyper.mean + cross @ self.alpha
-        half = solve_triangular(self.factor, cross.T, lower=True, check_finite=False)
+        mean, half = self.project(points)
         left = _variances(points, self.nominal, self.hyper) - np.einsum("ij,ij->j", half, half)
         return mean, np.sqrt(np.maximum(left, 1e-12))
+
+    def project(self, points: Genes) -> tuple[Genes, Genes]:
+        """Means, shape (N,), and what the observations explain, shape (M, N).
+
+        The covariances of the second's columns are what knowing the observations takes away.
+        In single precision: children are many, and it is several times as fast.
+        """
+        cross = kernel(points, self.points, self.nominal, self.hyper, np.float32)
+        half = strsm(1.0, self.factor, cross.T, lower=1)
+        return self.hyper.mean + cross @ self.alpha, half
 
     def fitted(self, values: Genes, extra: Genes) -> Genes:
         """Mean at the observations themselves, shape (N,): each value less its share of noise."""
@@ -84,7 +101,13 @@ def effects(points: Genes, nominal: Mask) -> Genes:
     return np.asarray(np.concatenate(parts, axis=1) / np.sqrt(points.shape[1]))
 
 
-def kernel(first: Genes, second: Genes, nominal: Mask, hyper: Hyper) -> Genes:
+def kernel(
+    first: Genes,
+    second: Genes,
+    nominal: Mask,
+    hyper: Hyper,
+    precision: type[np.floating[Any]] = np.float64,
+) -> Genes:
     """Covariances, shape (N, M): Matern 5/2 on all genes together, plus main effects.
 
     Few observations in many dimensions tell what each gene does on the whole long before they
@@ -92,13 +115,19 @@ def kernel(first: Genes, second: Genes, nominal: Mask, hyper: Hyper) -> Genes:
     Duvenaud, Nickisch, Rasmussen, "Additive Gaussian processes", NeurIPS 2011, for the idea of
     the second, which here is a Bayesian linear regression on `effects`.
     """
-    both = features(np.concatenate([first, second]), nominal, hyper.weights)
+    everyone = np.concatenate([first, second])
+    both = features(everyone, nominal, hyper.weights).astype(precision, copy=False)
     left, right = both[: len(first)], both[len(first) :]
-    squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2.0 * left @ right.T
-    smooth: Genes = hyper.variance * _matern(np.maximum(squared, 0.0))
+    smooth: Genes = left @ right.T
+    smooth *= -2.0
+    smooth += (left**2).sum(axis=1)[:, None]
+    smooth += (right**2).sum(axis=1)
+    _fall(smooth)
+    smooth *= hyper.variance
     if hyper.main > 0.0:
-        both = effects(np.concatenate([first, second]), nominal)
-        smooth += hyper.main * both[: len(first)] @ both[len(first) :].T
+        both = np.sqrt(hyper.main) * effects(everyone, nominal)
+        both = both.astype(precision, copy=False)
+        smooth += both[: len(first)] @ both[len(first) :].T
     return smooth
 
 
@@ -108,9 +137,16 @@ def _variances(points: Genes, nominal: Mask, hyper: Hyper) -> Genes:
     return np.asarray(hyper.variance + hyper.main * main)
 
 
-def _matern(squared: Genes) -> Genes:
-    scaled = np.sqrt(5.0 * squared)
-    return (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled)
+def _fall(squared: Genes) -> None:
+    """Turn squared distances into correlations, in place: large arrays are slow to allocate."""
+    np.maximum(squared, 0.0, out=squared)
+    squared *= 5.0
+    scaled = np.sqrt(squared)
+    squared /= 3.0
+    squared += scaled
+    squared += 1.0
+    np.negative(scaled, out=scaled)
+    squared *= np.exp(scaled, out=scaled)
 
 
 def condition(points: Genes, values: Genes, extra: Genes, nominal: Mask, hyper: Hyper) -> Process:
@@ -126,9 +162,11 @@ def condition(points: Genes, values: Genes, extra: Genes, nominal: Mask, hyper: 
     """
     covariance = kernel(points, points, nominal, hyper)
     covariance[np.diag_indices_from(covariance)] += hyper.noise + extra + _JITTER
-    factor = cholesky(covariance, lower=True, check_finite=False)
-    alpha = cho_solve((factor, True), values - hyper.mean, check_finite=False)
-    return Process(points, nominal, hyper, factor, alpha)
+    factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
+    if failed:
+        raise np.linalg.LinAlgError("the covariance of the observations is not positive definite")
+    alpha, _ = lapack.dpotrs(factor, values - hyper.mean, lower=1)
+    return Process(points, nominal, hyper, factor.astype(np.float32, order="F"), alpha)
 
 
 class Prior(NamedTuple):

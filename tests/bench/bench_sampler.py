@@ -27,7 +27,7 @@ constraints:
   - 50 * optimizer.lr + optimizer.momentum <= 1.4
   - sat.epsilon * batch_size <= 0.3
 """
-LIMITS_S = {"evolve": 100e-3, "paper": 20e-3, "yolov5": 20e-3}
+LIMITS_S = {"evolve": 30e-3, "paper": 20e-3, "yolov5": 20e-3}
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from evolve.search.operators.encoding import Genome
+
 Curve = Mapping[int, float]
 
 _ROUNDING = 1e-9  # values apart by less, relative to the largest, are equal
@@ -34,9 +36,9 @@ class Relation(NamedTuple):
     doubt: float = 0.0
     reach: float = math.inf
 
-    def __call__(self, value: float) -> tuple[float, float]:
-        """Final value that a trial stopped at this value would probably have had; its variance."""
-        off = value - self.early
+    def __call__(self, values: Genome) -> tuple[Genome, Genome]:
+        """Final values that trials stopped at these would probably have had; the variances."""
+        off = values - self.early
         return (
             self.late + self.slope * off,
             self.variance * (1.0 + self.doubt + off**2 / self.reach),

@@ -25,14 +25,14 @@ _START = 5  # trials before breeding, the defaults among them
 _NEAR_SIGMA = 0.15  # of the cloud around the defaults, as a fraction of the range
 _KEEP = 0.7  # chance that a choice in that cloud is the default
 _ELITES = 8
-_CHILDREN = 150
-_IMMIGRANTS = 100  # more, so that no corner of the space is out of sight
+_CHILDREN = 120
+_IMMIGRANTS = 80  # more, so that no corner of the space is out of sight
 _LEAST_SHARE = 0.08  # of the children, for every operator
 _FIRST_SIGMA = 0.1
 _SCALE_POWER = 0.5
 _BOLDNESS = 0.8
 _CAREFUL = 0.5  # chance that a child is chosen by what it promises, instead of by a draw
-_ROUNDS, _FINALISTS, _GRANDCHILDREN, _FINE_SIGMA = 2, 6, 60, 0.06
+_ROUNDS, _FINALISTS, _GRANDCHILDREN, _FINE_SIGMA = 2, 6, 48, 0.06
 _EARLIER, _EARLIER_EACH = 80, 40  # trials of earlier studies that count
 _WARM_START = 3  # first trials that are the best of earlier studies
 _REST = 20  # trials without a better one, and per parameter one more, until others are sought
@@ -44,7 +44,7 @@ class Guided:
     """Steady-state genetic algorithm whose children are judged before they are trained.
 
     The first four trials after the defaults lie around them, or are the best of earlier studies.
-    Then at every ask 250 children are bred by six operators from the eight best trials; "best"
+    Then at every ask 200 children are bred by six operators from the eight best trials; "best"
     by the surrogate's mean, which is what a trial's neighbours say of it too. Every other time a
     possible truth is drawn from the surrogate, and the child that is best under it is trained.
     In between the six children of the greatest expected improvement breed again, twice, and the
@@ -227,10 +227,11 @@ def _elites(archive: Archive, order: np.ndarray) -> Elites:
 
 def _counts(archive: Archive, judge: Judge) -> dict[str, int]:
     """How many children each operator breeds."""
-    means = dict(zip(archive.numbers[judge.rows].tolist(), judge.means.tolist(), strict=True))
+    judged = judge.means.tolist()
+    means = dict(zip(archive.numbers[judge.rows].tolist(), judged, strict=True))
     uses, successes = dict.fromkeys(OPERATORS, 0), dict.fromkeys(OPERATORS, 0)
-    top = sorted(means.values())[-2:]
-    for index, mean in zip(judge.rows, judge.means.tolist(), strict=True):
+    top = sorted(judged)[-2:]
+    for index, mean in zip(judge.rows.tolist(), judged, strict=True):
         notes = archive.trials[index].user_attrs
         origin = notes.get(ORIGIN)
         if origin in uses:

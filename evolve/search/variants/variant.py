@@ -69,26 +69,10 @@ class Variant(Protocol):
         """The trial of this number, which is not 0: not yet in the archive, within the space."""
 
 
-class Taken:
-    """Genomes that were tried before."""
-
-    def __init__(self, genes: Genes) -> None:
-        self._keys = {row.tobytes() for row in _rounded(genes)}
-
-    def __call__(self, genes: Genes) -> list[bool]:
-        """For each row, whether it is one of them."""
-        return [row.tobytes() in self._keys for row in _rounded(genes)]
-
-
-def _rounded(genes: Genes) -> np.ndarray:
-    return np.round(genes * 1e9).astype(np.int64)
-
-
 def first_free(genes: Genes, archive: Archive, setting: Setting) -> int | None:
     """Index of the first genome that is new and keeps the constraints."""
-    taken = Taken(archive.taken)(setting.space.complete(genes))
-    for index, used in enumerate(taken):
-        if not used and setting.allows(genes[index]):
+    for index, row in enumerate(setting.space.complete(genes)):
+        if not archive.holds(row) and setting.allows(genes[index]):
             return index
     return None
 

@@ -55,7 +55,9 @@ def test_each_ending_has_its_place():
     np.testing.assert_allclose(found.genes, [[0.75, 0.1], [0.75, 0.3]])
     np.testing.assert_allclose(found.failed, [[0.75, 0.2]])
     np.testing.assert_allclose(found.running, [[0.75, 0.7]])
-    np.testing.assert_allclose(found.taken[:, 1], [0.1, 0.3, 0.2, 0.7])
+    held = [x for x in np.arange(1, 10) / 10 if found.holds(np.array([0.75, x + 1e-12]))]
+    assert held == [0.1, 0.2, 0.3, 0.7]
+    assert not found.holds(np.array([0.25, 0.1]))
 
 
 def test_of_nothing_there_are_empty_arrays():
@@ -116,3 +118,21 @@ def test_what_does_not_exist_or_has_another_range_counts_as_absent():
     without = create_trial(value=0.3, params={"kind": "a"}, distributions={"kind": KIND})
     found = archive_of(trial(0.1, 0.5, "a"), elsewhere, without)
     np.testing.assert_allclose(found.genes, [[0.25, ABSENT], [0.75, ABSENT], [0.25, ABSENT]])
+
+
+def test_trials_that_end_late_take_their_place():
+    study = optuna.create_study(direction="maximize")
+    encoder = Encoder(SPACE)
+    study.add_trials([trial(0.1, 0.7), trial(0.2)])
+    late = study.ask(KINDS)
+    study.add_trials([trial(0.3, 0.6), trial(0.4)])
+    before = read_archive(study, 1000, encoder)
+    assert (before.numbers.tolist(), len(before.failed), len(before.running)) == ([0, 3], 2, 1)
+    study.tell(late, 0.5)
+    study.add_trials([trial(0.5, 0.4)])
+    after, anew = (read_archive(study, 1000, e) for e in (encoder, Encoder(SPACE)))
+    assert after.numbers.tolist() == [0, 2, 3, 5]
+    for name in ("numbers", "genes", "values", "errors", "failed", "running"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(anew, name))
+    without = read_archive(study, 0, encoder)
+    assert without.numbers.tolist() == [2, 3, 5]

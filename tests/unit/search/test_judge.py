@@ -112,7 +112,7 @@ def test_few_asks_need_a_fit(monkeypatch):
         Judge(some_seen(count), fits)
     assert 5 < len(made) < 25
     made.clear()
-    for count in range(260, 280):  # beyond 200 only some count
+    for count in range(220, 240):  # beyond 160 only some count
         Judge(some_seen(count, failed=np.linspace(0.9, 1, 200)[: count // 2]), fits)
     assert len(made) <= 6
     assert len(fits._known) <= 16
@@ -133,7 +133,7 @@ def test_of_many_trials_the_good_and_the_new_ones_count():
     assert informative(values, 10).tolist() == list(range(10))
     seen = some_seen(230)
     found = Judge(seen, Fits())
-    assert len(found.rows) == len(found.means) == 200
+    assert len(found.rows) == len(found.means) == 160
     assert {int(np.argmax(seen.values)), 229} <= set(found.rows.tolist())
 
 

@@ -14,7 +14,7 @@ from evolve.search.genome import GenomeSpace
 from evolve.search.judge import Fits, Judge
 from evolve.search.variants.guided import Guided, _counts, observations
 from evolve.search.variants.plain import Plain
-from evolve.search.variants.variant import Setting, Taken, first_free, some_free
+from evolve.search.variants.variant import Setting, first_free, some_free
 from evolve.search.variants.yolov5 import Multiplied
 
 PLANE = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}
@@ -60,11 +60,6 @@ def bowl(count: int = 20):
 
 
 # what is free
-
-
-def test_genes_that_were_tried_are_known_up_to_rounding():
-    taken = Taken(np.array([[0.1, 0.3], [0.2, 0.5]]))
-    assert taken(np.array([[0.1 + 1e-12, 0.3], [0.1, 0.5], [0.2, 0.5]])) == [True, False, True]
 
 
 def test_the_first_free_genome_is_new_and_keeps_the_constraints():
@@ -169,8 +164,8 @@ def shares(origins: list[str], values: list[float]) -> dict[str, int]:
 def test_all_operators_breed_and_those_that_fail_breed_less():
     counts = shares([CROSSOVER] * 12, [-float(n) for n in range(12)])
     assert set(counts) == set(OPERATORS)
-    assert sum(counts.values()) == pytest.approx(250, abs=3)
-    assert min(counts.values()) >= 0.08 * 150 - 1
+    assert sum(counts.values()) == pytest.approx(200, abs=3)
+    assert min(counts.values()) >= 0.08 * 120 - 1
     assert counts[CROSSOVER] == min(counts.values())
 
 
