@@ -134,8 +134,8 @@ def _importance_caption(found: Findings, objective: str) -> str:
     return (
         "PED-ANOVA tells which parameters separate the best trials from the others, fANOVA which "
         f"explain the spread of {objective} over all {found.importances.trials} complete trials. "
-        "A share below its mark is no more than a parameter without any effect reaches by "
-        f"chance (95 % of shuffles).{cut}"
+        "A share below its mark is no more than chance gives to one of so many parameters when "
+        f"none has an effect (95 % of shuffles).{cut}"
     )
 
 

@@ -3,7 +3,8 @@
 Two measures of Optuna, for they answer two questions. PED-ANOVA: which parameters separate the
 best trials from the others? fANOVA: which parameters explain the spread of all values? Neither is
 ever negative, so that a parameter without any effect has some importance too: values shuffled
-over the trials tell how much it has by chance.
+over the trials tell how much it has by chance. As many parameters are tested at once, the largest
+of each shuffle counts (Westfall and Young, "Resampling-based multiple testing", 1993, ch. 2).
 """
 
 import copy
@@ -50,8 +51,8 @@ class Importances:
     ----------
     frame : DataFrame, one line a method and parameter, by method and falling importance
         parameter, method, importance (share, sums to one in a method), low and high (95 %
-        percentile interval of a bootstrap over trials), chance (95th percentile of what it
-        would be if no parameter mattered, in the same unit), rank (from 1, within the method).
+        percentile interval of a bootstrap over trials), chance (95th percentile of the largest
+        of a method if no parameter mattered, in the same unit), rank (from 1, within the method).
         fANOVA has no line for a parameter that some trials lack.
     trials : int
         Complete trials behind it.
@@ -268,7 +269,8 @@ def _frame(
     found = bootstrap.estimate(rng)
     estimate = _shares(found)
     low, high = np.nanpercentile(_shares(bootstrap.resampled(rng)), [2.5, 97.5], axis=0)
-    chance = np.nanpercentile(bootstrap.shuffled(rng), 95, axis=0)
+    # the largest of all parameters, or of twenty without effect one would be above it
+    chance = np.nanpercentile(bootstrap.shuffled(rng).max(axis=1), 95)
     frame = pd.DataFrame(
         {
             "parameter": list(names),

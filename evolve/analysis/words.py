@@ -88,7 +88,8 @@ def explain(
     if sum(part.gain for part in parts) < _VISIBLE / 2:
         return f"On the way from the defaults there is no gain to explain. {basis}"
     said = [_lead(parts, gained), _others(parts, gained), _costs(parts, gained)]
-    said += [*_rest(parts, gained, importances), basis]
+    told = trained is not None or trials >= FEW_TRIALS
+    said += [*_rest(parts, gained, importances, told), basis]
     return " ".join(sentence for sentence in said if sentence)
 
 
@@ -143,16 +144,19 @@ def _amounts(parts: Sequence[Contribution], verb: str) -> str:
 
 
 def _rest(
-    parts: Sequence[Contribution], gained: float, importances: Importances | None
+    parts: Sequence[Contribution], gained: float, importances: Importances | None, told: bool
 ) -> list[str]:
-    """Changes without a visible part: did not matter, may have, or only this change did not."""
+    """Changes without a visible part: did not matter, may have, or only this change did not.
+
+    `told` is whether enough is known to say that something did not matter.
+    """
     first = max(parts, key=lambda part: part.gain)
     small = [p for p in parts if abs(p.gain) < _visible(gained) and p is not first]
     matter = _above_chance(importances)
     hardly = [p for p in small if matter.intersection(p.step.parameters)]
     others = [p for p in small if p not in hardly]
     sure = max(_VISIBLE, _SURE_SHARE * gained)
-    none = [p for p in others if -sure <= p.low and p.high <= sure]
+    none = [p for p in others if told and -sure <= p.low and p.high <= sure]
     unseen = [p for p in others if p not in none]
     return [
         _names(none, "did not matter."),

@@ -56,6 +56,12 @@ def test_no_difference_seen_is_not_no_difference():
     assert "wd made no difference that can be seen." in said
 
 
+def test_few_trials_cannot_say_that_something_did_not_matter():
+    few, enough = (explain([LR, REST], trials) for trials in (4, 30))
+    assert "optimizer.momentum made no difference that can be seen." in few
+    assert "optimizer.momentum did not matter." in enough
+
+
 def test_a_parameter_that_matters_may_have_hardly_changed():
     said = explain([LR, BOX, REST], 60, importances(["optimizer.momentum"], ["loss.x"]))
     assert (
