@@ -1,7 +1,7 @@
 """A search space as arrays: many genomes are snapped, decoded and compared at once."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,24 @@ Mask = npt.NDArray[np.bool_]
 Conditions = Mapping[str, Mapping[str, tuple[Any, ...]]]
 
 ABSENT = 0.5  # what a parameter that does not exist counts as when genomes are compared
+
+
+class Branch(NamedTuple):
+    """One value of an unordered choice.
+
+    Attributes
+    ----------
+    column : int
+        Of the choice.
+    gene : float
+        Of the value.
+    opens : int
+        Parameters that depend on it.
+    """
+
+    column: int
+    gene: float
+    opens: int
 
 
 class GenomeSpace:
@@ -101,6 +119,38 @@ class GenomeSpace:
                 near = np.abs(genes[:, parent, None] - allowed).min(axis=1) < 1e-9
                 exists[:, child] &= exists[:, parent] & near
         return exists
+
+    def branches(self) -> list["Branch"]:
+        """Every value of every unordered choice."""
+        return [
+            Branch(column, (index + 0.5) / len(kind.choices), self._opened(column, index))
+            for column, (_, kind) in enumerate(self.items())
+            if self.nominal[column] and isinstance(kind, CategoricalDistribution)
+            for index in range(len(kind.choices))
+        ]
+
+    def _opened(self, column: int, index: int) -> int:
+        """How many parameters depend on that choice."""
+        kind = list(self.distributions.values())[column]
+        assert isinstance(kind, CategoricalDistribution)
+        gene = (index + 0.5) / len(kind.choices)
+        return sum(
+            parent == column and bool((np.abs(allowed - gene) < 1e-9).any())
+            for _, parents in self._rules
+            for parent, allowed in parents
+        )
+
+    def forced(self, genes: Genes, branch: "Branch") -> Genes:
+        """Genes with a choice made, and all that it depends on; a new array."""
+        moved = genes.copy()
+        self._force(moved, branch.column, np.array([branch.gene]))
+        return moved
+
+    def _force(self, genes: Genes, column: int, allowed: Genes) -> None:
+        apart = np.abs(genes[:, column, None] - allowed)
+        genes[:, column] = allowed[apart.argmin(axis=1)]
+        for parent, needed in dict(self._rules).get(column, []):
+            self._force(genes, parent, needed)
 
     def complete(self, genes: Genes) -> Genes:
         """Genes with one fixed number for all that does not exist; a new array."""

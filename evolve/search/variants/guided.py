@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution
 
 from evolve.search.archive import ORIGIN, PARENTS, SIGMA, Archive
 from evolve.search.breeding import IMMIGRANT, OPERATORS, Brood, Elites, breed, refine
-from evolve.search.genome import Genes, GenomeSpace
+from evolve.search.genome import Branch, Genes, GenomeSpace
 from evolve.search.judge import FLOOR, Earlier, Fits, Judge, Observations
 from evolve.search.operators.adaptation import gene_scales, operator_shares
 from evolve.search.operators.dominance import non_dominated_order
@@ -35,6 +35,9 @@ _CAREFUL = 0.5  # chance that a child is chosen by what it promises, instead of 
 _ROUNDS, _FINALISTS, _GRANDCHILDREN, _FINE_SIGMA = 2, 6, 48, 0.06
 _EARLIER, _EARLIER_EACH = 80, 40  # trials of earlier studies that count
 _WARM_START = 3  # first trials that are the best of earlier studies
+_BRANCH_PACE = 20.0  # after so many trials a value has one, and one for each it opens; and so on
+_BRANCH_MOST = 12.0
+_BRANCH_RATE = 0.5
 _REST = 20  # trials without a better one, and per parameter one more, until others are sought
 _RESTART_RATE = 0.2
 _RESTART_RADIUS = 0.2
@@ -50,7 +53,9 @@ class Guided:
     In between the six children of the greatest expected improvement breed again, twice, and the
     best of all is trained. How many children an operator breeds follows its success; step sizes
     are inherited; the length scales of the surrogate stretch the steps. When nothing better was
-    found for long, every fifth child is bred among the best trials elsewhere.
+    found for long, every fifth child is bred among the best trials elsewhere. Every value of
+    every unordered choice gets some trials, more if other parameters depend on it: as long as
+    some have too few, half of the children are bred for the one that lacks most.
 
     Parameters
     ----------
@@ -61,6 +66,7 @@ class Guided:
     def __init__(self, setting: Setting, fits: Fits, priors: Sequence[Prior] = ()) -> None:
         self._setting = setting
         self._fits = fits
+        self._branches = setting.space.branches()
         studies = [study for prior in priors if (study := _study(prior, setting)) is not None]
         self._earlier = _earlier(studies, setting.space)
         self._favourites = _favourites(studies)
@@ -75,8 +81,12 @@ class Guided:
             far = far_elites(archive.genes[judge.rows], judge.means, _ELITES, _RESTART_RADIUS)
             if len(far) > 1:
                 order, boldness, restarted = judge.rows[far], 1.0, True
+        branch = self._neglected(archive, number) if rng.random() < _BRANCH_RATE else None
+        if branch is not None:
+            order = _inside_first(archive, order, branch)
         elites = _elites(archive, order[:_ELITES])
-        brood = self._ranked(judge, elites, _counts(archive, judge), boldness, rng)
+        counts = _counts(archive, judge)
+        brood = self._ranked(judge, elites, counts, boldness, branch, rng)
         index = first_free(brood.genes, archive, self._setting)
         if index is None:
             return Proposal(some_free(archive, self._setting, rng), START)
@@ -99,14 +109,17 @@ class Guided:
         elites: Elites,
         counts: dict[str, int],
         boldness: float,
+        branch: Branch | None,
         rng: np.random.Generator,
     ) -> Brood:
-        """Children, the one to train first."""
+        """Children, the one to train first; all of a branch if one is given."""
         space = self._setting.space
         scales = gene_scales(1.0 / judge.hyper.weights[: len(space)], _SCALE_POWER)
         elites = replace(elites, genes=_filled(space, elites.genes, rng))
         brood = breed(space, elites, counts, scales, rng)
-        if rng.random() >= _CAREFUL:
+        if branch is not None:
+            brood = replace(brood, genes=space.forced(brood.genes, branch))
+        if branch is not None or rng.random() >= _CAREFUL:
             scores = judge.draw(space.complete(brood.genes), boldness, rng)
             return brood[np.argsort(-scores, kind="stable")]
         scores = judge.promise(space.complete(brood.genes))
@@ -118,6 +131,25 @@ class Guided:
             promised = judge.promise(space.complete(young.genes))
             scores = np.concatenate([scores[finalists], promised])
         return brood[np.argsort(-scores, kind="stable")]
+
+    def _neglected(self, archive: Archive, number: int) -> Branch | None:
+        """The branch that was tried least for what it opens, if it was tried too little.
+
+        The surrogate takes for flat what it has not seen vary, and so would give a choice up
+        after one trial, without ever having tuned what only that choice opens.
+        """
+        if not self._branches:
+            return None
+        tried = np.concatenate([archive.genes, archive.failed, archive.running])
+        there = self._setting.space.active(tried)
+        wanted = min(number / _BRANCH_PACE, _BRANCH_MOST)
+        lacks = []
+        for branch in self._branches:
+            same = np.abs(tried[:, branch.column] - branch.gene) < 1e-9
+            count = np.count_nonzero(same & there[:, branch.column])
+            lacks.append(wanted - count / (1 + branch.opens))
+        worst = int(np.argmax(lacks))
+        return self._branches[worst] if lacks[worst] > 0 else None
 
     def _begin(self, archive: Archive, number: int, rng: np.random.Generator) -> Proposal:
         """One of the first trials: of an earlier study, or around the defaults."""
@@ -150,6 +182,12 @@ def observations(archive: Archive, fitness: Genes) -> Observations:
         archive.running,
         archive.space.nominal,
     )
+
+
+def _inside_first(archive: Archive, order: np.ndarray, branch: Branch) -> np.ndarray:
+    """Trials of a branch from best to worst, then the others."""
+    inside = np.abs(archive.genes[order, branch.column] - branch.gene) < 1e-9
+    return np.concatenate([order[inside], order[~inside]])
 
 
 def _filled(space: GenomeSpace, genes: Genes, rng: np.random.Generator) -> Genes:

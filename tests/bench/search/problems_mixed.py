@@ -12,7 +12,7 @@ Params = Mapping[str, Any]
 
 def mixed_problems() -> list[Surface]:
     """All of them, of both roles."""
-    tune = [_optimizer(), _switches(), _layers()]
+    tune = [_optimizer(), _switches(), _layers(), _branches(), _crease()]
     return [*tune, _pipeline(), _kernel(), _levels(), _cells()]
 
 
@@ -185,6 +185,130 @@ def _layers() -> Surface:
         defaults,
         value,
         0.012,
+        conditions=conditions,
+    )
+
+
+def _branches() -> Surface:
+    """One of four ways to augment, each with strengths of its own; the best is poor untuned."""
+    distributions = {
+        "way": choice("basic", "mosaic", "mixup", "paste"),
+        "flip": real(0.0, 1.0),
+        "area": real(0.0, 1.0),
+        "overlap": real(0.0, 1.0),
+        "alpha": real(1e-2, 1e1, log=True),
+        "copies": whole(1, 32, log=True),
+        "blend": choice("none", "gauss", "poisson"),
+        "decay": choice("step", "cosine", "poly"),
+        "steps": whole(1, 6),
+        "power": real(0.3, 4.0, log=True),
+        "lr": real(1e-4, 1e-1, log=True),
+        "smooth": real(0.0, 0.2),
+    }
+    conditions: dict[str, Any] = {
+        "flip": {"way": ("basic", "mixup")},
+        "area": {"way": ("mosaic", "paste")},
+        "overlap": {"way": ("mosaic",)},
+        "alpha": {"way": ("mixup",)},
+        "copies": {"way": ("paste",)},
+        "blend": {"way": ("paste",)},
+        "steps": {"decay": ("step",)},
+        "power": {"decay": ("poly",)},
+    }
+    offer = {"basic": 0.0, "mosaic": 0.06, "mixup": 0.025, "paste": 0.045}
+    with_decay = {
+        "step": {"basic": 0.0, "mosaic": -0.02, "mixup": 0.0, "paste": 0.01},
+        "cosine": {"basic": -0.01, "mosaic": 0.015, "mixup": 0.01, "paste": -0.01},
+        "poly": {"basic": 0.0, "mosaic": 0.0, "mixup": -0.01, "paste": 0.015},
+    }
+
+    def value(p: Params) -> float:
+        way = p["way"]
+        gain = offer[way] + with_decay[p["decay"]][way]
+        gain -= 0.015 * min(off(p.get("flip", 0.5), 0.5, 0.4), 3.0)
+        if way == "mosaic":
+            gain -= 0.03 * min(off(p["area"], 0.25, 0.2) + off(p["overlap"], 0.75, 0.25), 4.0)
+        if way == "mixup":
+            gain -= 0.02 * min(log_off(p["alpha"], 0.2, 4.0), 4.0)
+        if way == "paste":
+            gain -= 0.025 * min(off(p["area"], 0.7, 0.2) + log_off(p["copies"], 12, 2.0), 4.0)
+            gain -= {"none": 0.02, "gauss": 0.0, "poisson": 0.01}[p["blend"]]
+        gain -= 0.01 * off(p.get("steps", 3), 3, 2) + 0.01 * log_off(p.get("power", 1.0), 1.0, 2.0)
+        best_lr = {"basic": 3e-3, "mosaic": 1e-2, "mixup": 6e-3, "paste": 4e-3}[way]
+        gain -= 0.02 * min(log_off(p["lr"], best_lr, 4.0), 5.0)
+        return 0.7 + gain - 0.01 * off(p["smooth"], 0.05, 0.08)
+
+    defaults = {
+        "way": "basic",
+        "flip": 0.5,
+        "area": 0.5,
+        "overlap": 0.3,
+        "alpha": 1.0,
+        "copies": 4,
+        "blend": "none",
+        "decay": "step",
+        "steps": 2,
+        "power": 1.0,
+        "lr": 2e-3,
+        "smooth": 0.0,
+    }
+    return Surface(
+        "mixed-branches-12",
+        "mixed",
+        "tune",
+        distributions,
+        defaults,
+        value,
+        0.01,
+        conditions=conditions,
+    )
+
+
+def _crease() -> Surface:
+    """A narrow crease between decay and learning rate under one choice, a broad slope else."""
+    distributions = {
+        "filter": choice("box", "tent", "sinc"),
+        "rate": real(1e-6, 1e0, log=True),
+        "weight": real(1e-7, 1e-1, log=True),
+        "taps": whole(1, 15),
+        "window": choice("none", "hann", "kaiser"),
+        "round": choice(2, 4, 8, 16),
+    }
+    conditions: dict[str, Any] = {
+        "taps": {"filter": ("tent", "sinc")},
+        "window": {"filter": ("sinc",)},
+    }
+
+    def value(p: Params) -> float:
+        rate, weight = math.log10(p["rate"]), math.log10(p["weight"])
+        rough = 0.004 * abs(math.log2(p["round"]) - 2)
+        if p["filter"] == "box":
+            return 0.8 - 0.012 * min(off(rate, -3.0, 1.0), 6.0) - rough
+        fold = rate - 0.8 * weight - 0.1 * (rate + 2) ** 2
+        if p["filter"] == "tent":
+            good = math.exp(-0.5 * (off(fold, 1.0, 0.8) + off(rate, -2.5, 1.4)))
+            return 0.5 + 0.4 * good - 0.002 * abs(p["taps"] - 5) - rough
+        rough += {"none": 0.02, "hann": 0.0, "kaiser": 0.005}[p["window"]]
+        good = math.exp(-0.5 * (off(fold, 2.0, 0.7) + off(rate, -1.2, 1.0)))
+        return 0.5 + 0.44 * good - 0.003 * abs(p["taps"] - 9) - rough
+
+    defaults = {
+        "filter": "tent",
+        "rate": 1e-3,
+        "weight": 1e-4,
+        "taps": 3,
+        "window": "none",
+        "round": 16,
+    }
+    return Surface(
+        "mixed-crease-6",
+        "mixed",
+        "tune",
+        distributions,
+        defaults,
+        value,
+        0.012,
+        ordinal=frozenset({"round"}),
         conditions=conditions,
     )
 
