@@ -104,3 +104,28 @@ def test_neighbours_in_order_are_neighbours_in_genes(space):
 def test_conditions_that_cannot_be_are_refused(conditions, message):
     with pytest.raises(ValueError, match=message):
         GenomeSpace(KINDS, conditions=conditions)
+
+
+def test_every_value_of_a_choice_is_a_branch_that_opens_what_depends_on_it(space):
+    found = [(one.column, round(one.gene, 3), one.opens) for one in space.branches()]
+    column = space.names.index("attack")
+    assert [gene for at, gene, _ in found if at == column] == [0.167, 0.5, 0.833]
+    assert {at for at, _, _ in found} == {column}  # the ordinal one is a number
+    assert sum(opens for _, _, opens in found) > 0
+
+
+def test_a_forced_choice_makes_those_that_it_depends_on():
+    deep = GenomeSpace(
+        {
+            "a": CategoricalDistribution(("off", "on")),
+            "b": CategoricalDistribution(("p", "q", "r")),
+            "c": FloatDistribution(0.0, 1.0),
+        },
+        conditions={"b": {"a": ("on",)}, "c": {"b": ("q", "r")}},
+    )
+    genes = np.array([[0.25, 1 / 6, 0.3], [0.75, 0.5, 0.4]])
+    branch = next(one for one in deep.branches() if one.column == 1 and one.gene > 0.8)
+    forced = deep.forced(genes, branch)
+    np.testing.assert_allclose(forced, [[0.75, 5 / 6, 0.3], [0.75, 5 / 6, 0.4]])
+    assert deep.active(forced).all()
+    assert genes[0, 0] == 0.25

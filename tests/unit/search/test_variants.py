@@ -152,6 +152,28 @@ def test_what_was_fitted_before_changes_no_proposal():
     assert (found.origin, found.parents, found.sigma) == (fresh.origin, fresh.parents, fresh.sigma)
 
 
+def test_a_choice_that_was_hardly_tried_gets_its_trials():
+    """Poor in the one trial it had, with what depends on it untuned."""
+    kinds = {"kind": CategoricalDistribution(("a", "b")), "x": FloatDistribution(0.0, 1.0)}
+    setting = setting_of(kinds, [0.25, 0.5], conditions={"x": {"kind": ("b",)}})
+    rows = [{"kind": "a"}] * 30 + [{"kind": "b", "x": 0.1}]
+    archive = archive_of(setting, rows, [0.5 + n / 1000 for n in range(30)] + [0.0])
+    guided = Guided(setting, Fits())
+    branch = guided._neglected(archive, 31)
+    assert branch is not None
+    assert (branch.gene, branch.opens) == (0.75, 1)
+    found = [guided.propose(archive, 31, np.random.default_rng(s)).genes[0] for s in range(20)]
+    assert found.count(0.75) >= 8
+    tried = [{"kind": "b", "x": n / 40} for n in range(40)]
+    enough = archive_of(setting, [*rows, *tried], [0.5] * 71)
+    assert guided._neglected(enough, 71) is None
+
+
+def test_a_space_without_choices_has_no_branch():
+    setting, archive = bowl()
+    assert Guided(setting, Fits())._neglected(archive, 300) is None
+
+
 def shares(origins: list[str], values: list[float]) -> dict[str, int]:
     """Children of each operator after trials along a line, by their origins."""
     setting = setting_of(PLANE)
