@@ -82,13 +82,16 @@ class Guided:
             if len(far) > 1:
                 order, boldness, restarted = judge.rows[far], 1.0, True
         branch = self._neglected(archive, number) if rng.random() < _BRANCH_RATE else None
-        if branch is not None:
-            order = _inside_first(archive, order, branch)
-        elites = _elites(archive, order[:_ELITES])
         counts = _counts(archive, judge)
-        brood = self._ranked(judge, elites, counts, boldness, branch, rng)
-        index = first_free(brood.genes, archive, self._setting)
-        if index is None:
+        # a value that the constraints forbid, or that is used up, is not waited for
+        for here in [None] if branch is None else [branch, None]:
+            preferred = order if here is None else _inside_first(archive, order, here)
+            elites = _elites(archive, preferred[:_ELITES])
+            brood = self._ranked(judge, elites, counts, boldness, here, rng)
+            index = first_free(brood.genes, archive, self._setting)
+            if index is not None:
+                break
+        else:
             return Proposal(some_free(archive, self._setting, rng), START)
         origin = RESTART if restarted else brood.origins[index]
         return Proposal(

@@ -169,6 +169,17 @@ def test_a_choice_that_was_hardly_tried_gets_its_trials():
     assert guided._neglected(enough, 71) is None
 
 
+def test_a_choice_that_the_constraints_forbid_is_not_waited_for():
+    kinds = {"kind": CategoricalDistribution(("a", "b")), "x": FloatDistribution(0.0, 1.0)}
+    setting = setting_of(kinds, [0.25, 0.5], lambda params: params["kind"] == "a")
+    rows = [{"kind": "a", "x": n / 40} for n in range(40)]
+    archive = archive_of(setting, rows, [-((n / 40 - 0.3) ** 2) for n in range(40)])
+    guided = Guided(setting, Fits())
+    found = [guided.propose(archive, 40, np.random.default_rng(s)) for s in range(12)]
+    assert "start" not in {one.origin for one in found}
+    assert all(one.genes[0] == 0.25 for one in found)
+
+
 def test_a_space_without_choices_has_no_branch():
     setting, archive = bowl()
     assert Guided(setting, Fits())._neglected(archive, 300) is None
