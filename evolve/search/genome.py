@@ -122,23 +122,17 @@ class GenomeSpace:
 
     def branches(self) -> list["Branch"]:
         """Every value of every unordered choice."""
-        return [
-            Branch(column, (index + 0.5) / len(kind.choices), self._opened(column, index))
-            for column, (_, kind) in enumerate(self.items())
-            if self.nominal[column] and isinstance(kind, CategoricalDistribution)
-            for index in range(len(kind.choices))
-        ]
+        found = []
+        for column, (_, kind) in enumerate(self.items()):
+            if self.nominal[column] and isinstance(kind, CategoricalDistribution):
+                genes = ((np.arange(len(kind.choices)) + 0.5) / len(kind.choices)).tolist()
+                found += [Branch(column, gene, self._opened(column, gene)) for gene in genes]
+        return found
 
-    def _opened(self, column: int, index: int) -> int:
+    def _opened(self, column: int, gene: float) -> int:
         """How many parameters depend on that choice."""
-        kind = list(self.distributions.values())[column]
-        assert isinstance(kind, CategoricalDistribution)
-        gene = (index + 0.5) / len(kind.choices)
-        return sum(
-            parent == column and bool((np.abs(allowed - gene) < 1e-9).any())
-            for _, parents in self._rules
-            for parent, allowed in parents
-        )
+        needed = [allowed for _, parents in self._rules for at, allowed in parents if at == column]
+        return sum(bool((np.abs(allowed - gene) < 1e-9).any()) for allowed in needed)
 
     def forced(self, genes: Genes, branch: "Branch") -> Genes:
         """Genes with a choice made, and all that it depends on; a new array."""
