@@ -262,8 +262,10 @@ def _projected(past: _Past) -> tuple[Genes, Genes]:
     complete = np.flatnonzero(past.stopped < 0).tolist()
     finals = values[complete, 0].tolist()
     curves = [past.good[row].curve for row in complete]
+    others = [past.good[row].curve for row in np.flatnonzero(past.stopped >= 0).tolist()]
     for step in steps:
         rows = past.stopped == step
-        guesses, errors[rows] = relate(step, finals, curves)(values[rows, 0])
+        early = [curve[step] for curve in others if step in curve]
+        guesses, errors[rows] = relate(step, finals, curves, early)(values[rows, 0])
         values[rows, 0] = np.minimum(guesses, max(finals, default=math.inf))
     return values, errors

@@ -10,6 +10,7 @@ from evolve.search.operators.encoding import Genome
 
 Curve = Mapping[int, float]
 
+_FALL_DOUBT = 0.5
 _ROUNDING = 1e-9  # values apart by less, relative to the largest, are equal
 
 
@@ -27,6 +28,10 @@ class Relation(NamedTuple):
         Variance of the line's height at that point, as a share of `variance`.
     reach : float
         Squared distance from there at which the slope's error doubles the variance.
+    edge : float
+        Lowest value at that step of a trial that went on to its end.
+    bottom, end : float
+        Lowest value at that step of any trial; where that one is taken to end.
     """
 
     early: float = 0.0
@@ -35,9 +40,23 @@ class Relation(NamedTuple):
     variance: float = 0.0
     doubt: float = 0.0
     reach: float = math.inf
+    edge: float = -math.inf
+    bottom: float = -math.inf
+    end: float = -math.inf
 
     def __call__(self, values: Genome) -> tuple[Genome, Genome]:
         """Final values that trials stopped at these would probably have had; the variances."""
+        guesses, doubts = self._line(values)
+        if self.bottom >= self.edge:
+            return guesses, doubts
+        at_edge, _ = self._line(np.asarray(self.edge))
+        share = (values - self.bottom) / (self.edge - self.bottom)
+        lower = self.end + np.maximum(share, 0.0) * (at_edge - self.end)
+        lower = np.where(values < self.edge, np.minimum(guesses, lower), guesses)
+        return lower, doubts + (_FALL_DOUBT * (guesses - lower)) ** 2
+
+    def _line(self, values: Genome) -> tuple[Genome, Genome]:
+        """Final values and variances along the line."""
         off = values - self.early
         return (
             self.late + self.slope * off,
@@ -45,17 +64,24 @@ class Relation(NamedTuple):
         )
 
 
-def relate(step: int, finals: Sequence[float], curves: Sequence[Curve]) -> Relation:
+def relate(
+    step: int, finals: Sequence[float], curves: Sequence[Curve], stopped: Sequence[float] = ()
+) -> Relation:
     """How a value at a step and a final value go together, as complete trials tell.
 
     A straight line through them, its slope drawn towards 0 as three trials' worth of no relation
-    would. With fewer than three complete trials at that step nothing is known, and a value
-    stands as it is, with the spread of the final values as its error.
+    would. Below the lowest of them the line tells nothing, as those that were let on are alike:
+    there it falls to the lowest value that any trial had at the step, and a trial that was there
+    is taken to get no further, give or take half of the fall. With fewer than three complete
+    trials at that step nothing is known, and a value stands as it is, with the spread of the
+    final values as its error.
 
     Parameters
     ----------
     finals, curves : sequences
         Final value and intermediate values of the complete trials.
+    stopped : sequence of float
+        Values at that step of the trials that were stopped there or later.
 
     References
     ----------
@@ -75,7 +101,9 @@ def relate(step: int, finals: Sequence[float], curves: Sequence[Curve]) -> Relat
     rest = late - late.mean() - slope * off
     variance = float(np.mean(rest**2)) * count / max(count - 2, 1)
     means = float(early.mean()), float(late.mean())
-    return Relation(*means, slope, variance, 1.0 / count, count * spread)
+    edge, bottom = float(early.min()), min([float(early.min()), *stopped])
+    end = min(bottom, float(late.min()))
+    return Relation(*means, slope, variance, 1.0 / count, count * spread, edge, bottom, end)
 
 
 def _known(curve: Curve, step: int) -> bool:

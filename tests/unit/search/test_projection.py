@@ -32,6 +32,25 @@ def test_the_error_is_the_scatter_and_grows_away_from_what_was_seen():
     assert errors[0] < errors[1] < errors[2]
 
 
+def test_below_what_was_let_on_a_trial_is_taken_to_get_the_less_far_the_lower_it_was():
+    """Those that went on are alike, and say nothing of one that had learned nothing."""
+    curves = [{1: early} for early in (0.06, 0.08, 0.10, 0.12)]
+    found = relate(1, [0.34, 0.30, 0.33, 0.31], curves, [0.0, 0.03, 0.09])
+    (lowest, half, inside), errors = found(np.array([0.0, 0.03, 0.09]))
+    assert lowest == pytest.approx(0.0)
+    assert half == pytest.approx(0.16, abs=0.01)
+    assert inside == pytest.approx(0.32, abs=0.01)
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[0] ** 0.5 == pytest.approx(0.16, abs=0.02)
+
+
+def test_a_lowest_value_that_is_far_away_changes_little():
+    curves = [{1: early} for early in (-0.6, -0.5, -0.4)]
+    found = relate(1, [-0.3, -0.2, -0.1], curves, [-1000.0, -0.7])
+    guess, _ = found(np.array([-0.7]))
+    assert guess[0] == pytest.approx(found(np.array([-0.6]))[0][0], abs=0.2)
+
+
 def test_with_few_complete_trials_the_value_stands_with_the_spread_as_error():
     curves = [{1: 0.1}, {1: 0.2}, {2: 0.3}, {1: float("nan")}]  # two with a value at step 1
     assert relate(1, [0.0, 1.0, 0.0, 1.0], curves)(0.4) == (0.4, 0.25)
