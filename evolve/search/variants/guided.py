@@ -33,7 +33,8 @@ _SCALE_POWER = 0.5
 _BOLDNESS = 0.8
 _CAREFUL = 0.5  # chance that a child is chosen by what it promises, instead of by a draw
 _ROUNDS, _FINALISTS, _GRANDCHILDREN, _FINE_SIGMA = 2, 6, 48, 0.06
-_EARLIER, _EARLIER_EACH = 80, 40  # trials of earlier studies that count
+_EARLIER_EACH = 40  # trials of an earlier study that are kept
+_EARLIER = ((20, 80), (40, 40), (60, 20))  # below so many own trials, so many earlier ones count
 _WARM_START = 3  # first trials that are the best of earlier studies
 _BRANCH_PACE = 20.0  # trials until a value should have one, and one for each parameter it opens
 _BRANCH_MOST = 12.0
@@ -68,7 +69,7 @@ class Guided:
         self._fits = fits
         self._branches = setting.space.branches()
         studies = [study for prior in priors if (study := _study(prior, setting)) is not None]
-        self._earlier = _earlier(studies, setting.space)
+        self._earlier = [(own, _earlier(studies, setting.space, most)) for own, most in _EARLIER]
         self._favourites = _favourites(studies)
 
     def propose(self, archive: Archive, number: int, rng: np.random.Generator) -> Proposal:
@@ -100,7 +101,9 @@ class Guided:
 
     def _judged(self, archive: Archive, rng: np.random.Generator) -> tuple[Judge, np.ndarray]:
         """What is known, and the trials from best to worst."""
-        seen = observations(archive, archive.fitness(rng))._replace(earlier=self._earlier)
+        # what misled at first must not mislead for long
+        earlier = next((found for own, found in self._earlier if len(archive) < own), None)
+        seen = observations(archive, archive.fitness(rng))._replace(earlier=earlier)
         judge = Judge(seen, self._fits, rng)
         if archive.values.shape[1] > 1:
             return judge, non_dominated_order(archive.values)
@@ -232,11 +235,13 @@ def _holds(kind: BaseDistribution, value: Any) -> bool:
         return False
 
 
-def _earlier(studies: Sequence[tuple[Genes, Genes]], space: GenomeSpace) -> Earlier | None:
+def _earlier(
+    studies: Sequence[tuple[Genes, Genes]], space: GenomeSpace, most: int
+) -> Earlier | None:
     """What the surrogate learns from earlier studies: an equal part from each."""
     if not studies:
         return None
-    each = max(3, _EARLIER // len(studies))
+    each = max(3, most // len(studies))
     kept = [_thinned(study, each) for study in studies]
     return Earlier(
         space.complete(np.concatenate([genes for genes, _ in kept])),

@@ -12,6 +12,7 @@ from evolve.search.archive import Encoder, read_archive
 from evolve.search.breeding import CROSSOVER, IMMIGRANT, OPERATORS
 from evolve.search.genome import GenomeSpace
 from evolve.search.judge import Fits, Judge
+from evolve.search.prior import Prior
 from evolve.search.variants.guided import Guided, _counts, observations
 from evolve.search.variants.plain import Plain
 from evolve.search.variants.variant import Setting, first_free, some_free
@@ -183,6 +184,20 @@ def test_a_choice_that_the_constraints_forbid_is_not_waited_for():
 def test_a_space_without_choices_has_no_branch():
     setting, archive = bowl()
     assert Guided(setting, Fits())._neglected(archive, 300) is None
+
+
+def test_earlier_studies_are_forgotten_when_there_are_enough_trials():
+    setting, some = bowl(30)
+    _, many = bowl(60)
+    told = [{"x": n / 10, "y": 0.9} for n in range(10)]
+    prior = Prior(name="other", params=told, values=[n / 10 for n in range(10)])
+    for archive, equal in ((some, False), (many, True)):
+        number = len(archive)
+        with_it, without = (
+            Guided(setting, Fits(), priors).propose(archive, number, np.random.default_rng(0))
+            for priors in ([prior], [])
+        )
+        assert np.array_equal(with_it.genes, without.genes) == equal
 
 
 def shares(origins: list[str], values: list[float]) -> dict[str, int]:
