@@ -33,6 +33,10 @@ class Branch(NamedTuple):
     gene: float
     opens: int
 
+    def holds(self, genes: Genes) -> Mask:
+        """Which of the genomes, shape (N, D), have that value."""
+        return np.asarray(np.abs(genes[:, self.column] - self.gene) < 1e-9)
+
 
 class GenomeSpace:
     """Parameters of a study in a fixed order, and what exists when.

@@ -10,7 +10,7 @@ from evolve.search.operators.encoding import Genome
 
 Curve = Mapping[int, float]
 
-_FALL_DOUBT = 0.5
+_FALL_DOUBT = 0.5  # deviation of a guess below the line, as a share of the fall
 _ROUNDING = 1e-9  # values apart by less, relative to the largest, are equal
 
 

@@ -151,8 +151,7 @@ class Guided:
         wanted = min(number / _BRANCH_PACE, _BRANCH_MOST)
         lacks = []
         for branch in self._branches:
-            same = np.abs(tried[:, branch.column] - branch.gene) < 1e-9
-            count = np.count_nonzero(same & there[:, branch.column])
+            count = np.count_nonzero(branch.holds(tried) & there[:, branch.column])
             lacks.append(wanted - count / (1 + branch.opens))
         worst = int(np.argmax(lacks))
         return self._branches[worst] if lacks[worst] > 0 else None
@@ -192,7 +191,7 @@ def observations(archive: Archive, fitness: Genes) -> Observations:
 
 def _inside_first(archive: Archive, order: np.ndarray, branch: Branch) -> np.ndarray:
     """Trials of a branch from best to worst, then the others."""
-    inside = np.abs(archive.genes[order, branch.column] - branch.gene) < 1e-9
+    inside = branch.holds(archive.genes[order])
     return np.concatenate([order[inside], order[~inside]])
 
 
