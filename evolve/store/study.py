@@ -1,10 +1,12 @@
 """The Optuna study of a run: made, opened, and told the truth."""
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
+import sqlalchemy
 import sqlalchemy.exc
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
@@ -41,15 +43,42 @@ def open_storage(url: str) -> BaseStorage:
     try:
         if not url.startswith("sqlite"):
             return RDBStorage(url)
-        storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT_S}})
-        with storage.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
+        file = sqlalchemy.make_url(url).database
+        if file and file != ":memory:" and not Path(file).exists():
+            _make_sqlite(Path(file))
+        storage = _open_sqlite(url)
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise StoreError(
             f"the study cannot be opened: {reason}", url, "is it an Optuna study?"
         ) from error
     return storage
+
+
+def _open_sqlite(url: str) -> RDBStorage:
+    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT_S}})
+    with storage.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    return storage
+
+
+def _make_sqlite(path: Path) -> None:
+    """Make an empty database that is whole from the moment it can be seen.
+
+    Optuna makes its tables one by one: who opens the file meanwhile makes some of them too, and
+    both fail; and a process that is killed meanwhile leaves a part of them.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        temporary = Path(folder) / path.name
+        storage = _open_sqlite(sqlite_url(temporary))
+        storage.remove_session()
+        storage.engine.dispose()  # the last connection writes the log back into the file
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            pass  # another process was faster
+        except OSError:  # no hard links on this file system
+            temporary.rename(path)
 
 
 def open_study(

@@ -2,10 +2,14 @@
 
 import multiprocessing
 import sqlite3
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from evolve.errors import StoreError
+from evolve.store import study
 from evolve.store.folder import RunFolder, from_line, to_line
 from evolve.store.manifest import check_same_run, differences, flatten
 from evolve.store.read import read_manifest, read_run
@@ -121,6 +125,32 @@ def test_study_is_kept_in_write_ahead_mode(tmp_path):
     connection = sqlite3.connect(tmp_path / "study.db")
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_study_opened_by_many_at_once_is_made_once(tmp_path, attempt):
+    together = threading.Barrier(4)
+
+    def open_it(_):
+        together.wait()
+        open_storage(sqlite_url(tmp_path / "study.db"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(open_it, range(4)))
+    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"study.db"}
+
+
+def test_half_made_study_is_never_seen(tmp_path, monkeypatch):
+    path = tmp_path / "study.db"
+    monkeypatch.setattr(study, "_open_sqlite", lambda _: sys.exit("killed"))
+    with pytest.raises(SystemExit):
+        open_storage(sqlite_url(path))
+    assert not path.exists()
+
+
+def test_study_in_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(StoreError, match="cannot be opened"):
+        open_storage(sqlite_url(tmp_path / "nowhere" / "study.db"))
 
 
 def test_run_without_trials_is_read_as_empty(tmp_path):
