@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from evolve.engine.schedulers import SCHEDULERS
 from tests.bench.search.peers import LONGEST, builder, knows_budget
 from tests.bench.search.problem import Problem
 from tests.bench.search.run import Job, Record, quiet, run
@@ -34,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> str:
         builder(name)
     chosen = problems(options.role, options.family, options.problems)
     known = references(chosen)
-    jobs = _jobs(samplers, chosen, options.seeds, options.workers, budgets)
+    alike = Job("", "", 0, options.workers, 0, options.scheduler)
+    jobs = _jobs(samplers, chosen, options.seeds, alike, budgets)
     records = _all(jobs, options.out, options.jobs)
     return tabulate(records, samplers, chosen, known, budgets)
 
@@ -49,6 +51,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--budgets", default="30,100,300", help="trials, by commas")
     parser.add_argument("--seeds", type=int, default=10, help="how many, from 0")
     parser.add_argument("--workers", type=int, default=1, help="trials out at once")
+    parser.add_argument("--scheduler", choices=sorted(SCHEDULERS), default="none",
+                        help="what stops trials early, on learning curves")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, help="file of results, one a line, that is extended")
     return parser.parse_args(arguments)
@@ -58,12 +62,12 @@ def _jobs(
     samplers: Sequence[str],
     chosen: Sequence[Problem],
     n_seeds: int,
-    workers: int,
+    alike: Job,
     budgets: Sequence[int],
 ) -> list[Job]:
     """Seed by seed, so that an interrupted benchmark has all problems of some seeds."""
     return [
-        Job(sampler, problem.name, seed, workers, budget)
+        dataclasses.replace(alike, sampler=sampler, problem=problem.name, seed=seed, budget=budget)
         for seed in range(n_seeds)
         for problem in chosen
         for sampler in samplers

@@ -8,6 +8,7 @@ import argparse
 import gzip
 import json
 import logging
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,16 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
-from tests.bench.search.recorded import FOLDER, Array, Kernel, axes, noise_sd, unordered_axes
-from tests.bench.search.recorded_studies import METRIC, STUDIES, Study
+from tests.bench.search.recorded import (
+    EARLY_OFFSET,
+    FOLDER,
+    Array,
+    Kernel,
+    axes,
+    noise_sd,
+    unordered_axes,
+)
+from tests.bench.search.recorded_studies import METRIC, STOP_EPOCH, STUDIES, Study
 
 log = logging.getLogger(__name__)
 
@@ -195,6 +204,29 @@ def fit_noise(rows: list[Row]) -> dict[str, Any]:
     return noise | {"residuals": (residuals / spread).tolist()}
 
 
+def fit_early(study: Study, rows: list[Row], level: Array) -> dict[str, Any]:
+    """Logarithm of the early value where ASHA asks, and how it goes with luck at the end.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Trainings that did not fail, N of them.
+    level : array, shape (N,)
+        What the regression on final values says of each.
+    """
+    seen = np.array([row["early"][str(STOP_EPOCH)] for row in rows])
+    values = np.log(seen + EARLY_OFFSET)
+    data = _data(study, rows, values)
+    fitted = fit(data)
+    groups = np.array([_group(row) for row in rows])
+    rest = values - fitted.at(data, data.points)
+    luck = np.array([row[METRIC] for row in rows]) - level
+    follows = float((rest * luck).sum() / (luck**2).sum())
+    noise = math.sqrt(max(fitted.noise**2 - follows**2 * float(np.mean(luck**2)), 0.0))
+    quality = scores(values, held_out(data, groups))
+    return fitted.to_dict() | {"follows": follows, "noise": noise, "quality": quality}
+
+
 def fit_failure(study: Study, rows: list[Row]) -> tuple[dict[str, Any], Array]:
     """Log odds of a failure, and those (N,) of every training from other configurations.
 
@@ -240,6 +272,7 @@ def fit_study(study: Study, rows: list[Row]) -> dict[str, Any]:
     data = _data(study, well, values, np.array([noise_sd(noise, float(v)) for v in level]))
     fitted = fit(data)
     failure, log_odds = fit_failure(study, rows)
+    early = fit_early(study, well, fitted.at(data, data.points))
     quality = {
         "trainings": len(rows),
         "failed": len(rows) - len(well),
@@ -249,7 +282,13 @@ def fit_study(study: Study, rows: list[Row]) -> dict[str, Any]:
         "noise_sd": float(np.sqrt(np.mean(noise["squares"]))),
         "failure_accuracy": float(np.mean((log_odds > 0) == [METRIC not in r for r in rows])),
     }
-    return {"value": fitted.to_dict(), "failure": failure, "noise": noise, "quality": quality}
+    return {
+        "value": fitted.to_dict(),
+        "early": early,
+        "failure": failure,
+        "noise": noise,
+        "quality": quality,
+    }
 
 
 def scores(values: Array, predicted: Array) -> dict[str, float]:

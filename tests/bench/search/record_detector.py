@@ -32,7 +32,7 @@ from model.errors import Diverged
 from model.feeding import new_cache
 from model.train import Training
 from tests.bench.search.recorded import Array, recorded_problems
-from tests.bench.search.recorded_studies import METRIC, STUDIES, Study
+from tests.bench.search.recorded_studies import EARLY_EPOCHS, METRIC, STUDIES, Study
 
 log = logging.getLogger(__name__)
 
@@ -121,16 +121,19 @@ def _repeat(rows: list[Row], rng: np.random.Generator) -> tuple[dict[str, Any], 
 
 
 def train(study: Study, planned: Row, dataset: Dataset, cache: Pictures) -> Row:
-    """Train as planned, measure once at the end, and tell what came out."""
+    """Train as planned, measure a few times, and tell what came out."""
     config = TrainConfig(seed=planned["seed"]).with_values(
         {**study.settings, "data.workers": 0, **planned["params"]}
     )
     started, losses = time.process_time(), []
+    early: dict[str, float] = {}
     found: dict[str, Any] = {}
     training = Training(config, dataset, cache=cache, device="cpu")
     try:
         while training.epoch < config.epochs:
             losses.append(round(training.train_epoch()["loss"], 4))
+            if training.epoch in EARLY_EPOCHS:
+                early[str(training.epoch)] = round(training.measure()({}).metrics[METRIC], 5)
         metrics = training.measure()({}).metrics
         found = {name: round(metrics[name], 5) for name in ("AP", "AP50", "AP75")}
     except Diverged as error:
@@ -138,7 +141,7 @@ def train(study: Study, planned: Row, dataset: Dataset, cache: Pictures) -> Row:
     finally:
         training.train_loader.close()
     seconds = round(time.process_time() - started, 2)
-    return planned | found | {"losses": losses, "cpu_s": seconds}
+    return planned | found | {"early": early, "losses": losses, "cpu_s": seconds}
 
 
 def record(

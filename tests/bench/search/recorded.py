@@ -38,6 +38,7 @@ from tests.bench.search.problem import Family, Outcome, Role
 from tests.bench.search.recorded_studies import METRIC, STUDIES, Study
 
 FOLDER = Path(__file__).parent / "recordings"
+EARLY_OFFSET = 0.01  # added to early values before their logarithm is taken
 
 Array = NDArray[np.float64]
 
@@ -129,6 +130,10 @@ class Recorded:
     study : Study
     value : Regression
         Of the trainings that went well.
+    early : Regression
+        Of the logarithm of the value where ASHA asks for it, of the trainings that went well.
+    early_noise : tuple of float
+        By how much luck at the end tells on that, and the deviation of what else does.
     failure : Regression
         Log odds of a failure.
     noise : mapping
@@ -138,6 +143,8 @@ class Recorded:
 
     study: Study
     value: Regression
+    early: Regression
+    early_noise: tuple[float, float]
     failure: Regression
     noise: Mapping[str, Any]
     family: Family = "recorded"
@@ -186,6 +193,15 @@ class Recorded:
             return Outcome(None)
         value = self._value(point)
         return Outcome(min(max(value + noise_sd(self.noise, value) * float(drawn), 0.0), 1.0))
+
+    def early_value(
+        self, params: Mapping[str, Any], final: float, rng: np.random.Generator
+    ) -> float:
+        """AP50 after `STOP_EPOCH` epochs of a training that would end with `final`."""
+        point = axes(self.study, params)
+        follows, spread = self.early_noise
+        luck = follows * (final - self._value(point)) + spread * rng.standard_normal()
+        return min(max(math.exp(self.early.at(point) + luck) - EARLY_OFFSET, 0.0), 1.0)
 
     def _value(self, point: Array) -> float:
         return min(max(self.value.at(point), 0.0), 1.0)
@@ -237,6 +253,8 @@ def _load(name: str) -> Recorded:
     return Recorded(
         study,
         _regression(study, well, fitted["value"]),
+        _regression(study, well, fitted["early"]),
+        (fitted["early"]["follows"], fitted["early"]["noise"]),
         _regression(study, rows, fitted["failure"]),
         fitted["noise"],
     )

@@ -21,6 +21,13 @@ from tests.bench.search.problem import Role
 METRIC = "AP50"
 """What is replayed: AP, a third of it after so short trainings, is as noisy for its spread."""
 
+EPOCHS = 10
+EARLY_EPOCHS = (2, 3, 4, 6)
+"""After which the metric was measured, too."""
+
+STOP_EPOCH = 3
+"""Of those, the one at which ASHA asks; see `evolve.engine.schedulers.rungs`."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -101,7 +108,7 @@ BCCD_LOSS = Study(
     name="recorded-bccd160",
     role="judge",
     data="bccd160",
-    settings={"model": "yolov4-tiny-3l-nano", "image_size": 96, "epochs": 10},
+    settings={"model": "yolov4-tiny-3l-nano", "image_size": 96, "epochs": EPOCHS},
     distributions={
         "optimizer.lr": FloatDistribution(5e-4, 0.5, log=True),
         "optimizer.momentum": FloatDistribution(0.6, 0.98),
@@ -133,7 +140,7 @@ DIGITS = Study(
     name="recorded-digits",
     role="tune",
     data="digits",
-    settings={"model": "yolov4-tiny-3l-nano", "image_size": 96, "epochs": 10},
+    settings={"model": "yolov4-tiny-3l-nano", "image_size": 96, "epochs": EPOCHS},
     distributions={
         "optimizer.lr": FloatDistribution(5e-4, 0.5, log=True),
         "optimizer.momentum": FloatDistribution(0.6, 0.98),
@@ -164,7 +171,7 @@ BCCD_SCHEDULE = Study(
     name="recorded-bccd160-schedule",
     role="judge",
     data="bccd160",
-    settings={"model": "yolov4-tiny-nano", "image_size": 96, "epochs": 10, "batch_size": 16},
+    settings={"model": "yolov4-tiny-nano", "image_size": 96, "epochs": EPOCHS, "batch_size": 16},
     distributions={
         "optimizer.lr": FloatDistribution(5e-4, 0.5, log=True),
         "optimizer.clip_norm": FloatDistribution(1.0, 1000.0, log=True),

@@ -4,15 +4,17 @@ import heapq
 import time
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
+from evolve.engine.schedulers import build_scheduler
+from tests.bench.search.curves import curves_of
 from tests.bench.search.peers import builder
 from tests.bench.search.problem import Problem
 from tests.bench.search.suite import problem as problem_named
@@ -30,6 +32,7 @@ class Job:
     seed: int
     workers: int
     budget: int
+    scheduler: str = "none"
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,15 @@ class Record:
         Trials that diverged.
     seconds : float
         Mean time of the sampler, ask and tell of one trial together.
+    cost : float
+        Of all trials, in whole trainings.
     """
 
     job: Job
     chosen: tuple[tuple[int, float], ...]
     failed: int
     seconds: float
+    cost: float = 0.0
 
     def truth(self, n: int) -> float:
         """Truth of the configuration chosen after the first n results."""
@@ -85,17 +91,41 @@ def suggest(trial: Trial, problem: Problem, order: Sequence[str]) -> dict[str, A
     return params
 
 
+class _Out(NamedTuple):
+    """A trial that is out; the least is the next to report.
+
+    Attributes
+    ----------
+    time : float
+        When it reports, in virtual time.
+    number : int
+    trial : Trial
+    curve : tuple of (epoch, value)
+        What it has still to report; None where it fails instead. Its end is the last.
+    """
+
+    time: float
+    number: int
+    trial: Trial
+    curve: tuple[tuple[int, float | None], ...]
+
+
 class _Workers:
     """Keeps as many trials out as there are workers; results come in order of virtual time."""
 
     def __init__(self, study: optuna.Study, problem: Problem, job: Job) -> None:
         self._study, self._problem, self._job = study, problem, job
         self._order = in_order(problem)
-        self._out: list[tuple[float, int, Trial, float | None]] = []
-        self._busy = 0.0
+        self._out: list[_Out] = []
+        self._busy = self._cost = 0.0
         self._results = self._failed = 0
         self._best = -np.inf
         self._chosen = [(0, problem.truth(existing(problem.defaults, problem)))]
+        self._curves, self._scheduler, self._epochs = None, None, 1
+        if job.scheduler != "none":
+            self._curves = curves_of(problem)
+            self._epochs = self._curves.epochs
+            self._scheduler = build_scheduler(job.scheduler, self._epochs)
 
     def drain(self) -> Record:
         """Run all trials of the budget."""
@@ -105,36 +135,63 @@ class _Workers:
         while self._out:
             self._receive()
         seconds = round(self._busy / self._job.budget, 6)
-        return Record(self._job, tuple(self._chosen), self._failed, seconds)
+        cost = round(self._cost / self._epochs, 3)
+        return Record(self._job, tuple(self._chosen), self._failed, seconds, cost)
 
     def _start(self, number: int, now: float) -> None:
         begun = time.perf_counter()
         trial = self._study.ask()
         params = suggest(trial, self._problem, self._order)
         self._busy += time.perf_counter() - begun
-        outcome = self._problem.observe(params, self._rng(number))
-        duration = self._rng(number, 1).lognormal(0.0, _DURATION_SIGMA)
-        heapq.heappush(self._out, (now + duration, number, trial, outcome.value))
+        final = self._problem.observe(params, self._rng(number)).value
+        early: dict[int, float] = {}
+        if self._curves is not None and final is not None:
+            early = self._curves.early(params, final, self._rng(number, 2))
+        curve = (*early.items(), (self._epochs, final))
+        self._push(_Out(now, number, trial, curve), 0)
+
+    def _push(self, out: _Out, epoch: int) -> None:
+        """Send a trial on from an epoch to what it reports next."""
+        whole = self._rng(out.number, 1).lognormal(0.0, _DURATION_SIGMA)
+        part = (out.curve[0][0] - epoch) / self._epochs
+        heapq.heappush(self._out, out._replace(time=out.time + whole * part))
 
     def _receive(self) -> float:
-        """Tell the study the next result; gives its virtual time."""
-        ended, _, trial, value = heapq.heappop(self._out)
+        """Tell the study of the next trial that ends; gives its virtual time."""
+        while True:
+            out = heapq.heappop(self._out)
+            (epoch, value), *later = out.curve
+            if not later:
+                self._tell(out.trial, epoch, value, TrialState.COMPLETE)
+                return out.time
+            assert value is not None
+            out.trial.report(value, epoch)
+            if not self._goes_on(out.number, epoch, value):
+                self._tell(out.trial, epoch, value, TrialState.PRUNED)
+                return out.time
+            self._push(out._replace(curve=tuple(later)), epoch)
+
+    def _goes_on(self, number: int, epoch: int, value: float) -> bool:
+        assert self._scheduler is not None
+        self._scheduler.add(number)
+        return self._scheduler.goes_on(number, {"epoch": epoch, "objective": value})
+
+    def _tell(self, trial: Trial, epoch: int, value: float | None, state: TrialState) -> None:
         begun = time.perf_counter()
         if value is None:
             self._study.tell(trial, state=TrialState.FAIL)
+        elif state == TrialState.PRUNED:
+            self._study.tell(trial, state=state)
         else:
             self._study.tell(trial, value)
         self._busy += time.perf_counter() - begun
-        self._note(trial.params, value)
-        return ended
-
-    def _note(self, params: Mapping[str, Any], value: float | None) -> None:
+        self._cost += epoch
         self._results += 1
         if value is None:
             self._failed += 1
-        elif value > self._best:
+        elif state == TrialState.COMPLETE and value > self._best:
             self._best = value
-            self._chosen.append((self._results, round(self._problem.truth(params), 6)))
+            self._chosen.append((self._results, round(self._problem.truth(trial.params), 6)))
 
     def _rng(self, number: int, *stream: int) -> np.random.Generator:
         name = zlib.crc32(self._problem.name.encode())

@@ -141,6 +141,17 @@ def from_genes(genes: Iterable[float], problem: Problem | Surface) -> dict[str, 
     return existing(values, problem)
 
 
+def genes_of(params: Mapping[str, Any], problem: Problem | Surface) -> np.ndarray:
+    """Point of the unit cube, shape (D,), of existing parameters; 0.5 where one does not exist."""
+    genes = np.full(len(problem.distributions), 0.5)
+    for index, (name, kind) in enumerate(problem.distributions.items()):
+        if name in params and isinstance(kind, CategoricalDistribution):
+            genes[index] = (kind.choices.index(params[name]) + 0.5) / len(kind.choices)
+        elif name in params:
+            genes[index] = fraction(params[name], kind)
+    return genes
+
+
 def off(value: float, centre: float, width: float) -> float:
     """Squared distance from `centre` in widths; in logarithms where the caller takes them."""
     return ((value - centre) / width) ** 2
