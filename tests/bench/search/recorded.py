@@ -19,6 +19,10 @@ The noise bounds what can be predicted: of digits 0.86 of the variance, of sched
 surface of bccd160 is that of its trainings, and those of the other two are smoother than theirs;
 their best regions are known least. Kernel and axes were chosen by held-out trainings of bccd160,
 whose scores are therefore a little flattered.
+
+Early values, for searches that stop trials, are those after three epochs. Their logarithms have a
+regression of their own, with R2 and rank correlation, held out, of 0.72, 0.81 for bccd160, 0.45,
+0.64 for digits and 0.44, 0.63 for schedules; what luck a training has at its end tells on them.
 """
 
 import gzip
