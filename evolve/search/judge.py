@@ -99,10 +99,12 @@ class Fits:
         return self._known[key]
 
 
-def _fitted(genes: Genes, targets: Genes, extra: Genes, nominal: Mask, mean: float) -> Hyper:
+def _fitted(
+    genes: Genes, targets: Genes, extra: Genes, nominal: Mask, mean: float, study: bool = False
+) -> Hyper:
     """Hyperparameters for what tells most about these observations (see `surrogate.fit`)."""
     rows = informative(targets, _FIT_POINTS)
-    return fit(genes[rows], targets[rows], extra[rows], nominal, mean)
+    return fit(genes[rows], targets[rows], extra[rows], nominal, mean, study=study)
 
 
 def _step_below(count: int) -> int:
@@ -121,7 +123,8 @@ def _hyper(seen: Observations, fits: Fits) -> Hyper:
     def fitted() -> Hyper:
         scaled, extra, mean = scale(values, errors)
         points, targets, extra = _with_earlier(seen, genes, scaled, extra)
-        return _fitted(points, targets, extra, seen.tagged_nominal, mean)
+        several = seen.earlier is not None
+        return _fitted(points, targets, extra, seen.tagged_nominal, mean, several)
 
     earlier = () if seen.earlier is None else tuple(seen.earlier)
     return fits((genes, values, errors, *earlier), fitted)

@@ -27,6 +27,8 @@ class Hyper(NamedTuple):
         Far from every observation.
     main : float
         Variance of the main effects: what each gene does whatever the others are.
+    study : bool
+        Whether the last gene tells studies apart, whose main effects differ, too.
     """
 
     weights: Genes
@@ -34,6 +36,7 @@ class Hyper(NamedTuple):
     noise: float
     mean: float
     main: float = 0.0
+    study: bool = False
 
 
 class Process(NamedTuple):
@@ -113,7 +116,8 @@ def kernel(
     Few observations in many dimensions tell what each gene does on the whole long before they
     tell what all do together. Rasmussen and Williams 2006, equation 4.17 for the first part;
     Duvenaud, Nickisch, Rasmussen, "Additive Gaussian processes", NeurIPS 2011, for the idea of
-    the second, which here is a Bayesian linear regression on `effects`.
+    the second, which here is a Bayesian linear regression on `effects`. Between two studies the
+    second falls as the first does.
     """
     everyone = np.concatenate([first, second])
     both = features(everyone, nominal, hyper.weights).astype(precision, copy=False)
@@ -127,8 +131,23 @@ def kernel(
     if hyper.main > 0.0:
         both = np.sqrt(hyper.main) * effects(everyone, nominal)
         both = both.astype(precision, copy=False)
-        smooth += both[: len(first)] @ both[len(first) :].T
+        straight = both[: len(first)] @ both[len(first) :].T
+        if hyper.study:
+            straight[first[:, -1:] != second[:, -1]] *= _matern(hyper.weights[-1])
+        smooth += straight
     return smooth
+
+
+def _matern(distance: float) -> float:
+    """Correlation of Matern 5/2 at a distance in units of the length."""
+    scaled = np.sqrt(5.0) * distance
+    return float((1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled))
+
+
+def _matern_slope(distance: float) -> float:
+    """Derivative of that by the logarithm of the distance."""
+    scaled = np.sqrt(5.0) * distance
+    return float(-(scaled**2) / 3.0 * (1.0 + scaled) * np.exp(-scaled))
 
 
 def _variances(points: Genes, nominal: Mask, hyper: Hyper) -> Genes:
@@ -191,6 +210,8 @@ class Evidence(NamedTuple):
         Variance of each observation beyond the common noise.
     main : ndarray, shape (N, N)
         Covariances of the main effects, of variance 1.
+    foreign : ndarray of bool, shape (N, N)
+        Whether two observations are of different studies.
     means, spreads : ndarray, shape (D + 3,)
         Of the normal priors on the logarithms of inverse length scales, variance, noise and main.
     """
@@ -199,12 +220,19 @@ class Evidence(NamedTuple):
     centred: Genes
     extra: Genes
     main: Genes
+    foreign: Mask
     means: Genes
     spreads: Genes
 
 
 def weigh(
-    points: Genes, values: Genes, extra: Genes, nominal: Mask, mean: float, prior: Prior
+    points: Genes,
+    values: Genes,
+    extra: Genes,
+    nominal: Mask,
+    mean: float,
+    prior: Prior,
+    study: bool = False,
 ) -> Evidence:
     """Evidence of observations; the arguments are those of `fit`."""
     n, dims = points.shape
@@ -218,7 +246,8 @@ def weigh(
     spreads = np.concatenate([np.full(dims, prior.length[1]), others[:, 1]])
     straight = effects(points, nominal)
     squares = apart.reshape(dims, -1)
-    return Evidence(squares, values - mean, extra, straight @ straight.T, means, spreads)
+    foreign = apart[-1] > 0.0 if study else np.zeros((n, n), dtype=bool)
+    return Evidence(squares, values - mean, extra, straight @ straight.T, foreign, means, spreads)
 
 
 def loss(theta: Genes, evidence: Evidence) -> tuple[float, Genes]:
@@ -238,6 +267,9 @@ def loss(theta: Genes, evidence: Evidence) -> tuple[float, Genes]:
     fall = np.exp(-scaled)
     clean = variance * (1.0 + scaled + scaled**2 / 3.0) * fall
     straight = main * evidence.main
+    between = straight[evidence.foreign]
+    distance = float(np.exp(theta[dims - 1]))  # between studies, if there are any
+    straight[evidence.foreign] *= _matern(distance)
     covariance = clean + straight
     covariance[np.diag_indices(n)] += noise + evidence.extra + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
@@ -255,6 +287,7 @@ def loss(theta: Genes, evidence: Evidence) -> tuple[float, Genes]:
             [np.sum(slope * clean), noise * np.trace(slope), np.sum(slope * straight)],
         ]
     )
+    gradient[dims - 1] += slope[evidence.foreign] @ between * _matern_slope(distance)
     off = (theta - evidence.means) / evidence.spreads
     return fit_term + 0.5 * off @ off, -gradient + off / evidence.spreads
 
@@ -267,13 +300,14 @@ def fit(
     mean: float,
     prior: Prior | None = None,
     steps: int = 25,
+    study: bool = False,
 ) -> Hyper:
     """Hyperparameters of greatest posterior probability.
 
     Length scales have the dimension-scaled log-normal prior of Hvarfner, Hellsten and Nardi,
     "Vanilla Bayesian optimization performs great in high dimensions" (ICML 2024), section 4.
     """
-    evidence = weigh(points, values, extra, nominal, mean, prior or Prior())
+    evidence = weigh(points, values, extra, nominal, mean, prior or Prior(), study)
     dims = points.shape[1]
     start = np.concatenate(
         [np.full(dims, np.log(1.0 / (0.35 * np.sqrt(dims)))), [0.0, -2.5, -1.5]]
@@ -290,4 +324,4 @@ def fit(
         options={"maxiter": steps, "maxcor": 8},
     ).x
     variance, noise, main = np.exp(found[dims:]).tolist()
-    return Hyper(np.exp(found[:dims]), variance, noise, mean, main)
+    return Hyper(np.exp(found[:dims]), variance, noise, mean, main, study)

@@ -8,6 +8,7 @@ from evolve.search.surrogate import Hyper, Prior, condition, fit, kernel, loss, 
 
 NUMBERS = np.zeros(2, dtype=bool)
 MIXED = np.array([False, True, False])
+TAGGED = np.array([False, False, True])
 
 
 def hyper(*weights: float, variance: float = 1.0, noise: float = 0.0, mean: float = 0.0) -> Hyper:
@@ -68,23 +69,33 @@ def test_a_doubtful_value_is_believed_less():
     np.testing.assert_allclose(sd, [1e-3, np.sqrt(0.75)], atol=1e-4)
 
 
+def two_studies(points: np.ndarray) -> np.ndarray:
+    """Points whose last gene, a choice, tells studies apart; every other one is of the second."""
+    return np.column_stack([points[:, [0, 2]], np.arange(len(points)) % 2])
+
+
+@pytest.mark.parametrize("study", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_gradient_of_the_loss_is_its_slope(seed):
+def test_the_gradient_of_the_loss_is_its_slope(seed, study):
     rng = np.random.default_rng(seed)
-    points = some_points(12)
+    points, nominal = some_points(12), MIXED
+    if study:
+        points, nominal = two_studies(points), TAGGED
     values, extra = rng.standard_normal(12), rng.random(12)
-    evidence = weigh(points, values, extra, MIXED, -0.3, Prior())
+    evidence = weigh(points, values, extra, nominal, -0.3, Prior(), study)
     theta = rng.normal(0.0, 0.5, 6)
     slope = approx_fprime(theta, lambda at: loss(at, evidence)[0], 1e-6)
     np.testing.assert_allclose(loss(theta, evidence)[1], slope, rtol=1e-4, atol=1e-4)
 
 
-def test_the_loss_is_the_density_of_the_values_and_the_priors():
+@pytest.mark.parametrize("study", [False, True])
+def test_the_loss_is_the_density_of_the_values_and_the_priors(study):
     points, values = some_points(4), np.array([0.3, -1.0, 0.2, 2.0])
+    points, nominal = (two_studies(points), TAGGED) if study else (points, MIXED)
     theta = np.array([0.1, -0.4, 0.3, 0.2, -1.0, -0.7])
-    evidence = weigh(points, values, np.zeros(4), MIXED, 0.5, Prior())
-    given = Hyper(np.exp(theta[:3]), np.exp(0.2), np.exp(-1.0), 0.5, np.exp(-0.7))
-    covariance = kernel(points, points, MIXED, given) + (np.exp(-1.0) + 1e-6) * np.eye(4)
+    evidence = weigh(points, values, np.zeros(4), nominal, 0.5, Prior(), study)
+    given = Hyper(np.exp(theta[:3]), np.exp(0.2), np.exp(-1.0), 0.5, np.exp(-0.7), study)
+    covariance = kernel(points, points, nominal, given) + (np.exp(-1.0) + 1e-6) * np.eye(4)
     off = values - 0.5
     data = 0.5 * off @ np.linalg.inv(covariance) @ off + 0.5 * np.linalg.slogdet(covariance)[1]
     length = (theta[:3] + np.sqrt(2) + 0.5 * np.log(3)) / np.sqrt(3)
@@ -116,6 +127,35 @@ def test_main_effects_are_found_far_from_any_point():
     mean, sd = process.predict(corner)
     assert mean[0] + values.mean() == pytest.approx(3.5, abs=0.5)
     assert sd[0] > 0
+
+
+def test_main_effects_between_studies_fall_as_all_else_does():
+    points = np.array([[0.2, 0.3, 0.0], [0.2, 0.3, 1.0], [0.9, 0.1, 0.0]])
+    weights = np.array([1.0, 1.0, 0.8])
+    one = kernel(points, points, TAGGED, Hyper(weights, 1e-12, 0.0, 0.0, 1.0))
+    many = kernel(points, points, TAGGED, Hyper(weights, 1e-12, 0.0, 0.0, 1.0, study=True))
+    scaled = np.sqrt(5) * 0.8
+    fallen = (1 + scaled + scaled**2 / 3) * np.exp(-scaled)
+    assert many[0, 1] == pytest.approx(fallen * one[0, 1])
+    assert many[1, 2] == pytest.approx(fallen * one[1, 2])
+    assert many[0, 2] == one[0, 2]
+
+
+def test_a_study_that_says_the_opposite_is_found_out():
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.random((60, 4)), np.arange(60) % 2])
+    nominal = np.array([False] * 4 + [True])
+    slope = points[:, :4] @ np.array([1.0, -1.0, 2.0, 0.5])
+    values = np.where(points[:, 4] == 0, slope, -slope)
+    values = (values - values.mean()) / values.std()
+    given = fit(points, values, np.zeros(60), nominal, 0.0, study=True)
+    low, high = np.array([[0, 1, 0, 0, 0]]), np.array([[1, 0, 1, 1, 0]])
+    assert (
+        kernel(low, np.array([[0, 1, 0, 0, 1]]), nominal, given)[0, 0]
+        < 0.3 * (kernel(low, low, nominal, given)[0, 0])
+    )
+    process = condition(points, values, np.zeros(60), nominal, given)
+    assert process.predict(high)[0] > process.predict(low)[0] + 1.0
 
 
 def test_the_variances_are_the_diagonal_of_the_kernel():
