@@ -171,20 +171,20 @@ def load_detections(path: Path) -> list[dict[str, Any]]:
     """
     try:
         images = json.loads(gzip.decompress(path.read_bytes()))["images"]
-        return [
-            {
-                "image_id": image["image_id"],
-                "category_id": label + 1,
-                "bbox": _xywh(box),
-                "score": score,
-            }
-            for image in images
-            for box, score, label in zip(
-                image["boxes_xyxy_px"], image["scores"], image["labels"], strict=True
-            )
-        ]
+        return [result for image in images for result in _results(image)]
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise EvolveError(f"the detections cannot be read: {error}", str(path)) from error
+
+
+def _results(image: dict[str, Any]) -> list[dict[str, Any]]:
+    """COCO results of one image, in the single precision that they were measured in."""
+    corners = np.array(image["boxes_xyxy_px"], np.float32).reshape(-1, 4)
+    boxes = np.hstack((corners[:, :2], corners[:, 2:] - corners[:, :2])).tolist()
+    scores = np.array(image["scores"], np.float32).tolist()
+    return [
+        {"image_id": image["image_id"], "category_id": label + 1, "bbox": box, "score": score}
+        for box, score, label in zip(boxes, scores, image["labels"], strict=True)
+    ]
 
 
 def _xywh(box_xyxy: Sequence[float]) -> list[float]:

@@ -19,7 +19,7 @@ from model.errors import ModelError
 RESAMPLES = 500
 
 _SEED = 0
-_AGREES = 1e-3  # AP that detections give, stored with rounded numbers, and AP that was stored
+_AGREES = 1e-3  # AP that detections give and AP that was stored; earlier files are rounded
 
 Truth = tuple[dict[str, Any], int]
 

@@ -92,6 +92,34 @@ def test_a_split_and_stored_detections_give_the_ap_of_the_evaluation(tmp_path):
     )
 
 
+def test_stored_detections_give_the_ap_that_was_measured(tmp_path):
+    """Also where scores differ in the seventh digit, and boxes lie on a threshold of IoU."""
+    rng = np.random.default_rng(0)
+    records = [a_record(image, rng) for image in range(8)]
+    found = []
+    for record in records:
+        boxes = record.boxes_xyxy_px[rng.integers(len(record.labels), size=60)]
+        moved = (boxes + rng.normal(0.0, 2.0, boxes.shape)).astype(np.float32)
+        scores = (0.01 + 1e-6 * rng.random(60)).astype(np.float32)
+        found.append(ImageDetections(record.image_id, moved, scores, rng.integers(0, 2, 60)))
+    save_detections(tmp_path / "d.json.gz", found, {})
+    matches = match(truth_of(records, "ab"), load_detections(tmp_path / "d.json.gz"))
+    values = ap(matches, np.ones((1, len(records)), int))
+    metrics = evaluate(found, records, "ab").metrics
+    assert float(values["AP"][0]) == pytest.approx(metrics["AP"], abs=1e-12)
+    assert metrics["AP"] > 0.05
+
+
+def a_record(image, rng):
+    corners = rng.uniform(0, 60, (6, 2))
+    boxes = np.hstack([corners, corners + rng.uniform(8, 30, (6, 2))]).astype(np.float32)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1).astype(np.float64)
+    labels = rng.integers(0, 2, 6)
+    return ImageRecord(
+        image, f"{image}.png", None, 96, 96, boxes, labels, np.zeros(6, bool), areas
+    )
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\x1f\x8b\x08\x00"])
 def test_a_torn_file_of_detections_is_an_error(tmp_path, content):
     (tmp_path / "d.json.gz").write_bytes(content)

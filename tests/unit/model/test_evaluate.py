@@ -187,7 +187,7 @@ def test_order_of_images_does_not_matter():
 
 
 def test_saved_detections_are_equal_bytes_for_equal_detections(tmp_path):
-    found = [detections(3, [[1.234, 2, 30, 40]], [0.123456], [2])]
+    found = [detections(3, [[1.23456, 2, 30, 40]], [0.12345678], [2])]
     for name in ("one", "two"):
         save_detections(tmp_path / name, found, {"image_size": 64})
     content = (tmp_path / "one").read_bytes()
@@ -195,5 +195,10 @@ def test_saved_detections_are_equal_bytes_for_equal_detections(tmp_path):
     tree = json.loads(gzip.decompress(content))
     assert tree["protocol"] == {"image_size": 64}
     assert tree["images"] == [
-        {"image_id": 3, "boxes_xyxy_px": [[1.23, 2, 30, 40]], "scores": [0.12346], "labels": [2]}
+        {
+            "image_id": 3,
+            "boxes_xyxy_px": [[1.23456, 2, 30, 40]],
+            "scores": [0.12345678],
+            "labels": [2],
+        }
     ]
