@@ -19,7 +19,8 @@ EAGER = (
     "from evolve.cli.main import main; main(sys.argv[1:])"
 )  # a checkpoint each epoch
 
-pytestmark = pytest.mark.slow
+# what a fixture of the module trains is trained once, so its tests stay in one process
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("commands")]
 
 
 def evolve(*arguments, cwd, code=0):

@@ -11,7 +11,8 @@ from model.build import build_detector
 from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
 
-pytestmark = pytest.mark.slow
+# what a fixture of the module trains is trained once, so its tests stay in one process
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("export_speed")]
 
 CONFIG = TrainConfig(model="yolov4-tiny-nano", image_size=64, precision="fp32")
 
