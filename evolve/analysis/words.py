@@ -80,6 +80,12 @@ def explain(
     """
     if not steps:
         return "The evolved configuration is the default one."
+    if trained is None and not apart(steps, trials):
+        changed = sum(len(step.parameters) for step in steps)
+        return (
+            f"{plural(trials, 'complete trial')} cannot tell apart what {changed} changed "
+            f"parameters do; evolve explain --retrain trains every step of the path."
+        )
     parts = _contributions(steps, trained)
     if any(math.isnan(part.gain) for part in parts):
         return "Not every step of the path has been trained, so its parts cannot be told."
@@ -91,6 +97,11 @@ def explain(
     told = trained is not None or trials >= FEW_TRIALS
     said += [*_rest(parts, gained, importances, told), basis]
     return " ".join(sentence for sentence in said if sentence)
+
+
+def apart(steps: Sequence[Step], trials: int) -> bool:
+    """Whether so many trials can tell apart what the steps of a path do: more than parameters."""
+    return trials > sum(len(step.parameters) for step in steps)
 
 
 def _contributions(steps: Sequence[Step], trained: Sequence[Delta] | None) -> list[Contribution]:

@@ -18,7 +18,7 @@ from evolve.analysis.importance import Importances, measure_importance, trials_o
 from evolve.analysis.path import Step
 from evolve.analysis.phrases import plural
 from evolve.analysis.verdict import Luck, RowValues, Verdict, judge, judge_luck, row_delta
-from evolve.analysis.words import explain
+from evolve.analysis.words import apart, explain
 from evolve.errors import SpaceError
 from evolve.findings.cache import Cache, plain
 from evolve.findings.images import Resampled, resample
@@ -81,6 +81,8 @@ def join(
         return Findings(_objective(run), final, importances, None, why_not, "")
     evolved = space.complete({}) if end is None else _params_of(run, end, space)
     steps = steps_to(evolved, space, trials, cache)
+    if not apart(steps, len(trials)):  # the surrogate's own doubt knows nothing of that
+        steps = tuple(replace(step, gain_sd=math.nan) for step in steps)
     ablation = _path(steps, end, len(trials), space, path, images)
     words = _words(ablation, importances, final)
     return Findings(_objective(run), final, importances, ablation, "", words)
@@ -296,6 +298,7 @@ def _words(path: AblationPath, importances: Importances, final: Final | None) ->
     trained = path.trained if path.is_trained else None
     said = explain(path.steps, path.trials, importances, trained)
     verdict = final.verdict if final is not None else None
-    if verdict is None or not path.steps or verdict.word in ("gain", "undecided"):
+    told = trained is not None or apart(path.steps, path.trials)
+    if verdict is None or not path.steps or not told or verdict.word in ("gain", "undecided"):
         return said
     return f"{_UNCONFIRMED} {said}"

@@ -83,6 +83,15 @@ def test_many_names_are_counted():
     assert "a, b, c, d and 3 others did not matter." in explain([LR, *rest], 60)
 
 
+def test_fewer_trials_than_changes_tell_nothing():
+    assert explain([LR, BOX, REST], 3) == (
+        "3 complete trials cannot tell apart what 3 changed parameters do; evolve explain "
+        "--retrain trains every step of the path."
+    )
+    trained = [Delta(0.01, 0.002, 3, "seeds", low=0.007, high=0.017)] * 3
+    assert explain([LR, BOX, REST], 3, trained=trained).startswith("The largest part of the gain")
+
+
 def test_few_trials_give_hints():
     assert explain([LR], 12).endswith("from 12 trials of the search, not trainings; so few give "
                                       "hints at best.")  # fmt: skip
