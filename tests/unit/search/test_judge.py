@@ -106,7 +106,9 @@ def test_what_fits_remember_changes_nothing():
 def test_few_asks_need_a_fit(monkeypatch):
     made = []
     plain = judge_module.fit
-    monkeypatch.setattr(judge_module, "fit", lambda *data: made.append(1) or plain(*data))
+    monkeypatch.setattr(
+        judge_module, "fit", lambda *data, **more: made.append(1) or plain(*data, **more)
+    )
     fits = Fits()
     for count in range(3, 60):
         Judge(some_seen(count), fits)
