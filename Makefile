@@ -22,7 +22,7 @@ unit: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/unit tests/property tests/golden tests/gpu
 
 e2e: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/bench --benchmark-only

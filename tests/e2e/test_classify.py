@@ -17,8 +17,7 @@ from tests.tiny_data import write_tiny_coco
 QUICK = ["--set", "image_size=64", "--set", "batch_size=8", "--set", "subdivisions=1",
          "--set", "precision=fp32", "--threads", "1"]  # fmt: skip
 
-# what a fixture of the module trains is trained once, so its tests stay in one process
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("classify")]
+pytestmark = pytest.mark.slow
 
 
 def write_classes(root, count=8):

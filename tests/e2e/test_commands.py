@@ -19,8 +19,7 @@ EAGER = (
     "from evolve.cli.main import main; main(sys.argv[1:])"
 )  # a checkpoint each epoch
 
-# what a fixture of the module trains is trained once, so its tests stay in one process
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("commands")]
+pytestmark = pytest.mark.slow
 
 
 def evolve(*arguments, cwd, code=0):

@@ -11,8 +11,7 @@ from model.build import build_detector
 from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
 
-# what a fixture of the module trains is trained once, so its tests stay in one process
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("export_speed")]
+pytestmark = pytest.mark.slow
 
 CONFIG = TrainConfig(model="yolov4-tiny-nano", image_size=64, precision="fp32")
 

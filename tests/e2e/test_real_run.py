@@ -20,8 +20,7 @@ from tests.tiny_data import write_tiny_coco
 SETTINGS = ("--set", "image_size=64", "--set", "batch_size=4", "--set", "epochs=3")
 TIMES = ("images_per_s", "train_time_s", "eval_time_s", "wait_share")
 
-# what a fixture of the module trains is trained once, so its tests stay in one process
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real_run")]
+pytestmark = pytest.mark.slow
 
 
 def command(*arguments):
