@@ -10,15 +10,13 @@ import numpy.typing as npt
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from evolve.search.genome import Genes, GenomeSpace
+from evolve.search.genome import SAME, Genes, GenomeSpace
 from evolve.search.operators.dominance import scalarised
 from evolve.search.operators.projection import relate
 
 ORIGIN = "evolve:origin"
 PARENTS = "evolve:parents"
 SIGMA = "evolve:sigma"
-
-_SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,8 @@ class Archive:
 
 
 def _among(group: Genes, genome: Genes) -> bool:
-    near = np.flatnonzero(np.abs(group[:, 0] - genome[0]) < _SAME)  # few are left to compare
-    return bool((np.abs(group[near] - genome) < _SAME).all(axis=1).any())
+    near = np.flatnonzero(np.abs(group[:, 0] - genome[0]) < SAME)  # few are left to compare
+    return bool((np.abs(group[near] - genome) < SAME).all(axis=1).any())
 
 
 def _id(trial: FrozenTrial) -> int:

@@ -13,6 +13,7 @@ Genes = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Conditions = Mapping[str, Mapping[str, tuple[Any, ...]]]
 
+SAME = 1e-9  # genes of one value differ by less: each is computed in more than one way
 ABSENT = 0.5  # what a parameter that does not exist counts as when genomes are compared
 
 
@@ -35,7 +36,7 @@ class Branch(NamedTuple):
 
     def holds(self, genes: Genes) -> Mask:
         """Which of the genomes, shape (N, D), have that value."""
-        return np.asarray(np.abs(genes[:, self.column] - self.gene) < 1e-9)
+        return np.asarray(np.abs(genes[:, self.column] - self.gene) < SAME)
 
 
 class GenomeSpace:
@@ -120,7 +121,7 @@ class GenomeSpace:
         exists = np.ones(genes.shape, dtype=bool)
         for child, parents in self._rules:
             for parent, allowed in parents:
-                near = np.abs(genes[:, parent, None] - allowed).min(axis=1) < 1e-9
+                near = np.abs(genes[:, parent, None] - allowed).min(axis=1) < SAME
                 exists[:, child] &= exists[:, parent] & near
         return exists
 
@@ -136,7 +137,7 @@ class GenomeSpace:
     def _opened(self, column: int, gene: float) -> int:
         """How many parameters depend on that choice."""
         needed = [allowed for _, parents in self._rules for at, allowed in parents if at == column]
-        return sum(bool((np.abs(allowed - gene) < 1e-9).any()) for allowed in needed)
+        return sum(bool((np.abs(allowed - gene) < SAME).any()) for allowed in needed)
 
     def forced(self, genes: Genes, branch: "Branch") -> Genes:
         """Genes with a choice made, and all that it depends on; a new array."""
