@@ -4,7 +4,8 @@ Nothing durable is held here: a coordinator built on the same store goes on wher
 killed.
 """
 
-from collections import deque
+import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
+from evolve.engine.allowance import Allowance
 from evolve.engine.director import Director, Listener
-from evolve.engine.schedulers import StableScheduler, decisive
+from evolve.engine.recipes import changeable_parameters, config_of, recipe_of
+from evolve.engine.schedulers import OBJECTIVE, TIME, Move, Scheduler
 from evolve.engine.trial import TrialTask
 from evolve.errors import SpaceError
 from evolve.search.genetic import DEFAULT, ORIGIN
@@ -45,6 +48,12 @@ class Settings:
         Name in `evolve.engine.trainers`.
     threads : int
         Threads per trial.
+    final_trainings : int
+        Of the final comparison, for which time is kept.
+    until_no_gain : int or None
+        No trial is begun after so many that brought no better value.
+    max_failures : int or None
+        The run stops after more failures than that.
     """
 
     trials: int
@@ -52,6 +61,9 @@ class Settings:
     data: Path
     trainer: str
     threads: int
+    final_trainings: int = 0
+    until_no_gain: int | None = None
+    max_failures: int | None = None
 
 
 class Coordinator(Director):
@@ -64,10 +76,13 @@ class Coordinator(Director):
     space : Space
         Its base configuration must be resolved for the data.
     folder : RunFolder
-    scheduler : StableScheduler
-        Fresh; stored results are replayed into it here.
+    scheduler : Scheduler
+        Fresh; what the journal tells is told to it here.
     settings : Settings
     listener : Listener
+    journal : Journal, optional
+        Default: that of the folder.
+    allowance : Allowance, optional
     """
 
     def __init__(
@@ -75,68 +90,218 @@ class Coordinator(Director):
         study: optuna.Study,
         space: Space,
         folder: RunFolder,
-        scheduler: StableScheduler,
+        scheduler: Scheduler,
         settings: Settings,
         listener: Listener,
+        journal: Journal | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
-        super().__init__(study, space.objective, scheduler, listener)
+        journal = journal or Journal(folder.journal)
+        super().__init__(study, space.objective, scheduler, listener, journal, allowance,
+                         settings.max_failures)  # fmt: skip
         self.space = space
         self.folder = folder
         self.settings = settings
         self._distributions = space.distributions()
-        self._waiting: deque[FrozenTrial] = deque()
+        self._params: dict[int, dict[str, Any]] = {}
+        self._recipes: dict[int, dict[str, Any]] = {}
+        self._asked = 0
+        self._best = -math.inf
+        self._since_best = 0
+        self._closed = ""
         self._rebuild()
 
     # -- restart ---------------------------------------------------------------------------
 
     def _rebuild(self) -> None:
         """Bring scheduler and study to where the store says the run stood."""
+        trials = self.study.get_trials(deepcopy=False)
+        if not trials:
+            self.study.enqueue_trial(self.space.complete({}), user_attrs={ORIGIN: DEFAULT})
+        self._asked = sum(t.state != TrialState.WAITING and not is_rejected(t) for t in trials)
+        for trial in trials:
+            self._count(trial)
+        begun = [self._with_all_params(t) for t in trials if t.state == TrialState.RUNNING]
+        self._params = {t.number: t.params for t in (*trials, *begun)}
+        for trial in begun:
+            self._recall(trial)
+            if recipe := trial.user_attrs.get(RECIPE_ATTR):
+                self._recipes[trial.number] = recipe
+        reached = self._replay()
+        self.journal.note("session")
+        self._take_unseen([t.number for t in begun], reached, told=bool(reached) or not trials)
+        for trial in begun:
+            self._go_on_with(trial)
+        self._params = {n: p for n, p in self._params.items() if n in self._ids}
+
+    def _count(self, trial: FrozenTrial) -> None:
+        """Learn how a trial ended, for what depends on the ends of all."""
+        if trial.state == TrialState.FAIL:
+            failed = failure_of(trial)
+            self._count_failure(failed.get("type", "error"), failed.get("what", ""))
+        elif trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            whole = trial.state == TrialState.COMPLETE
+            self._note_value(trial.value if whole else None)
+
+    def _replay(self) -> dict[int, int]:
+        """Tell the scheduler what it was told before; epochs that it knows of, by trial."""
+        events, self.journal.earlier = self.journal.earlier, []
+        self.pace.replay(events)
+        reached: dict[int, int] = {}
+        for event in events:
+            number, kind = event.get("number", -1), event["event"]
+            if kind == "close":
+                self._closed = event["why"]
+                self.scheduler.close()
+            elif number not in self._params:
+                continue
+            elif kind == "begin":
+                self.scheduler.add(number, self._params[number])
+            elif kind == "epoch":
+                reached[number] = event["epoch"]
+                if event["told"]:
+                    self.scheduler.take(number, {TIME: event["epoch"], OBJECTIVE: event["value"]})
+            elif kind == "moved":
+                reached[number] = event["epoch"]
+                self.scheduler.move_of(number)
+            elif kind == "end":
+                result = {TIME: reached.get(number, 0), OBJECTIVE: event["value"]}
+                self.scheduler.end(number, None if event["state"] == "FAIL" else result)
+        return reached
+
+    def _take_unseen(self, begun: list[int], reached: dict[int, int], *, told: bool) -> None:
+        """Take in epochs that no driver has seen; all of them in a run from before the journal."""
+        numbers = begun if told else sorted(self._params)
         rows = [
-            (trial.number, row)
-            for trial in self.study.get_trials(deepcopy=False)
-            for row in self.folder.trial(trial.number).read_metrics()
+            (number, row)
+            for number in numbers
+            for row in self.files(number).read_metrics()
+            if row["epoch"] > reached.get(number, 0)
         ]
         rows.sort(key=lambda item: (item[1]["time"], item[0]))
-        stopped = self.scheduler.replay(
-            (number, result) for number, row in rows if (result := decisive(row))
-        )
-        if not self.study.get_trials(deepcopy=False):
-            self.study.enqueue_trial(self.space.complete({}), user_attrs={ORIGIN: DEFAULT})
-        for trial in map(self._with_all_params, unfinished(self.study)):
-            self._ids[trial.number] = trial._trial_id
-            if self._rejects(trial):
-                continue
-            for number, row in rows:
-                if number == trial.number:
-                    self._store_value(number, row)
-            if trial.number in stopped:
-                self._tell_pruned(trial.number)
-            else:
-                self._waiting.append(trial)
+        for number, row in rows:
+            self.scheduler.add(number, self._params[number])
+            if number in self._ids:
+                self._store_value(number, row)
+            self._note_epoch(number, row, self._decide(number, row))
+        self._broken.clear()  # a training that goes on will say so again
+
+    def _go_on_with(self, trial: FrozenTrial) -> None:
+        """A trial that has not ended waits to be continued, unless it should have been stopped."""
+        if self._rejects(trial):
+            return
+        if self.scheduler.is_stopped(trial.number):
+            self._tell_pruned(trial.number)
+        elif self.scheduler.is_paused(trial.number):
+            self._move(trial.number)
+        else:
+            self._waiting.append(trial.number)
 
     def _with_all_params(self, trial: FrozenTrial) -> FrozenTrial:
         """The trial itself, or asked for again if the kill came while it was being asked for."""
+        self._ids[trial.number] = trial._trial_id
         if trial.params.keys() != set(self.space.active(trial.params)):
             self._suggest_all(optuna.trial.Trial(self.study, trial._trial_id))
         return self.study._storage.get_trial(trial._trial_id)
 
-    # -- the four calls of an engine -------------------------------------------------------
+    # -- what a director does --------------------------------------------------------------
 
-    def next_task(self) -> TrialTask | None:
-        """The next trial to run: interrupted ones first; None when all are given out."""
-        if self._waiting:
-            return self._task(self._waiting.popleft())
-        if self.nothing_left():
-            return None
-        return self._task(self._ask())
+    def _chosen(self) -> int | None:
+        number = self.scheduler.choose()
+        if number is None and self._may_begin():
+            return self._ask().number
+        if number is None:
+            number = self.scheduler.choose()  # as it knows now that there are no more
+        return number if number not in self._running else None
+
+    def _nothing_left(self) -> bool:
+        return not self._waiting and not self._may_begin() and self.scheduler.choose() is None
 
     def files(self, number: int) -> TrialFolder:
         """Folder of a trial."""
         return self.folder.trial(number)
 
-    def nothing_left(self) -> bool:
-        """Whether every trial has been run to an end."""
-        return not self._waiting and self._given_out() >= self.settings.trials
+    def _must_stop(self, number: int) -> bool:  # noqa: ARG002
+        return self.left() <= self._reserved()
+
+    def _after(self, number: int) -> None:
+        if self.scheduler.is_paused(number):
+            self._move(number)
+        for stopped in self.scheduler.stopped():
+            if stopped not in self._running:
+                self._tell_pruned(stopped)
+
+    # -- when to begin no more -------------------------------------------------------------
+
+    def _may_begin(self) -> bool:
+        """Whether a new trial may be begun; once not, never again."""
+        why = self._closed if self._closed not in ("", "trials") else self._why_not()
+        if why and self._closed != why:
+            self._closed = why
+            self.journal.note("close", why=why)
+            self.scheduler.close()
+            logger.info("no further trial: %s", why)
+        return not why
+
+    def _why_not(self) -> str:
+        """Why no further trial is begun; empty if one may be."""
+        patience = self.settings.until_no_gain
+        if self._asked >= self.settings.trials:
+            return "trials"
+        if patience is not None and self._since_best >= patience:
+            return "no gain"
+        epochs = self.space.base.epochs
+        if self.left() - self._reserved() < self.cost(1 + len(self._running), epochs):
+            return "budget"
+        return ""
+
+    def _reserved(self) -> float:
+        """What is kept of the budget for the final comparison."""
+        return self.cost(self.settings.final_trainings, self.space.base.epochs)
+
+    @property
+    def closed(self) -> str:
+        """Why no further trial is begun: trials, no gain or budget; empty while some are."""
+        return self._closed
+
+    def _note_value(self, value: float | None) -> None:
+        if value is not None and value > self._best:
+            self._best, self._since_best = value, 0
+        else:
+            self._since_best += 1
+
+    # -- trials that go on from another's checkpoint ---------------------------------------
+
+    def _move(self, number: int) -> None:
+        """Put a trial where the scheduler wants it to go on: at another's checkpoint.
+
+        A kill at any moment of this is mended by doing it again.
+        """
+        move = self.scheduler.move_of(number)
+        if move is None:
+            return
+        donor, own = self.files(move.donor), self.files(number)
+        self._recipes[number] = recipe = self._recipe(move)
+        self._attr(number, RECIPE_ATTR, recipe)
+        kept = [row for row in own.read_metrics() if row["epoch"] <= move.epoch]
+        write_text_atomically(own.metrics, "".join(map(to_line, kept)))
+        copy_atomically(donor.checkpoint(move.epoch), own.last)
+        own.previous.unlink(missing_ok=True)
+        self.journal.note("moved", number, epoch=move.epoch, donor=move.donor)
+
+    def _recipe(self, move: Move) -> dict[str, Any]:
+        """Parameters over time, and whose training it began as; from the first epoch on."""
+        stored = self._recipes.get(move.donor)
+        recipe = dict(stored or {"root": move.donor, "params": self._params[move.donor],
+                                 "changes": {}, "lineage": []})  # fmt: skip
+        earlier = {int(e): v for e, v in recipe["changes"].items() if int(e) < move.epoch}
+        wanted = {name: move.params[name] for name in self._changeable()}
+        recipe["changes"] = {str(e): v for e, v in {**earlier, move.epoch: wanted}.items()}
+        recipe["lineage"] = [*recipe["lineage"], {"epoch": move.epoch, "from": move.donor}]
+        return recipe
+
+    def _changeable(self) -> dict[str, Any]:
+        return changeable_parameters(self.space)
 
     # -- asking ----------------------------------------------------------------------------
 

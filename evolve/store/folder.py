@@ -41,6 +41,24 @@ class TrialFolder:
         return self.path / "last.pt"
 
     @property
+    def previous(self) -> Path:
+        """The checkpoint before that, if the last one should be torn."""
+        return self.path / "previous.pt"
+
+    def checkpoint(self, epoch: int) -> Path:
+        """Checkpoint after an epoch, kept for trials that go on from it."""
+        return self.path / f"checkpoint-{epoch:05d}.pt"
+
+    def drop_checkpoints(self, before: int | None = None) -> None:
+        """Remove what only continuing needs; of kept checkpoints those before an epoch."""
+        if before is None:
+            self.last.unlink(missing_ok=True)
+            self.previous.unlink(missing_ok=True)
+        for path in self.path.glob("checkpoint-*.pt"):
+            if before is None or path.name < self.checkpoint(before).name:
+                path.unlink(missing_ok=True)
+
+    @property
     def best(self) -> Path:
         """Weights of the epoch with the best objective."""
         return self.path / "best.pt"
@@ -99,6 +117,11 @@ class ComparisonFolder:
         """Rows with their configurations, seeds, and how they are judged."""
         return self.path / "comparison.json"
 
+    @property
+    def journal(self) -> Path:
+        """What the driver did, in order."""
+        return self.path / "journal.jsonl"
+
     def training(self, row: str, seed_index: int) -> TrialFolder:
         """Folder of the training of a row with one of the seeds; it need not exist."""
         return TrialFolder(self.path / row / str(seed_index))
@@ -119,6 +142,11 @@ class RunFolder:
     def study(self) -> Path:
         """Optuna's SQLite file."""
         return self.path / "study.db"
+
+    @property
+    def journal(self) -> Path:
+        """What the driver did, in order."""
+        return self.path / "journal.jsonl"
 
     @property
     def best_config(self) -> Path:

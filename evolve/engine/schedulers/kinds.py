@@ -1,0 +1,328 @@
+"""Ray Tune's schedulers, each with what it needs to decide on detectors' trainings."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    HyperBandScheduler,
+    MedianStoppingRule,
+    PopulationBasedTraining,
+    TrialScheduler,
+)
+
+from evolve.engine.schedulers.stage import Stage, StageTrial
+from evolve.errors import SpaceError
+from evolve.search.operators.encoding import decode, encode
+
+OBJECTIVE = "objective"
+TIME = "epoch"
+SPARED = 3  # the trial of the defaults and two more, before a rung can tell anything
+REDUCTION = 3  # the best third goes on
+PERTURBATIONS = 10  # of a population in a whole training
+CONTROLS = 2  # trials that are promoted by lot, to tell what the early order is worth
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What schedulers are made for.
+
+    Attributes
+    ----------
+    epochs : int
+        Of a whole training.
+    trials : int
+        That the run will hold, at most.
+    seed : int
+    fidelity : float
+        Part of the training that comes before a promotion.
+    promote : int
+        Trials that are promoted.
+    changeable : dict of str -> BaseDistribution
+        Parameters that may change during a training.
+    """
+
+    epochs: int
+    trials: int = 1
+    seed: int = 0
+    fidelity: float = 0.1
+    promote: int = 5
+    changeable: Mapping[str, BaseDistribution] = field(default_factory=dict)
+
+
+class Kind(Protocol):
+    """What `Scheduler` asks beside Ray's own methods; the defaults of `_Plain` fit most.
+
+    Attributes
+    ----------
+    spares : int
+        First trials that are never stopped.
+    """
+
+    spares: int
+
+    def make_room(self, stage: Stage) -> None:
+        """Add places for trials that the scheduler must know of before they are asked for."""
+
+    def conclude(self, stage: Stage) -> None:
+        """Decide what waited for further trials: there will be none."""
+
+    def pauses(self, trial: StageTrial) -> tuple[int, ...]:
+        """Epochs after which a trial may be paused, so that it needs a checkpoint there."""
+
+    def keeps(self) -> bool:
+        """Whether other trials may go on from these checkpoints."""
+
+
+class _Plain:
+    """A kind that pauses nothing."""
+
+    spares = SPARED
+
+    def make_room(self, stage: Stage) -> None:
+        """Add a place for the next trial."""
+        stage.add_place({})
+
+    def conclude(self, stage: Stage) -> None:
+        """As in `Kind`."""
+
+    def pauses(self, trial: StageTrial) -> tuple[int, ...]:  # noqa: ARG002
+        """As in `Kind`."""
+        return ()
+
+    def keeps(self) -> bool:
+        """As in `Kind`."""
+        return False
+
+
+class NoScheduler(_Plain, FIFOScheduler):
+    """Every trial runs to its end."""
+
+
+def rungs(epochs: int) -> tuple[int, int]:
+    """Epochs of ASHA's first rung, and after which there is none.
+
+    The first comes after a tenth of the training (the part that arXiv:2004.10934 sec. 4.1 searched
+    with), but not before epoch 6, or three tenths of a training too short for that: until then
+    the AP of a detector says little. In the last third stopping saves too little.
+    """
+    first = max(round(0.1 * epochs), min(6, max(1, round(0.3 * epochs))))
+    return first, max(first, round(0.67 * epochs))
+
+
+class Asha(_Plain, AsyncHyperBandScheduler):
+    """ASHA (arXiv:1810.05934): at each rung the best third goes on; the next is thrice as far."""
+
+    def __init__(self, setting: Setting) -> None:
+        first, last = rungs(setting.epochs)
+        super().__init__(
+            time_attr=TIME,
+            metric=OBJECTIVE,
+            mode="max",
+            grace_period=first,
+            max_t=last,
+            reduction_factor=REDUCTION,
+            brackets=1,
+            stop_last_trials=False,
+        )
+
+
+class Median(_Plain, MedianStoppingRule):
+    """Golovin et al., "Google Vizier", KDD 2017, section 3.2.2: below the median of others' means.
+
+    From ASHA's first rung on, once three others have come as far.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        first, _ = rungs(setting.epochs)
+        super().__init__(time_attr=TIME, metric=OBJECTIVE, mode="max", grace_period=first)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Decide, and forget that a trial was stopped: one that is spared goes on."""
+        action = super().on_trial_result(tune_controller, trial, result)
+        self._stopped_trials.discard(trial)
+        return str(action)
+
+
+class HyperBand(_Plain, HyperBandScheduler):
+    """HyperBand (arXiv:1603.06560): brackets that halve, each from another share of the training.
+
+    Ray's lets a bracket halve as soon as all trials that it knows of have come far enough, and
+    learns of trials one by one; so a bracket's places are told all at once, before its first
+    trial. The first bracket, with trial 0 of the defaults, trains in full.
+    """
+
+    spares = 0
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(
+            time_attr=TIME,
+            metric=OBJECTIVE,
+            mode="max",
+            max_t=setting.epochs,
+            reduction_factor=REDUCTION,
+        )
+
+    def make_room(self, stage: Stage) -> None:
+        """Fill the next bracket with places."""
+        stage.add_place({})
+        while not self._state["bracket"].filled():
+            stage.add_place({})
+
+    def pauses(self, trial: StageTrial) -> tuple[int, ...]:
+        """Ends of the bracket's rounds."""
+        bracket, _ = self._trial_info[trial]
+        epochs, at = [], bracket._r0
+        while at < self._max_t_attr:
+            epochs.append(at)
+            at = int(min(at * self._eta, self._max_t_attr))
+        return tuple(epochs)
+
+    def _process_bracket(self, tune_controller: Any, bracket: Any) -> str:
+        # Ray's leaves the mark set, and then a trial's failure never lets the others go on
+        try:
+            return str(super()._process_bracket(tune_controller, bracket))
+        finally:
+            bracket.is_being_processed = False
+
+
+class Population(_Plain, PopulationBasedTraining):
+    """Population-based training (arXiv:1711.09846): the worst quarter clones the best, perturbed.
+
+    All trials of the run are one population; each trains a tenth of its epochs between two
+    perturbations. Draws come from the module `random`, which `Scheduler` seeds.
+    """
+
+    spares = 0
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        if not setting.changeable:
+            raise SpaceError(
+                "no parameter of the space can change during a training",
+                "scheduler",
+                "pbt perturbs learning rates, loss weights and augmentation; add one, or take asha",
+            )
+        self._interval = max(1, round(setting.epochs / PERTURBATIONS))
+        super().__init__(
+            time_attr=TIME,
+            metric=OBJECTIVE,
+            mode="max",
+            perturbation_interval=self._interval,
+            hyperparam_mutations={
+                name: _mutations(kind) for name, kind in setting.changeable.items()
+            },
+            custom_explore_fn=self._inside,
+            log_config=False,
+        )
+
+    def _inside(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Bring perturbed parameters back into their ranges, and onto their steps."""
+        for name, kind in self._setting.changeable.items():
+            if not isinstance(kind, CategoricalDistribution):
+                config[name] = decode(encode(config[name], kind), kind)
+        return config
+
+    def make_room(self, stage: Stage) -> None:
+        """Tell of the whole population, once."""
+        for _ in range(max(1, self._setting.trials - len(stage.trials))):
+            stage.add_place(dict.fromkeys(self._setting.changeable, 0))
+
+    def pauses(self, trial: StageTrial) -> tuple[int, ...]:  # noqa: ARG002
+        """Ends of the intervals."""
+        return tuple(range(self._interval, self._setting.epochs, self._interval))
+
+    def keeps(self) -> bool:
+        """Clones begin with them."""
+        return True
+
+
+class Promotion(_Plain, FIFOScheduler):
+    """The paper's rule: search with the first tenth of the training, then train the best in full.
+
+    arXiv:2004.10934 section 4.1 tunes on the first tenth of the training. Every trial is paused there, in the middle of its long schedule; when there
+    are no more, the best go on from their checkpoints, and with them trial 0 of the defaults and
+    a few drawn by lot: on these the report tells what the early order was worth.
+    """
+
+    spares = 0
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__()
+        self._setting = setting
+        self.rung = max(1, round(setting.fidelity * setting.epochs))
+        self._values: dict[StageTrial, float] = {}
+        self._promoted: list[StageTrial] = []
+        self._concluded = False
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Pause at the rung."""
+        if result[TIME] < self.rung or trial in self._promoted:
+            return str(TrialScheduler.CONTINUE)
+        self._values[trial] = result[OBJECTIVE]
+        trial.status = Trial.PAUSED
+        self._promote(tune_controller)
+        going = trial in self._promoted
+        return str(TrialScheduler.CONTINUE if going else TrialScheduler.PAUSE)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:  # noqa: ARG002
+        """A trial that ends before the rung is waited for no more."""
+        self._promote(tune_controller, ended=trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """As `on_trial_complete`."""
+        self._promote(tune_controller, ended=trial)
+
+    def conclude(self, stage: Stage) -> None:
+        """Promote as soon as nobody is on the way to the rung."""
+        self._concluded = True
+        self._promote(stage)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:  # noqa: ARG002
+        """The best of the promoted that wait."""
+        waiting = (trial for trial in self._promoted if trial.status == Trial.PAUSED)
+        return next(waiting, None)
+
+    def pauses(self, trial: StageTrial) -> tuple[int, ...]:  # noqa: ARG002
+        """The rung."""
+        return (self.rung,) if self.rung < self._setting.epochs else ()
+
+    def _promote(self, stage: Stage, ended: StageTrial | None = None) -> None:
+        """Take the best of those at the rung, once all have come there, and stop the others."""
+        live = [trial for trial in stage.get_live_trials() if trial is not ended]
+        waiting = [trial for trial in live if trial not in self._promoted]
+        if not self._concluded or not all(trial in self._values for trial in waiting):
+            return
+        ranked = sorted(waiting, key=lambda one: (-self._values[one], one.number))
+        places = max(0, self._setting.promote - len(self._promoted))
+        chosen = ranked[:places]
+        rest = [trial for trial in ranked if trial not in chosen]
+        chosen += [trial for trial in rest if trial.number == 0]
+        rest = [trial for trial in rest if trial.number != 0]
+        drawn = random.sample(rest, min(CONTROLS, len(rest))) if places else []
+        self._promoted += chosen + drawn
+        for trial in rest:
+            if trial not in drawn:
+                stage.stop_trial(trial)
+
+
+def _mutations(kind: BaseDistribution) -> Any:
+    """What Ray draws new values from: neighbours among choices, else anything in the range."""
+    if isinstance(kind, CategoricalDistribution):
+        return list(kind.choices)
+    return lambda: decode(random.random(), kind)
+
+
+KINDS: dict[str, Callable[[Setting], Any]] = {
+    "asha": Asha,
+    "hyperband": HyperBand,
+    "median": Median,
+    "none": lambda _: NoScheduler(),
+    "pbt": Population,
+    "promote": Promotion,
+}

@@ -1,0 +1,101 @@
+"""What the driver of a run did, in order: the one thing that results alone do not tell.
+
+A scheduler's decisions depend on the order in which results came in, and a budget on how long the
+run has been at work. So every event is a line of ``journal.jsonl``, written when it happens. Times
+are seconds of work, sessions added up, by a clock that no change of the date moves.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from evolve.clock import Clock, SystemClock
+
+Kind = Literal["session", "begin", "epoch", "leave", "end", "moved", "retry", "close"]
+
+
+class Journal:
+    """Journal of one director; what stands in the file is read first.
+
+    Parameters
+    ----------
+    path : Path
+        Made with the first event.
+    clock : Clock, optional
+
+    Attributes
+    ----------
+    earlier : list of dict
+        Events of earlier sessions, each with `event` and `at`; a torn last line is left out.
+    """
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self.path = path
+        self._clock = clock or SystemClock()
+        self.earlier = list(read_journal(path))
+        self._before = max((event["at"] for event in self.earlier), default=0.0)
+        self._began = self._clock.now()
+        self._file: TextIO | None = None
+
+    def now(self) -> float:
+        """Seconds of work so far, those of earlier sessions included."""
+        return self._before + self._clock.now() - self._began
+
+    def note(self, event: Kind, number: int | None = None, **more: Any) -> None:
+        """Write an event; a kill of the process after the call does not lose it."""
+        if self._file is None:
+            self._file = self._open()
+        line = {"event": event, "at": round(self.now(), 3)}
+        line |= {} if number is None else {"number": number}
+        self._file.write(json.dumps(line | more, allow_nan=False) + "\n")
+        self._file.flush()
+
+    def _open(self) -> TextIO:
+        """Open the file behind its last whole line."""
+        file = self.path.open("a+", encoding="utf-8")
+        if self.earlier:
+            file.truncate(whole_lines(self.path))
+        else:
+            file.truncate(0)
+        return file
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """Events of a journal in order, up to the first line that is none; nothing if it is missing."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            event = _event(line)
+            if event is None:
+                return
+            yield event
+
+
+def whole_lines(path: Path) -> int:
+    """Bytes of a journal up to the first line that is no event."""
+    size = 0
+    with path.open("rb") as file:
+        for line in file:
+            if _event(line.decode("utf-8", errors="replace")) is None:
+                break
+            size += len(line)
+    return size
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    if not line.endswith("\n"):
+        return None
+    try:
+        event = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    known = isinstance(event, dict) and "event" in event
+    return event if known and isinstance(event.get("at"), int | float) else None
