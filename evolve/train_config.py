@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from evolve.errors import SpaceError, nearest
 from evolve.space.load import parse_value, reason_against
 from evolve.yaml_marks import raise_faults, read_marked, undotted, validate
-from model.config import TrainConfig, key_paths
+from model.config import TrainConfig, is_key, key_paths
 
 if TYPE_CHECKING:
     from model.ingredient import Task
@@ -50,7 +52,7 @@ def build_config(
     Raises
     ------
     SpaceError
-        For a fault in the file or an override.
+        For a fault in the file or an override, or where the two do not fit.
     ConfigurationError
         For a fault in the ingredients.
     """
@@ -64,7 +66,12 @@ def build_config(
     values["task"] = task or values.get("task", "detect")
     values |= {key: value for key, value in named.items() if value is not None}
     start = _start_of(values["task"], baseline_asked=ingredients is not None)
-    config = start.with_values(values)
+    try:
+        config = start.with_values(values)
+    except ValidationError as refused:  # the file's values and the named ones do not fit
+        detail = refused.errors()[0]
+        mend = str(detail.get("ctx", {}).get("mend", ""))
+        raise SpaceError(detail["msg"], ".".join(map(str, detail["loc"])), mend) from refused
     if ingredients is None:
         return _overridden(config, overrides)
     return _with_ingredients(config, ingredient_keys(ingredients), overrides, given or {})
@@ -204,7 +211,7 @@ def _override(config: TrainConfig, item: str) -> TrainConfig:
         )
     if path == "task":
         raise SpaceError("the task is not set like this", where, "give --task")
-    if path not in key_paths():
+    if not is_key(path):
         raise SpaceError(f"unknown key '{path}'", where, nearest(path, key_paths()))
     value = parse_value(text, where)
     reason = reason_against(config, path, value)

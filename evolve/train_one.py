@@ -196,7 +196,11 @@ def _check_same(folder: TrialFolder, file: Path, config: TrainConfig, origin: Or
         what = f"the files of this training are damaged ({type(error).__name__})"
         raise StoreError(what, str(folder.path), "give a new folder with --out") from error
     old, new = key_paths(before), key_paths(config)
-    changed = [f"{key}: {old[key]!r} -> {new[key]!r}" for key in new if old[key] != new[key]]
+    changed = [
+        f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
+        for key in old | new  # a change of one may be none of the other
+        if old.get(key) != new.get(key)
+    ]
     if theirs.digest != origin.digest:
         changed.append(f"data: {_shown(theirs)} -> {_shown(origin)}")
     if changed:

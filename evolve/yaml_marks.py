@@ -21,6 +21,9 @@ from evolve.errors import EvolveError, nearest
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
+NUMBERED = "changes"
+"""Mappings of this name have whole numbers for keys; like all keys they are read as text."""
+
 LIMIT_BYTES = 1_000_000
 LIMIT_DEPTH = 32
 LIMIT_NODES = 50_000
@@ -265,7 +268,7 @@ class _Reader:
         key = str(node.value)
         if node.tag == f"{_TAG}merge":
             self._fault("merge keys ('<<') are not allowed", node, path, "write the keys out")
-        elif node.tag != f"{_TAG}str":
+        elif node.tag != f"{_TAG}str" and not _is_number_of(path, key):
             kind = node.tag.replace(_TAG, "")
             self._fault(f"the key '{key}' is read as {kind}", node, path, f"quote it: '{key}'")
         return key
@@ -300,6 +303,11 @@ class _Reader:
         name = ".".join(map(str, path))
         place = f"{self.path}:{line}:{column}  {name}".rstrip()
         self.faults.append(Fault(what, place, mend, (line, column)))
+
+
+def _is_number_of(path: KeyPath, key: str) -> bool:
+    """Whether a key is a whole number, as it is usually written, where one belongs."""
+    return path[-1:] == (NUMBERED,) and key.isdecimal() and key == str(int(key))
 
 
 def _mark(node: yaml.Node) -> tuple[int, int]:

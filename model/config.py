@@ -6,11 +6,14 @@ in the manifest and in a report. Nothing here imports torch, so spaces are check
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, create_model, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, create_model, field_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from model.errors import nearest
 from model.ingredient import effects
 from model.section import Fraction, NonNegative, Positive, Section
 
@@ -285,6 +288,17 @@ class DataConfig(Section):
 FILES = ("backbone.weights", "distill.teacher")
 """Key paths that name files; a digest of each follows in ``..._sha256``."""
 
+CHANGES = "changes"
+CHANGEABLE = (
+    "optimizer", "schedule", "loss", "augment", "sat", "nms", "ema", "bn_momentum",
+    "drop.probability", "drop.block", "drop.ramp", "distill.weight", "distill.iou",
+)  # fmt: skip
+"""Sections and settings that may change during a training.
+
+Neither the network's tensors, nor the plan of an epoch's mini-batches, nor what a checkpoint holds
+depends on them.
+"""
+
 
 class TrainConfig(Section):
     """Everything one training depends on, besides the data."""
@@ -336,6 +350,13 @@ class TrainConfig(Section):
     ema: EmaConfig = EmaConfig()
     nms: NmsConfig = NmsConfig()
     data: DataConfig = DataConfig()
+    # the last field: its check looks at all the others
+    changes: dict[int, dict[str, Any]] = Field(
+        {}, description="settings that change: {finished epochs: {key path: value from then on}}"
+    )
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
 
     @field_validator("image_size")
     @classmethod
@@ -345,9 +366,90 @@ class TrainConfig(Section):
             raise ValueError(f"{value} is not a multiple of 32; take {below} or {below + 32}")
         return value
 
+    @field_validator("changes", mode="before")
+    @classmethod
+    def _by_key_path(cls, value: Any) -> Any:
+        """Sections that are written out become key paths."""
+        if not isinstance(value, dict):
+            return value  # which its type refuses
+        flat: dict[Any, Any] = {}
+        for key, tree in value.items():
+            epoch = int(key) if isinstance(key, str) and key.isdecimal() else key  # JSON's keys
+            if not isinstance(tree, dict):
+                flat[epoch] = tree
+                continue
+            values = flat.setdefault(epoch, {})
+            for path, one in _leaves(tree, ""):
+                if path in values:
+                    what = f"'{path}' is set twice after epoch {epoch}"
+                    raise _refusal([((str(epoch), path), what, "remove one of the two")])
+                values[path] = one
+        return flat
+
+    @field_validator("changes")
+    @classmethod
+    def _can_be_made(
+        cls, value: dict[int, dict[str, Any]], info: ValidationInfo
+    ) -> dict[int, dict[str, Any]]:
+        """All of them at their time, and their values as the settings themselves take them."""
+        changes = {epoch: value[epoch] for epoch in sorted(value) if value[epoch]}
+        faults = list(_misplaced(changes, info.data.get("epochs")))
+        if faults:
+            raise _refusal(faults)
+        if cls.model_fields.keys() - info.data.keys() != {CHANGES}:
+            return changes  # the others are at fault, and told of
+        tree = cls.model_construct(**info.data).to_dict()
+        for epoch, values in changes.items():
+            for path, one in values.items():
+                set_value(tree, path, one)
+            try:
+                if info.mode == "json":  # of a file, where text is never taken for a number
+                    now = cls.model_validate_json(json.dumps(tree), strict=True)
+                else:
+                    now = cls.model_validate(tree)
+            except ValidationError as refused:
+                raise _below(refused, str(epoch)) from refused
+            holds = key_paths(now)
+            changes[epoch] = {path: holds[path] for path in sorted(values)}
+        return changes
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested dictionary of JSON types."""
-        return self.model_dump(mode="json")
+        """Plain nested dictionary of JSON types.
+
+        Without changes it has no entry for them, so that digests are those of before there were
+        any. With some their epochs are text, as JSON has it, and their settings nested as all are.
+        """
+        tree = self.model_dump(mode="json", exclude={CHANGES})
+        for epoch, values in self.changes.items():
+            for path, value in values.items():
+                set_value(tree, f"{CHANGES}.{epoch}.{path}", value)
+        return tree
+
+    def at(self, epoch: int) -> "TrainConfig":
+        """What holds after `epoch` finished epochs, with no changes of its own.
+
+        So epoch `n`, counted from 0, is trained and measured with ``at(n)``.
+        """
+        if not self.changes:
+            return self
+        values: dict[str, Any] = {}
+        for after, some in self.changes.items():  # in order
+            if after <= epoch:
+                values |= some
+        return self.with_values({CHANGES: {}, **values})
+
+    def history(self, epochs: int) -> tuple[str, ...]:
+        """Digests of what the first `epochs` epochs are trained with, each told once.
+
+        Two configurations with the same history give the same training until then.
+        """
+        turns = [0, *(after for after in self.changes if after < epochs)]
+        digests = [self.at(turn).digest() for turn in turns]
+        return tuple(
+            f"{turn} {digest}"
+            for turn, digest, before in zip(turns, digests, ["", *digests], strict=False)
+            if digest != before
+        )
 
     def with_values(self, values: dict[str, Any]) -> "TrainConfig":
         """Copy with some key paths set, checked again.
@@ -355,8 +457,8 @@ class TrainConfig(Section):
         Parameters
         ----------
         values : dict of key path -> value
-            For example ``{"optimizer.lr": 0.01}``. One that names a file drops the digest of the
-            file before.
+            For example ``{"optimizer.lr": 0.01}``, or ``{"changes.4.optimizer.lr": 0.001}`` for
+            one from the fifth epoch on. One that names a file drops the digest of the file before.
 
         Raises
         ------
@@ -367,11 +469,7 @@ class TrainConfig(Section):
         # a digest belongs to one file: another one's is found anew
         stale = {f"{path}_sha256": "" for path in values if path in FILES}
         for path, value in (stale | values).items():
-            *parents, leaf = path.split(".")
-            node = tree
-            for name in parents:
-                node = node.setdefault(name, {})
-            node[leaf] = value
+            set_value(tree, path, value)
         return TrainConfig.model_validate(tree)
 
     def digest(self) -> str:
@@ -381,13 +479,106 @@ class TrainConfig(Section):
 
 
 def key_paths(config: TrainConfig | None = None) -> dict[str, Any]:
-    """Every settable key path with its value in `config` (the defaults if not given)."""
+    """Every settable key path with its value in `config` (the defaults if not given).
+
+    A change is among them only where the configuration has it, as ``changes.4.optimizer.lr``.
+    """
     return dict(_leaves((config or TrainConfig()).to_dict(), ""))
 
 
-def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+@cache
+def changeable(path: str) -> bool:
+    """Whether a setting may change during a training, as in `TrainConfig.changes`.
+
+    Parameters
+    ----------
+    path : str
+        Key path; one that is no setting may not.
+    """
+    section = any(path == one or path.startswith(f"{one}.") for one in CHANGEABLE)
+    return section and path in key_paths()
+
+
+def is_key(path: str) -> bool:
+    """Whether a key path may be set: that of a setting, or of a change.
+
+    Whether there can be such a change is told when it is set, with the reason.
+    """
+    return path == CHANGES or without_epoch(path) in key_paths()
+
+
+def without_epoch(path: str) -> str:
+    """Setting that a change is of: ``optimizer.lr`` for ``changes.4.optimizer.lr``.
+
+    Any other key path stays as it is.
+    """
+    first, *rest = path.split(".", 2)
+    return rest[1] if first == CHANGES and len(rest) == 2 else path
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def set_value(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at a key path of a nested dictionary, which is changed."""
+    *parents, leaf = path.split(".")
+    for name in parents:
+        tree = tree.setdefault(name, {})
+    tree[leaf] = value
+
+
+_Fault = tuple[tuple[str, ...], str, str]
+"""Place below `changes`, what is wrong, and how to mend it."""
+
+
+def _misplaced(changes: Mapping[int, Mapping[str, Any]], epochs: int | None) -> Iterator[_Fault]:
+    """Changes at no time of the training, and those of settings that stay as they are."""
+    for epoch, values in changes.items():
+        if epochs is not None and not 1 <= epoch < epochs:
+            what = f"a change after {epoch} epochs is none of a training of {epochs}"
+            mend = f"take a whole number from 1 to {epochs - 1}" if epochs > 1 else "raise epochs"
+            yield (str(epoch),), what, mend
+        for path in values:
+            place = (str(epoch), *path.split("."))
+            if path not in key_paths():
+                yield (
+                    place,
+                    f"unknown key '{path}'",
+                    nearest(path, filter(changeable, key_paths())),
+                )
+            elif not changeable(path):
+                yield (
+                    place,
+                    f"'{path}' cannot change during a training",
+                    (f"set it for the whole training; these can: {', '.join(CHANGEABLE)}"),
+                )
+
+
+def _refusal(faults: list[_Fault]) -> ValidationError:
+    """Error of a validator for several faults; `mend` reaches the user beside what is wrong."""
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("refused", "{what}", {"what": what, "mend": mend}),
+            loc=place,
+            input=None,
+        )
+        for place, what, mend in faults
+    ]
+    return ValidationError.from_exception_data(CHANGES, details)
+
+
+def _below(refused: ValidationError, epoch: str) -> ValidationError:
+    """The same faults, placed in the changes after an epoch."""
+    details = [
+        InitErrorDetails(
+            type=detail["type"], loc=(epoch, *detail["loc"]), input=detail["input"],
+            ctx=detail.get("ctx", {}),
+        )
+        for detail in refused.errors()
+    ]  # fmt: skip
+    return ValidationError.from_exception_data(CHANGES, details)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from model.config import TrainConfig, key_paths
+from model.config import TrainConfig, key_paths, without_epoch
 from model.errors import ConfigurationError
 
 OTHERS = {
@@ -37,14 +37,19 @@ def check_task(config: TrainConfig, task: str) -> None:
             f"train it with 'evolve train --task {config.task}', or set task to {task}",
         )
     usual, holds = key_paths(), key_paths(config)
-    idle = [k for k in holds if holds[k] != usual[k] and _is_among(k, OTHERS[task])]
+    setting = {key: without_epoch(key) for key in holds}
+    idle = [
+        key
+        for key, path in setting.items()
+        if holds[key] != usual[path] and _is_among(path, OTHERS[task])
+    ]
     if idle:
         (other,) = NETWORK.keys() - {task}
         raise ConfigurationError(
             f"only a {NETWORK[other]} has " + ", ".join(f"{k} = {holds[k]}" for k in idle),
             idle[0],
             "leave it as it is by default: "
-            + ", ".join(f"{k} = {_shown(usual[k])}" for k in idle),
+            + ", ".join(f"{k} = {_shown(usual[setting[k]])}" for k in idle),
         )
 
 

@@ -64,7 +64,7 @@ def read_value(state: dict[str, Any], key: str, kind: type, path: Path) -> Any:
 
 
 def read_config(state: dict[str, Any], path: Path) -> TrainConfig:
-    """Configuration of the training; its `image_size` is a number."""
+    """Configuration of the training as it was last; its `image_size` is a number."""
     try:
         config = TrainConfig.model_validate(read_value(state, "config", dict, path))
     except ValidationError as refused:
@@ -77,7 +77,8 @@ def read_config(state: dict[str, Any], path: Path) -> TrainConfig:
         ) from refused
     if config.image_size == "auto":
         raise CheckpointError("its configuration names no image_size", str(path), NOT_OURS)
-    return config
+    begun = 0 if "part" in state else 1  # the epoch under way is trained already
+    return config.at(state.get("epoch", 1) - begun)
 
 
 def read_classes(state: dict[str, Any], path: Path) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from evolve.yaml_marks import (
     read_marked,
     undotted,
 )
-from model.config import TrainConfig, key_paths
+from model.config import TrainConfig, is_key, key_paths, set_value
 from model.errors import ConfigurationError
 from model.tasks import check_task
 
@@ -209,11 +209,7 @@ def reason_against(base: TrainConfig, path: str, value: Any) -> str:
 def _reason(base: TrainConfig, values: Mapping[str, Any]) -> str:
     tree = base.to_dict()
     for path, value in values.items():
-        *parents, leaf = path.split(".")
-        node = tree
-        for name in parents:
-            node = node[name]
-        node[leaf] = value
+        set_value(tree, path, value)
     try:
         TrainConfig.model_validate_json(json.dumps(tree), strict=True)
     except ValidationError as refused:
@@ -242,7 +238,7 @@ def _override(space: Space, item: str) -> Space:
     if key in _HEADER:
         return _with_header(space, key, value, where)
     path = key.removeprefix("train.")
-    if path not in key_paths():
+    if not is_key(path):
         raise SpaceError(f"unknown key '{key}'", where, nearest(path, [*key_paths(), *_HEADER]))
     reason = reason_against(space.base, path, value)
     if reason:

@@ -1,8 +1,9 @@
 """What a user gives -> one training configuration."""
 
 import pytest
+import yaml
 
-from evolve.errors import SpaceError
+from evolve.errors import SpaceError, StoreError
 from evolve.train_config import build_config, given_values, ingredient_keys
 from model.config import TrainConfig, key_paths
 from model.errors import CheckpointError, ConfigurationError
@@ -22,6 +23,62 @@ def test_layers_lie_on_each_other(tmp_path):
     assert config == TrainConfig().with_values(changed)
 
 
+def test_changes_during_the_training_are_read(tmp_path):
+    """Their epochs may stand there as numbers, their settings nested or not."""
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "epochs: 8\nchanges:\n  4: {optimizer.lr: 0.01}\n  '6': {loss: {focal: true}}\n"
+    )
+    config = build_config(file, {}, ["changes.4.augment.mosaic=0.25", "changes.6.optimizer.lr=1"])
+    assert config.changes == {
+        4: {"augment.mosaic": 0.25, "optimizer.lr": 0.01},
+        6: {"loss.focal": True, "optimizer.lr": 1.0},
+    }
+    file.write_text(yaml.safe_dump(config.to_dict()))
+    assert build_config(file, {}) == config
+    with pytest.raises(SpaceError, match="a change after 4 epochs is none of a training of 3"):
+        build_config(file, {"epochs": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{4: {optimizer.rl: 1}}", "c.yaml:2:15  changes.4.optimizer.rl"),
+        ("{4: {optimizer.rl: 1}}", "did you mean 'optimizer.lr'"),
+        ("{4: {batch_size: 1}}", "'batch_size' cannot change during a training"),
+        ("{4: {optimizer.lr: -1}}", "c.yaml:2:15  changes.4.optimizer.lr"),
+        ("{4: {optimizer.lr: 1e-3}}", "write 1.0e-3"),
+        ("{20: {optimizer.lr: 1}}", "take a whole number from 1 to 7"),
+        ("{04: {optimizer.lr: 1}}", "the key '04' is read as int"),
+        ("{4.5: {optimizer.lr: 1}}", "the key '4.5' is read as float"),
+        ("{4: 3}", "should be an object"),
+    ],
+)
+def test_what_is_wrong_with_changes_is_told(tmp_path, text, words):
+    file = tmp_path / "c.yaml"
+    file.write_text(f"epochs: 8\nchanges: {text}\n")
+    with pytest.raises(SpaceError) as caught:
+        build_config(file, {})
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ("changes.4.optimizer.rl=1", "unknown key 'changes.4.optimizer.rl'"),
+        ("changes.4.epochs=1", "'epochs' cannot change during a training"),
+        ("changes.30.optimizer.lr=1", "a change after 30 epochs is none of a training of 20"),
+        ("changes.4.optimizer.lr=0", "should be greater than 0"),
+        ("changes.4.augment.cutmix=0.5", "only a classifier has changes.4.augment.cutmix = 0.5"),
+        ("changes=3", "should be an object"),
+    ],
+)
+def test_an_override_of_a_change_is_checked(item, words):
+    with pytest.raises(SpaceError) as caught:
+        build_config(None, {}, [item])
+    assert words in str(caught.value)
+
+
 def test_a_classifier_starts_from_darknets_settings(tmp_path):
     config = build_config(None, {}, task="classify")
     assert config == baseline("classify").with_values(
@@ -37,8 +94,6 @@ def test_a_classifier_starts_from_darknets_settings(tmp_path):
 
 
 def test_a_whole_configuration_comes_back_as_it_was(tmp_path):
-    import yaml
-
     config = build_config(None, {"epochs": 3}, ["augment.cutmix=0.3"], task="classify")
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config.to_dict()))
     assert build_config(tmp_path / "c.yaml", {}) == config
@@ -150,3 +205,20 @@ def test_the_task_is_not_set():
     with pytest.raises(SpaceError, match="the task is not set like this") as raised:
         build_config(None, {}, ["task=classify"])
     assert raised.value.mend == "give --task"
+
+
+def test_a_folder_of_other_changes_is_another_training(tmp_path):
+    from evolve.train_one import Origin, prepare_folder
+
+    origin = Origin("/data", "digest", 0)
+    config = build_config(None, {"epochs": 8}, ["changes.4.optimizer.lr=0.5"])
+    folder = prepare_folder(tmp_path / "t", config, origin)
+    folder.config.write_text(yaml.safe_dump(config.to_dict()))
+    folder.last.write_bytes(b"begun")
+    assert prepare_folder(tmp_path / "t", config, origin).path == folder.path
+    for other, words in [
+        (config.with_values({"changes": {}}), r"changes\.4\.optimizer\.lr: 0\.5 -> None"),
+        (config.with_values({"changes.5.nms.beta": 1}), r"changes\.5\.nms\.beta: None -> 1\.0"),
+    ]:
+        with pytest.raises(StoreError, match=words):
+            prepare_folder(tmp_path / "t", other, origin)

@@ -195,6 +195,11 @@ def test_an_override_fixes_a_parameter_and_sets_the_rest():
     assert (changed.sampler, changed.objective) == ("tpe", "AP75")
     assert apply_overrides(space, []) == space
     assert apply_overrides(space, ["schedule.steps=[0.5, 0.6]"]).base.schedule.steps == (0.5, 0.6)
+    later = apply_overrides(space, ["train.changes.1.optimizer.lr=0.5"])
+    assert later.base.changes == {1: {"optimizer.lr": 0.5}}
+    assert "optimizer.lr" in later.defaults()
+    with pytest.raises(SpaceError, match=r"'changes.1.seed' cannot be 1: 'seed' cannot change"):
+        apply_overrides(space, ["train.changes.1.seed=1"])
 
 
 @pytest.mark.parametrize(
