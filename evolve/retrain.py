@@ -89,7 +89,7 @@ def retrain_path(request: RunRequest, seeds: int, listener: Listener) -> RunFold
             )
             comparison = Comparison(study, plan, folder.comparison(PATH), training, listener)
             with opened_engine(request.engine, resources) as drive:
-                if not comparison.nothing_left():
+                if not comparison.over():
                     listener.on_phase(comparison.phase())
                 drive(comparison)
         finally:

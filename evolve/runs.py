@@ -10,13 +10,16 @@ from typing import Any, Literal
 
 from optuna.samplers import BaseSampler
 
+from evolve.budget import Budget
 from evolve.cards.warm_start import WarmStart
 from evolve.data_source import DataSource, resolve_data
+from evolve.engine.allowance import Allowance
 from evolve.engine.comparison import Comparison, Training
 from evolve.engine.coordinator import Coordinator, Settings
 from evolve.engine.director import Director, Listener
+from evolve.engine.recipes import changeable_parameters
 from evolve.engine.resources import Resources
-from evolve.engine.schedulers import build_scheduler
+from evolve.engine.schedulers import Scheduler, Setting, build_scheduler
 from evolve.engine.trainers import shared_data
 from evolve.errors import EvolveError, StoreError
 from evolve.final import judged_split, plan_final, write_confirmed
@@ -125,6 +128,19 @@ def build_run_sampler(request: RunRequest, n_existing: int = 0) -> BaseSampler:
     return build_sampler(space.sampler, request.seed, space, n_existing, priors)
 
 
+def build_run_scheduler(space: Space, seed: int) -> Scheduler:
+    """The scheduler of a run."""
+    setting = Setting(
+        epochs=space.base.epochs,
+        trials=space.trials,
+        seed=seed,
+        fidelity=space.fidelity,
+        promote=space.promote,
+        changeable=changeable_parameters(space),
+    )
+    return build_scheduler(space.scheduler, space.base.epochs, setting)
+
+
 def build_manifest(
     request: RunRequest, space: Space, data: dict[str, Any], judged_on: str
 ) -> dict[str, Any]:
@@ -186,7 +202,7 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
         judged_on = judged_split(dataset)
     request = replace(request, space=space)
     resources = pick_resources(request)
-    build_scheduler(space.scheduler, space.base.epochs)  # refuses unknown names early
+    build_run_scheduler(space, request.seed)  # refuses early what it cannot work with
     build_run_sampler(request)
     folder = RunFolder.create(request.out)
     with folder.lock():
@@ -264,6 +280,7 @@ def _run(
     listener: Listener,
 ) -> None:
     space = replace(request.space, trials=manifest["trials"])
+    allowance = allowed(space, resources)
     storage = open_storage(storage_url(folder, manifest))
     try:
         study = open_study(storage)
@@ -272,21 +289,25 @@ def _run(
             study,
             space,
             folder,
-            build_scheduler(space.scheduler, space.base.epochs),
+            build_run_scheduler(space, request.seed),
             Settings(
                 trials=manifest["trials"],
                 seed=request.seed,
                 data=request.data.path,
                 trainer=request.trainer,
                 threads=resources.threads,
+                final_trainings=final_trainings(manifest["confirm"]),
+                until_no_gain=space.until_no_gain or None,
+                max_failures=space.max_failures,
             ),
             listener,
+            allowance=allowance,
         )
         with opened_engine(request.engine, resources) as drive:
             drive(coordinator)
             comparison = _final_comparison(coordinator, manifest, request, listener)
             if comparison is not None:
-                if not comparison.nothing_left():
+                if not comparison.over():
                     listener.on_phase(comparison.phase())
                 drive(comparison)
     finally:
@@ -318,7 +339,33 @@ def _final_comparison(
         threads=search.settings.threads,
     )
     study = open_study(search.study._storage, name=study_name(plan.name))
-    return Comparison(study, plan, folder.comparison(plan.name), training, listener)
+    comparison = Comparison(
+        study,
+        plan,
+        folder.comparison(plan.name),
+        training,
+        listener,
+        search.remaining(),
+        search.settings.max_failures,
+    )
+    comparison.pace.expected_s = search.pace.epoch_s
+    return comparison
+
+
+def final_trainings(confirm: str) -> int:
+    """Trainings of a final comparison of this size."""
+    size = Confirm.parse(confirm)
+    return planned_trainings(size.candidates, size.seeds) if size else 0
+
+
+def allowed(space: Space, resources: Resources) -> Allowance:
+    """What a run may spend."""
+    return Allowance(
+        Budget.parse(space.budget) if space.budget else None,
+        resources.workers,
+        cpus=resources.threads,
+        gpus=resources.gpus_per_trial,
+    )
 
 
 @contextmanager
@@ -336,7 +383,9 @@ def opened_engine(name: EngineName, resources: Resources) -> Iterator[Callable[[
         def drive(director: Director) -> None:
             from evolve.engine.inline import run_inline
 
-            if not director.nothing_left():
+            if not director.over():
                 (run_inline if name == "inline" else on_ray)(director)
+            if director.fatal:
+                raise director.fatal
 
         yield drive

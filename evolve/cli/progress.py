@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from evolve.engine.director import Phase
 
 SHOWN_FINISHED = 8
+HOW = {"again": "again", "alone": "again, alone", "smaller": "again, in smaller mini-batches"}
 
 
 @dataclass
@@ -81,6 +82,14 @@ class RunView:
         view.epoch_s, view.last_at = now - view.last_at, now
         view.done, view.value = row["epoch"], row["objective"]
 
+    def on_pause(self, number: int) -> None:
+        """Note that a trial waits."""
+        self.views[number].state = "PAUSED"
+
+    def on_retry(self, number: int, reason: str, remedy: str) -> None:  # noqa: ARG002
+        """Note that a trial is to be tried again."""
+        self.views[number].state = "PAUSED"
+
     def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
         """Note a trial's end; one that this session did not start counts too."""
         view = self.views.setdefault(number, TrialView(number, 0, 0, self.name(number)))
@@ -103,12 +112,13 @@ class RunView:
 
         Finished trials tell how many epochs a trial takes, stopped ones included.
         """
-        ended = [v for v in self.views.values() if v.state != "RUNNING"]
+        ended = [v for v in self.views.values() if v.state not in ("RUNNING", "PAUSED")]
         paces = [v.epoch_s for v in self.views.values() if not math.isnan(v.epoch_s)]
         if not paces:
             return math.nan
         running = [v for v in self.views.values() if v.state == "RUNNING"]
-        per_trial = sum(v.done for v in ended) / len(ended) if ended else running[0].epochs
+        whole = max(v.epochs for v in self.views.values())
+        per_trial = sum(v.done for v in ended) / len(ended) if ended else whole
         finished = sum(self.count(state) for state in ("COMPLETE", "PRUNED", "FAIL"))
         unbegun = max(0, self.trials - finished - len(running))
         # one that outlived the usual length will run to its end
@@ -144,6 +154,12 @@ class Watcher(Protocol):
         """See `Listener`."""
 
     def on_epoch(self, number: int, row: dict[str, Any]) -> None:
+        """See `Listener`."""
+
+    def on_pause(self, number: int) -> None:
+        """See `Listener`."""
+
+    def on_retry(self, number: int, reason: str, remedy: str) -> None:
         """See `Listener`."""
 
     def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
@@ -231,6 +247,15 @@ class PlainWatcher:
         """Note an epoch in silence."""
         self.view.on_epoch(number, row)
 
+    def on_pause(self, number: int) -> None:
+        """Note a pause in silence."""
+        self.view.on_pause(number)
+
+    def on_retry(self, number: int, reason: str, remedy: str) -> None:
+        """Say that a trial failed, and what is done about it."""
+        self.view.on_retry(number, reason, remedy)
+        self._say(printable(f"{self.view.name(number)} is tried {HOW[remedy]}: {reason}"))
+
     def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
         """Say how a trial ended."""
         view = self.view
@@ -286,6 +311,16 @@ class LiveWatcher:
     def on_epoch(self, number: int, row: dict[str, Any]) -> None:
         """Note an epoch."""
         self.view.on_epoch(number, row)
+
+    def on_pause(self, number: int) -> None:
+        """Note a pause."""
+        self.view.on_pause(number)
+
+    def on_retry(self, number: int, reason: str, remedy: str) -> None:
+        """Say above the table that a trial failed, and what is done about it."""
+        self.view.on_retry(number, reason, remedy)
+        text = printable(f"{self.view.name(number)} is tried {HOW[remedy]}: {reason}")
+        self._live.console.print(text, markup=False, highlight=False)
 
     def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
         """Note a trial's end."""

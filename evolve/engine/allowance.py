@@ -1,7 +1,7 @@
 """What is left of a budget, and what trainings cost of it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evolve.budget import Budget
 
@@ -38,6 +38,14 @@ class Allowance:
         if self.budget.of == "wall":
             return self.budget.seconds - self.wall_before - wall_s
         return self.budget.seconds - self._share * (self.trained_before + trained_s)
+
+    def after(self, wall_s: float, trained_s: float) -> "Allowance":
+        """What a phase that follows so much of this one may spend."""
+        return replace(
+            self,
+            wall_before=self.wall_before + wall_s,
+            trained_before=self.trained_before + trained_s,
+        )
 
     def cost(self, trainings: int, seconds: float) -> float:
         """Of so many trainings of so many seconds each, in seconds of the budget's clock."""

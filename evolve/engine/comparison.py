@@ -6,7 +6,6 @@ share initialisation, order and the streams of augmentation, so their difference
 
 import hashlib
 import re
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState, create_trial
 
+from evolve.engine.allowance import Allowance
 from evolve.engine.director import Director, Listener, Phase
 from evolve.engine.schedulers import build_scheduler
 from evolve.engine.trial import TrialTask
@@ -27,6 +27,7 @@ from evolve.store.comparison import (
     RowRecord,
 )
 from evolve.store.folder import ComparisonFolder, TrialFolder
+from evolve.store.journal import Journal
 from model.config import TrainConfig
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -142,6 +143,9 @@ class Comparison(Director):
     folder : ComparisonFolder
     training : Training
     listener : Listener
+    allowance : Allowance, optional
+        What the search has left of the budget.
+    max_failures : int, optional
 
     Raises
     ------
@@ -158,8 +162,12 @@ class Comparison(Director):
         folder: ComparisonFolder,
         training: Training,
         listener: Listener,
+        allowance: Allowance | None = None,
+        max_failures: int | None = None,
     ) -> None:
-        super().__init__(study, plan.objective, build_scheduler("none", 1), listener)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        super().__init__(study, plan.objective, build_scheduler("none", 1), listener,
+                         Journal(folder.journal), allowance, max_failures)  # fmt: skip
         self.plan = plan
         self.folder = folder
         self.training = training
@@ -167,8 +175,8 @@ class Comparison(Director):
         for row, index in plan.cells():
             self._cells.setdefault(row.trainings[index], (row, index))
         self._numbers: dict[str, int] = {}
+        self._trainings: dict[int, str] = {}
         self._places: dict[int, tuple[str, int]] = {}
-        self._waiting: deque[str] = deque()
         self._ended_before: dict[str, int] = {}
         self._rebuild()
         plan.write(folder)
@@ -177,26 +185,26 @@ class Comparison(Director):
 
     def _rebuild(self) -> None:
         """Learn from the store which trainings have ended, and which were interrupted."""
+        self.pace.replay(self.journal.earlier)
+        self.journal.note("session")
         for trial in self.study.get_trials(deepcopy=False):
             training, attrs = trial.user_attrs[TRAINING_ATTR], trial.user_attrs
-            self._remember(training, trial._trial_id, trial.number,
-                           attrs[ROW_ATTR], attrs[SEED_INDEX_ATTR])  # fmt: skip
+            self._remember(training, trial.number, attrs[ROW_ATTR], attrs[SEED_INDEX_ATTR])
+            self._recall(trial)
             if training not in self._cells:
                 self._check_replaced(*self._places[trial.number])
             elif trial.state == TrialState.RUNNING:
-                self._waiting.append(training)
+                self._waiting.append(trial.number)
             else:
                 state = trial.state.name
                 self._ended_before[state] = self._ended_before.get(state, 0) + 1
-        for training in self._waiting:
-            for row in self.files(self._numbers[training]).read_metrics():
-                self._store_value(self._numbers[training], row)
+        for number in self._waiting:
+            for row in self.files(number).read_metrics():
+                self._store_value(number, row)
 
-    def _remember(
-        self, training: str, trial_id: int, number: int, row: str, seed_index: int
-    ) -> None:
+    def _remember(self, training: str, number: int, row: str, seed_index: int) -> None:
         self._numbers[training] = number
-        self._ids[number] = trial_id
+        self._trainings[number] = training
         self._places[number] = row, seed_index
 
     def _check_replaced(self, key: str, seed_index: int) -> None:
@@ -210,19 +218,26 @@ class Comparison(Director):
 
     # -- what a director does --------------------------------------------------------------
 
-    def next_task(self) -> TrialTask | None:
-        """The next training to run: interrupted ones first; None when all are given out."""
-        if self._waiting:
-            return self._task(self._waiting.popleft())
-        for training in self._cells:
-            if training not in self._numbers:
-                self._create(training)
-                return self._task(training)
-        return None
+    def _chosen(self) -> int | None:
+        if not self._has_time():
+            return None
+        missing = (training for training in self._cells if training not in self._numbers)
+        training = next(missing, None)
+        return None if training is None else self._create(training)
 
-    def nothing_left(self) -> bool:
-        """Whether every training has been given out, and none waits to be continued."""
-        return not self._waiting and self._cells.keys() <= self._numbers.keys()
+    def _nothing_left(self) -> bool:
+        given_out = self._cells.keys() <= self._numbers.keys()
+        return not self._waiting and (given_out or not self._has_time())
+
+    def _after(self, number: int, epoch: int | None = None) -> None:
+        pass  # no training depends on another
+
+    def _has_time(self) -> bool:
+        """Whether the budget has room for one more training."""
+        return self.left() >= self.cost(1, self._epochs())
+
+    def _epochs(self) -> int:
+        return max(TrainConfig.model_validate(row.config).epochs for row in self.plan.rows)
 
     def files(self, number: int) -> TrialFolder:
         """Folder of a training."""
@@ -254,7 +269,7 @@ class Comparison(Director):
 
     # -- helpers ---------------------------------------------------------------------------
 
-    def _create(self, training: str) -> None:
+    def _create(self, training: str) -> int:
         """Begin a training in the store; in one step, so that a kill leaves nothing half made."""
         row, index = self._cells[training]
         begun = create_trial(
@@ -269,14 +284,17 @@ class Comparison(Director):
         storage = self.study._storage
         trial_id = storage.create_new_trial(self.study._study_id, template_trial=begun)
         number = storage.get_trial_number_from_id(trial_id)
-        self._remember(training, trial_id, number, row.key, index)
+        self._ids[number] = trial_id
+        self._remember(training, number, row.key, index)
+        return number
 
-    def _task(self, training: str) -> TrialTask:
-        row, index = self._cells[training]
-        number, shared = self._numbers[training], self.training
+    def _planned_config(self, number: int) -> TrainConfig:
+        row, index = self._cells[self._trainings[number]]
         config = TrainConfig.model_validate(row.config)
-        config = config.with_values({"seed": self.plan.seeds[index]})
-        folder = self.files(number)
+        return config.with_values({"seed": self.plan.seeds[index]})
+
+    def _task(self, number: int) -> TrialTask:
+        config, folder, shared = self._config(number), self.files(number), self.training
         self.scheduler.add(number)
         self.listener.on_start(number, {}, len(folder.read_metrics()), config.epochs)
         return TrialTask(
@@ -289,4 +307,5 @@ class Comparison(Director):
             data_seed=shared.data_seed,
             threads=shared.threads,
             judged_on="" if self.plan.judged_on == "val" else self.plan.judged_on,
+            alone=self._needs_all(number),
         )

@@ -17,17 +17,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.engine.allowance import Allowance
 from evolve.engine.director import Director, Listener
-from evolve.engine.recipes import changeable_parameters, config_of, recipe_of
-from evolve.engine.schedulers import OBJECTIVE, TIME, Move, Scheduler
+from evolve.engine.recipes import Recipe, changeable_parameters, config_of, taken_over
+from evolve.engine.schedulers import OBJECTIVE, TIME, Scheduler
 from evolve.engine.trial import TrialTask
 from evolve.errors import SpaceError
 from evolve.search.genetic import DEFAULT, ORIGIN
 from evolve.search.repair import REPAIR, repair
-from evolve.seeds import trial_seed
 from evolve.space import Space
 from evolve.store.folder import RunFolder, TrialFolder
-from evolve.store.study import FAILURE_ATTR, is_rejected, rejection, unfinished
+from evolve.store.journal import Journal
+from evolve.store.study import FAILURE_ATTR, RECIPE_ATTR, failure_of, is_rejected, rejection
+from model.config import TrainConfig
 from model.files import write_text_atomically
+
+logger = logging.getLogger(__name__)
 
 MOST_REJECTED = 10  # proposals in a row that violate a constraint
 
@@ -104,7 +107,8 @@ class Coordinator(Director):
         self.settings = settings
         self._distributions = space.distributions()
         self._params: dict[int, dict[str, Any]] = {}
-        self._recipes: dict[int, dict[str, Any]] = {}
+        self._recipes: dict[int, Recipe] = {}
+        self._changeable = tuple(changeable_parameters(space))
         self._asked = 0
         self._best = -math.inf
         self._since_best = 0
@@ -158,6 +162,7 @@ class Coordinator(Director):
             elif kind == "begin":
                 self.scheduler.add(number, self._params[number])
             elif kind == "epoch":
+                self.scheduler.add(number, self._params[number])
                 reached[number] = event["epoch"]
                 if event["told"]:
                     self.scheduler.take(number, {TIME: event["epoch"], OBJECTIVE: event["value"]})
@@ -189,6 +194,7 @@ class Coordinator(Director):
     def _go_on_with(self, trial: FrozenTrial) -> None:
         """A trial that has not ended waits to be continued, unless it should have been stopped."""
         if self._rejects(trial):
+            self._asked -= 1
             return
         if self.scheduler.is_stopped(trial.number):
             self._tell_pruned(trial.number)
@@ -209,7 +215,7 @@ class Coordinator(Director):
     def _chosen(self) -> int | None:
         number = self.scheduler.choose()
         if number is None and self._may_begin():
-            return self._ask().number
+            return self._begin()
         if number is None:
             number = self.scheduler.choose()  # as it knows now that there are no more
         return number if number not in self._running else None
@@ -222,9 +228,11 @@ class Coordinator(Director):
         return self.folder.trial(number)
 
     def _must_stop(self, number: int) -> bool:  # noqa: ARG002
-        return self.left() <= self._reserved()
+        return self.allowance.budget is not None and self.left() <= self._reserved()
 
-    def _after(self, number: int) -> None:
+    def _after(self, number: int, epoch: int | None = None) -> None:
+        if self.scheduler.keeps() and (epoch is None or epoch in self.scheduler.pauses(number)):
+            self.files(number).drop_checkpoints(before=epoch or self.space.base.epochs)
         if self.scheduler.is_paused(number):
             self._move(number)
         for stopped in self.scheduler.stopped():
@@ -280,30 +288,25 @@ class Coordinator(Director):
         move = self.scheduler.move_of(number)
         if move is None:
             return
-        donor, own = self.files(move.donor), self.files(number)
-        self._recipes[number] = recipe = self._recipe(move)
-        self._attr(number, RECIPE_ATTR, recipe)
-        kept = [row for row in own.read_metrics() if row["epoch"] <= move.epoch]
-        write_text_atomically(own.metrics, "".join(map(to_line, kept)))
-        copy_atomically(donor.checkpoint(move.epoch), own.last)
-        own.previous.unlink(missing_ok=True)
+        self._recipes[number] = taken_over(
+            move.donor,
+            move.epoch,
+            {name: move.params[name] for name in self._changeable},
+            params=self._params[move.donor],
+            before=self._recipes.get(move.donor),
+        )
+        self._attr(number, RECIPE_ATTR, self._recipes[number])
+        self.files(number).take_over(self.files(move.donor), move.epoch, number)
         self.journal.note("moved", number, epoch=move.epoch, donor=move.donor)
 
-    def _recipe(self, move: Move) -> dict[str, Any]:
-        """Parameters over time, and whose training it began as; from the first epoch on."""
-        stored = self._recipes.get(move.donor)
-        recipe = dict(stored or {"root": move.donor, "params": self._params[move.donor],
-                                 "changes": {}, "lineage": []})  # fmt: skip
-        earlier = {int(e): v for e, v in recipe["changes"].items() if int(e) < move.epoch}
-        wanted = {name: move.params[name] for name in self._changeable()}
-        recipe["changes"] = {str(e): v for e, v in {**earlier, move.epoch: wanted}.items()}
-        recipe["lineage"] = [*recipe["lineage"], {"epoch": move.epoch, "from": move.donor}]
-        return recipe
-
-    def _changeable(self) -> dict[str, Any]:
-        return changeable_parameters(self.space)
-
     # -- asking ----------------------------------------------------------------------------
+
+    def _begin(self) -> int:
+        """Ask for a new trial; its number."""
+        trial = self._ask()
+        self._asked += 1
+        self._params[trial.number] = dict(trial.params)
+        return trial.number
 
     def _ask(self) -> FrozenTrial:
         """A new trial that satisfies the constraints; others are asked for and put aside.
@@ -362,24 +365,32 @@ class Coordinator(Director):
     # -- how each ends ---------------------------------------------------------------------
 
     def _tell_complete(self, number: int, row: dict[str, Any]) -> None:
+        best = self._best
+        self._note_value(row["objective"])
+        if self._best > best:
+            self._write_best(number)
         super()._tell_complete(number, row)
-        if self.study.best_trial.number == number:
-            self._write_best(self.study.best_trial)
+
+    def _tell_pruned(self, number: int) -> None:
+        self._note_value(None)
+        super()._tell_pruned(number)
+
+    def _ended(self, number: int, state: str, result: dict[str, Any] | None, reason: str) -> None:
+        super()._ended(number, state, result, reason)
+        for known in (self._ids, self._attempts, self._params, self._recipes):
+            known.pop(number, None)
 
     # -- helpers ---------------------------------------------------------------------------
 
-    def _given_out(self) -> int:
-        trials = self.study.get_trials(deepcopy=False)
-        return sum(t.state != TrialState.WAITING and not is_rejected(t) for t in trials)
+    def _planned_config(self, number: int) -> TrainConfig:
+        recipe, seed = self._recipes.get(number), self.settings.seed
+        return config_of(self.space, number, self._params[number], recipe, seed)
 
-    def _task(self, trial: FrozenTrial) -> TrialTask:
-        number = trial.number
-        config = self.space.to_config(trial.params)
-        config = config.with_values({"seed": trial_seed(self.settings.seed, number)})
-        folder = self.folder.trial(number)
-        self.scheduler.add(number)
+    def _task(self, number: int) -> TrialTask:
+        config, params, folder = self._config(number), self._params[number], self.files(number)
+        self.scheduler.add(number, params)
         done = len(folder.read_metrics())
-        self.listener.on_start(number, dict(trial.params), done, config.epochs)
+        self.listener.on_start(number, params, done, config.epochs)
         return TrialTask(
             number=number,
             folder=str(folder.path.absolute()),
@@ -389,12 +400,13 @@ class Coordinator(Director):
             trainer=self.settings.trainer,
             data_seed=self.settings.seed,
             threads=self.settings.threads,
+            pauses=self.scheduler.pauses(number),
+            keeps=self.scheduler.keeps(),
+            alone=self._needs_all(number),
         )
 
-    def _write_best(self, trial: FrozenTrial) -> None:
-        config = self.space.to_config(trial.params)
-        config = config.with_values({"seed": trial_seed(self.settings.seed, trial.number)})
-        head = f"# trial {trial.number} of {self.folder.path.name}: "
-        head += f"{self.space.objective} {100 * (trial.value or 0):.1f}% on val\n"
-        text = head + yaml.safe_dump(config.to_dict(), sort_keys=False)
+    def _write_best(self, number: int) -> None:
+        head = f"# trial {number} of {self.folder.path.name}: "
+        head += f"{self.space.objective} {100 * self._best:.1f}% on val\n"
+        text = head + yaml.safe_dump(self._config(number).to_dict(), sort_keys=False)
         write_text_atomically(self.folder.best_config, text)

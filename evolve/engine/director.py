@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 from evolve.engine.allowance import MARGIN, Allowance
 from evolve.engine.failures import Remedy, failure, remedy_for
 from evolve.engine.pace import Pace
-from evolve.engine.placement import smaller
 from evolve.engine.schedulers import OBJECTIVE, TIME, Decision, Scheduler, decisive
+from evolve.engine.shrinking import smaller
 from evolve.engine.trial import TrialTask
 from evolve.errors import EvolveError
 from evolve.store.folder import TrialFolder
@@ -157,11 +157,10 @@ class Director(ABC):
         self._store_value(number, row)
         self.pace.epoch(number, self.journal.now())
         decision = self._decide(number, row)
-        value = row["objective"] if math.isfinite(row["objective"]) else None
-        self.journal.note("epoch", number, epoch=row["epoch"], value=value, says=decision.value)
+        self._note_epoch(number, row, decision)
         self._running[number] = decision
         self.listener.on_epoch(number, row)
-        self._after(number)
+        self._after(number, row["epoch"])
         return decision
 
     def finish(
@@ -229,15 +228,23 @@ class Director(ABC):
         """Whether a training is stopped whatever the scheduler says."""
         return False
 
-    def _after(self, number: int) -> None:
-        """What follows for other trainings from what a scheduler has just been told of one."""
+    @abstractmethod
+    def _after(self, number: int, epoch: int | None = None) -> None:
+        """What follows from what a scheduler was told of a training: an epoch, or its end."""
 
     # -- time ------------------------------------------------------------------------------
 
     def left(self) -> float:
         """What is left of the budget, in seconds of its clock; infinite without one."""
+        if self.allowance.budget is None:
+            return math.inf
         now = self.journal.now()
         return self.allowance.left(now, self.pace.total_s(now))
+
+    def remaining(self) -> Allowance:
+        """What is left for the next phase of the run."""
+        now = self.journal.now()
+        return self.allowance.after(now, self.pace.total_s(now))
 
     def cost(self, trainings: int, epochs: int) -> float:
         """Of whole trainings at the pace so far, with a margin; 0 while there is none."""
@@ -258,6 +265,13 @@ class Director(ABC):
             if self._must_stop(number):
                 return Decision.STOP
         return decision
+
+    def _note_epoch(self, number: int, row: dict[str, Any], decision: Decision) -> None:
+        """Put an epoch into the journal, and whether the scheduler was told of it."""
+        told = bool(decisive(row)) and not not_finite(row)
+        value = _plain(row["objective"])
+        self.journal.note("epoch", number, epoch=row["epoch"], value=value, told=told,
+                          says=decision.value)  # fmt: skip
 
     def _failed(self, number: int, what: dict[str, Any]) -> None:
         """Try a training again that is worth it; else tell that it failed."""
@@ -345,12 +359,11 @@ class Director(ABC):
                 )
             )
 
-    def _ended(
-        self, number: int, state: str, result: dict[str, Any] | None, reason: str
-    ) -> None:
+    def _ended(self, number: int, state: str, result: dict[str, Any] | None, reason: str) -> None:
         value = None if result is None else result[OBJECTIVE]
         self.scheduler.end(number, result)
-        self.journal.note("end", number, state=state, value=_plain(value or 0.0) if result else None)
+        plain = None if value is None else _plain(value)
+        self.journal.note("end", number, state=state, value=plain)
         shown = "-" if value is None else f"{100 * value:.1f}%"
         logger.info("%s=%d state=%s %s=%s %s", self.noun, number, state, self.objective, shown,
                     reason)  # fmt: skip

@@ -1,6 +1,7 @@
 """The engine without Ray: trials one after another in this process."""
 
 from evolve.engine.director import Director
+from evolve.engine.schedulers import Decision
 from evolve.engine.trial import run_trial
 
 
@@ -11,8 +12,7 @@ def run_inline(director: Director) -> None:
         rows = run_trial(task)
         try:
             for row in rows:
-                director.record(task.number, row)
-                if not director.goes_on(task.number, row):
+                if director.take(task.number, row) is not Decision.GO:
                     break
         finally:
             rows.close()

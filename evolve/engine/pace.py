@@ -12,10 +12,13 @@ class Pace:
     ----------
     spent : dict of int -> float
         Seconds that each training has held its workers, those that were lost in a kill included.
+    expected_s : float
+        Seconds of an epoch as long as none has ended; NaN if nothing is known.
     """
 
     def __init__(self) -> None:
         self.spent: dict[int, float] = {}
+        self.expected_s = math.nan
         self._began: dict[int, float] = {}
         self._epochs = 0
         self._total = 0.0
@@ -59,8 +62,8 @@ class Pace:
 
     @property
     def epoch_s(self) -> float:
-        """Seconds of an epoch; NaN before the first."""
-        return self._total / self._epochs if self._epochs else math.nan
+        """Seconds of an epoch; before the first, what is expected."""
+        return self._total / self._epochs if self._epochs else self.expected_s
 
     def total_s(self, at: float) -> float:
         """Seconds of all trainings, those of running ones up to now included."""

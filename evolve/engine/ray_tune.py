@@ -9,15 +9,18 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from evolve.engine.director import Director
+from evolve.engine.failures import failure
 from evolve.engine.resources import Resources
-from evolve.engine.schedulers import decisive
+from evolve.engine.schedulers import Decision
 from evolve.engine.trial import TrialTask, run_trial
 from evolve.store.folder import from_line, to_line
 
@@ -51,7 +54,7 @@ class EpochSteps(tune.Trainable):
         """Train an epoch; its row, as text because Ray takes dictionaries apart."""
         row = next(self._rows)
         done = "failure" in row or row["epoch"] == row["epochs"]
-        return {"row": to_line(row), "done": done, **decisive(row)}
+        return {"row": to_line(row), "done": done}
 
     def cleanup(self) -> None:
         """Close the trial's files."""
@@ -64,11 +67,11 @@ class EpochSteps(tune.Trainable):
         return True
 
 
-class StoreSearcher(Searcher):
-    """Ray Tune's view of a director: suggestions from it, results to it.
+class DirectedSearch(Searcher):
+    """Ray Tune's view of a director: suggestions from it, ends to it.
 
-    Ray tells a searcher of a trial's end in the same words whether it was stopped early or ran
-    to its end; the director knows from the epochs.
+    A trial that is paused ends here; when it goes on it is another trial of Ray's. So Ray's
+    trials are parts of trials, and nothing but the director knows a trial as a whole.
     """
 
     def __init__(self, director: Director) -> None:
@@ -76,6 +79,7 @@ class StoreSearcher(Searcher):
         self._director = director
         self._numbers: dict[str, int] = {}
         self._rows: dict[str, dict[str, Any]] = {}
+        self._deaths: dict[str, dict[str, Any]] = {}
 
     def set_search_properties(
         self,
@@ -87,33 +91,38 @@ class StoreSearcher(Searcher):
         """Accept: objective and direction are the director's."""
         return True
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next trial's task, or the end."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial's task; None to be asked again later, or the end."""
         task = self._director.next_task()
         if task is None:
-            return str(Searcher.FINISHED)
+            return str(Searcher.FINISHED) if self._director.over() else None
         self._numbers[trial_id] = task.number
-        return {"number": task.number, "task": task.to_dict()}
+        return {"task": task.to_dict()}
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Store an epoch."""
+    def take(self, trial_id: str, result: dict[str, Any]) -> Decision:
+        """Tell the director of an epoch."""
         row = self._rows[trial_id] = from_line(result["row"])
-        self._director.record(self._numbers[trial_id], row)
+        return self._director.take(self._numbers[trial_id], row)
+
+    def note_death(self, trial_id: str, text: str) -> None:
+        """Remember why the process of a trial has died."""
+        self._deaths[trial_id] = death_of(text)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Close a trial."""
+        """Tell the director that a part of a trial is over."""
         number = self._numbers.pop(trial_id)
         row = self._rows.pop(trial_id, None)
+        death = self._deaths.pop(trial_id, None)
         if error:
-            self._director.finish(number, row, died="its process ended unexpectedly")
+            self._director.finish(number, row, death or death_of(""))
             return
         if result is not None and "row" in result:
             last = from_line(result["row"])
             if row is None or last != row:  # Ray tells of a trial's last result only here
                 row = last
-                self._director.record(number, row)
+                self._director.take(number, row)
         self._director.finish(number, row)
 
     def save(self, checkpoint_path: str) -> None:
@@ -121,6 +130,41 @@ class StoreSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the store is the state."""
+
+
+class Directed(FIFOScheduler):
+    """Ray Tune's scheduler, which only passes on what the director decides.
+
+    Parameters
+    ----------
+    search : DirectedSearch
+    """
+
+    def __init__(self, search: DirectedSearch) -> None:
+        super().__init__()
+        self._search = search
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:  # noqa: ARG002
+        """Go on or stop; a paused trial is stopped here, and begun again when it goes on."""
+        goes_on = self._search.take(trial.trial_id, result) is Decision.GO
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:  # noqa: ARG002
+        """Learn why the process of a trial has died, from the text that Ray keeps of it."""
+        text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+        self._search.note_death(trial.trial_id, text)
+
+
+def death_of(text: str) -> dict[str, Any]:
+    """Failure of a process from what Ray says of its end; empty if it says nothing."""
+    if "low on memory" in text or "OutOfMemoryError" in text or "memory pressure" in text:
+        return failure("oom", "the machine ran out of memory, and its process was killed")
+    if "node has died" in text or "node is dead" in text or "NodeDiedError" in text:
+        return failure("lost-node", "its machine is gone")
+    if "RayTaskError" in text or "Traceback" in text:
+        lines = text.strip().splitlines()
+        return failure("error", lines[-1], lines[-20:])
+    return failure("killed", "its process ended unexpectedly")
 
 
 @contextmanager
@@ -148,14 +192,13 @@ def is_running() -> bool:
 
 def run_on_ray(director: Director, resources: Resources) -> None:
     """Run all trials of a director on a Ray of `local_ray`; an interrupt leaves them resumable."""
+    search = DirectedSearch(director)
     with tempfile.TemporaryDirectory(prefix="evolve-ray-") as scratch:
-        cpus = max(1, resources.cpus // resources.workers)
-        share = {"cpu": cpus, "gpu": resources.gpus_per_trial}
         tuner = tune.Tuner(
-            tune.with_resources(EpochSteps, {k: v for k, v in share.items() if v}),
+            tune.with_resources(EpochSteps, lambda config: demands(config, resources)),
             tune_config=tune.TuneConfig(
-                search_alg=StoreSearcher(director),
-                scheduler=director.scheduler,
+                search_alg=search,
+                scheduler=Directed(search),
                 num_samples=-1,
                 max_concurrent_trials=resources.workers,
                 reuse_actors=True,
@@ -171,3 +214,12 @@ def run_on_ray(director: Director, resources: Resources) -> None:
             ),
         )
         tuner.fit()
+
+
+def demands(config: dict[str, Any], resources: Resources) -> tune.PlacementGroupFactory:
+    """What a trial needs of a machine: its share, or all of a device if it must be alone."""
+    alone = config["task"]["alone"]
+    cpus = resources.cpus if alone and not resources.gpus else resources.threads
+    gpus = 1.0 if alone and resources.gpus else resources.gpus_per_trial
+    share = {"CPU": float(cpus), "GPU": gpus}
+    return tune.PlacementGroupFactory([{k: v for k, v in share.items() if v}])

@@ -5,6 +5,7 @@ and yields one plain dictionary an epoch. A failure is yielded as a typed last w
 being raised, so that the process can go on to the next trial.
 """
 
+import errno
 import fcntl
 import logging
 import math
@@ -15,7 +16,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import yaml
 from tensorboardX import SummaryWriter
@@ -32,13 +33,14 @@ from model.errors import (
     Diverged,
     ModelError,
 )
-from model.files import write_text_atomically
+from model.files import link_or_copy, write_text_atomically
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_EVERY_S = float(os.environ.get("EVOLVE_CHECKPOINT_EVERY_S", "20"))
 LOCK_WAIT_S = 30.0
 LOG_LINES_KEPT = 20
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ class TrialTask:
     judged_on : str
         Split that the last epoch's weights are measured on beside val, which alone gives the
         objective; empty for none. Its metrics have its name before theirs, as in ``test/AP``.
+    pauses : tuple of int
+        Epochs after which it may be paused: a checkpoint is there before they are told.
+    keeps : bool
+        Whether these checkpoints are kept, for other trials to go on from.
+    alone : bool
+        Whether it needs all of a device.
     """
 
     number: int
@@ -74,6 +82,9 @@ class TrialTask:
     data_seed: int
     threads: int
     judged_on: str = ""
+    pauses: tuple[int, ...] = ()
+    keeps: bool = False
+    alone: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary."""
@@ -94,8 +105,11 @@ def run_trial(task: TrialTask) -> Generator[dict[str, Any]]:
     folder.path.mkdir(parents=True, exist_ok=True)
     _limit_threads(task)
     try:
-        with _alone(folder), _logging_to(folder.log):
-            yield from _epochs(task, folder)
+        with TrialLock(folder) as lock, _logging_to(folder.log):
+            for row in _epochs(task, folder):
+                # whoever continues a paused trial may do so while this process still waits
+                with lock.let_go(row["epoch"] in task.pauses):
+                    yield row
     except Exception as error:  # every failure of a trial gets its type here
         yield {"number": task.number, "failure": describe_failure(error, folder)}
 
@@ -126,15 +140,16 @@ def _epochs(task: TrialTask, folder: TrialFolder) -> Iterator[dict[str, Any]]:
 def _start(task: TrialTask, folder: TrialFolder, config: TrainConfig) -> Iterator[Report]:
     """Reports from the last checkpoint on, or from the start where it is missing or torn."""
     trainer = get_trainer(task.trainer)
-    resumes = [folder.last, None] if folder.last.is_file() else [None]
-    for resume in resumes:
+    resumes = [path for path in (folder.last, folder.previous) if path.is_file()]
+    for resume in (*resumes, None):
         reports = trainer(config, Path(task.data), data_seed=task.data_seed, resume=resume)
         try:
             first = next(reports)
         except CheckpointError as error:
             if resume is None:  # not ours, but one that the configuration names
                 raise
-            logger.warning("trial=%d starts again: %s", task.number, error.what)
+            logger.warning("trial=%d cannot go on from %s: %s", task.number, resume.name,
+                           error.what)  # fmt: skip
             continue
         logger.info("trial=%d begins with epoch=%d", task.number, first.epoch)
         yield first
@@ -168,7 +183,8 @@ class _Records:
     def _open(self, first_epoch: int) -> TextIO:
         """Open the files with the epochs before `first_epoch`; later ones are made anew."""
         kept = [row for row in self.stored if row["epoch"] < first_epoch]
-        self.best = max((row["objective"] for row in kept), default=self.best)
+        if self.folder.best.is_file():
+            self.best = max((row["objective"] for row in kept), default=self.best)
         write_text_atomically(self.folder.metrics, "".join(map(to_line, kept)))
         for old in self.folder.path.glob("events.out.tfevents.*"):
             old.unlink()
@@ -196,11 +212,10 @@ class _Records:
             row["metrics"] |= self._judged(report)
         self.file.write(to_line(row))
         self.file.flush()
-        if last or time.monotonic() - self.saved_at > CHECKPOINT_EVERY_S:
+        pauses = report.epoch in self.task.pauses
+        if last or pauses or time.monotonic() - self.saved_at > CHECKPOINT_EVERY_S:
             os.fsync(self.file.fileno())
-            # nothing continues a finished trial: its weights are enough
-            (report.save_weights if last else report.save)(self.folder.last)
-            self.saved_at = time.monotonic()
+            self._save(report, last=last, keep=pauses and self.task.keeps)
         self._draw(row)
         name, value = self.task.objective, row["objective"]
         place = f"trial={row['number']} epoch={row['epoch']} of {row['epochs']}"
@@ -208,6 +223,19 @@ class _Records:
         share = "" if waited is None else f" waiting_for_data={100 * waited:.1f}%"
         logger.info("%s %s=%.4f%s", place, name, value, share)
         return row
+
+    def _save(self, report: Report, *, last: bool, keep: bool) -> None:
+        """Write the checkpoint; the one before is kept until the training has ended."""
+        folder = self.folder
+        if folder.last.is_file() and not last:
+            folder.last.replace(folder.previous)
+        # nothing continues a finished trial: its weights are enough
+        (report.save_weights if last else report.save)(folder.last)
+        if last:
+            folder.previous.unlink(missing_ok=True)
+        if keep:
+            link_or_copy(folder.last, folder.checkpoint(report.epoch))
+        self.saved_at = time.monotonic()
 
     def _judged(self, report: Report) -> dict[str, float]:
         """Metrics on the split that only a comparison may see."""
@@ -229,22 +257,48 @@ class _Records:
         }
 
 
-@contextmanager
-def _alone(folder: TrialFolder) -> Iterator[None]:
-    """Wait until no process of an earlier, killed run works in this folder any more."""
-    with (folder.path / ".lock").open("a", encoding="utf-8") as file:
+class TrialLock:
+    """Keeps a trial's folder to one process; a killed one lets go by its end.
+
+    Parameters
+    ----------
+    folder : TrialFolder
+    """
+
+    def __init__(self, folder: TrialFolder) -> None:
+        self._path = folder.path / ".lock"
+
+    def __enter__(self) -> Self:
+        self._file = self._path.open("a", encoding="utf-8")
+        self._take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _take(self) -> None:
+        """Wait until no process of an earlier, killed run works here any more."""
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 if time.monotonic() > deadline:
                     raise TrialError(
-                        "another process works on this trial", str(folder.path)
+                        "another process works on this trial", str(self._path.parent)
                     ) from error
                 time.sleep(0.1)
+            else:
+                return
+
+    @contextmanager
+    def let_go(self, wanted: bool) -> Iterator[None]:
+        """Give up the folder for a while, if that is wanted."""
+        if wanted:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
         yield
+        if wanted:
+            self._take()
 
 
 @contextmanager
@@ -267,7 +321,7 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 
 def failure_type(error: BaseException) -> str:
-    """One word for the kind of failure: diverged, killed, data, oom, disk or error."""
+    """One word for the kind of failure: one of `failures.POLICIES`."""
     if isinstance(error, Diverged):
         return "diverged"
     if isinstance(error, WorkerError):
@@ -276,7 +330,9 @@ def failure_type(error: BaseException) -> str:
         return "data"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "oom"
-    if isinstance(error, OSError):
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+        return "oom"  # torch on the CPU
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return "disk"
     return "error"
 

@@ -15,7 +15,7 @@ from evolve.errors import SpaceError, nearest
 from evolve.space.checks import Misfit, Specs, check_conditions, check_constraints
 from evolve.space.parameter import Parameter
 from evolve.space.schema import FixedSpec, SearchedSpec, SpaceFile, Spec
-from evolve.space.space import Space
+from evolve.space.space import LIMITS, Space
 from evolve.yaml_marks import (
     Fault,
     KeyPath,
@@ -31,6 +31,7 @@ from model.tasks import check_task
 
 _HEADER = (
     *("name", "description", "objective", "trials", "sampler", "variant", "scheduler", "confirm"),
+    *LIMITS,
 )
 _SPEC: TypeAdapter[Any] = TypeAdapter(Spec)
 
@@ -103,7 +104,7 @@ def apply_overrides(space: Space, items: list[str]) -> Space:
     """Space with ``key=value`` items applied, in order.
 
     A key is a key path of the training configuration, with or without ``train.`` before it, or
-    one of name, description, objective, trials, sampler, variant, scheduler, confirm. A searched
+    another key at the top of a space file, such as trials or sampler. A searched
     parameter that is set becomes fixed, and those that exist only with other values of it are
     dropped. Values are YAML, but ``1e-3`` is a number here.
 

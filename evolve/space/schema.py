@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from evolve.budget import Budget
 from evolve.errors import SpaceError, nearest
 from evolve.space.confirm import Confirm
 from evolve.space.constraints import Constraint
@@ -14,7 +15,7 @@ Scalar = bool | int | float | str
 Objective = Literal["AP", "AP50", "AP75"]
 Sampler = Literal["genetic", "tpe", "cmaes", "gp", "nsga2", "qmc", "random"]
 Variant = Literal["evolve", "paper", "yolov5"]
-Scheduler = Literal["asha", "hyperband", "pbt", "median", "none"]
+Scheduler = Literal["asha", "hyperband", "pbt", "median", "promote", "none"]
 
 
 def refusal(what: str, mend: str) -> PydanticCustomError:
@@ -220,6 +221,11 @@ class SpaceFile(BaseModel):
     sampler: Sampler = "genetic"
     variant: Variant = "evolve"
     scheduler: Scheduler = "asha"
+    fidelity: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    promote: Annotated[int, Field(ge=1)] = 5
+    budget: str = ""
+    until_no_gain: Annotated[int, Field(ge=0)] = 0
+    max_failures: Annotated[int, Field(ge=0)] | None = None
     train: dict[str, Any] = {}
     confirm: str = "3x3"
     parameters: dict[KnownPath, Spec]
@@ -239,6 +245,14 @@ class SpaceFile(BaseModel):
     def _confirm_is_a_size(cls, value: Any) -> str:
         try:
             return str(Confirm.parse(str(value)))
+        except SpaceError as error:
+            raise refusal(error.what, error.mend) from None
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _budget_is_a_time(cls, value: Any) -> str:
+        try:
+            return Budget.parse(str(value)).text if value else ""
         except SpaceError as error:
             raise refusal(error.what, error.mend) from None
 

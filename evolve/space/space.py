@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 
+LIMITS = ("fidelity", "promote", "budget", "until_no_gain", "max_failures")
+"""Keys of a space file, beside the number of trials, that say how far a run goes."""
+
+
 @dataclass(frozen=True)
 class Space:
     """What a run searches.
@@ -36,6 +40,16 @@ class Space:
         Expressions that the settings of a trial must satisfy.
     variant : str
         Of the genetic sampler.
+    fidelity : float
+        Part of a training after which the scheduler `promote` chooses.
+    promote : int
+        Trials that it trains to their end.
+    budget : str
+        Time that the run may take, as text of `evolve.budget`; empty is as long as it takes.
+    until_no_gain : int
+        No trial is begun after so many without a better value; 0 is never.
+    max_failures : int or None
+        The run stops after more failures than that.
     """
 
     name: str
@@ -50,6 +64,11 @@ class Space:
     fixed: tuple[Fixed, ...] = ()
     constraints: tuple[str, ...] = ()
     variant: str = "evolve"
+    fidelity: float = 0.1
+    promote: int = 5
+    budget: str = ""
+    until_no_gain: int = 0
+    max_failures: int | None = None
 
     def distributions(self) -> "dict[str, BaseDistribution]":
         """Optuna's distribution of every parameter, by key path."""
@@ -200,6 +219,7 @@ class Space:
             "train": self.base.to_dict(),
             "parameters": {entry.path: entry.to_dict() for entry in entries},
             **({"constraints": list(self.constraints)} if self.constraints else {}),
+            **{key: getattr(self, key) for key in LIMITS if getattr(self, key) != _default(key)},
         }
 
     @classmethod
@@ -234,7 +254,12 @@ class Space:
             fixed=fixed,
             constraints=file.constraints,
             variant=file.variant,
+            **{key: getattr(file, key) for key in LIMITS},
         )
+
+
+def _default(key: str) -> Any:
+    return SpaceFile.model_fields[key].default
 
 
 def _possible(

@@ -4,14 +4,15 @@ import fcntl
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evolve.errors import StoreError
-from model.files import write_text_atomically
+from model.files import write_atomically, write_text_atomically
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,18 @@ class TrialFolder:
         for path in self.path.glob("checkpoint-*.pt"):
             if before is None or path.name < self.checkpoint(before).name:
                 path.unlink(missing_ok=True)
+
+    def take_over(self, donor: "TrialFolder", epoch: int, number: int) -> None:
+        """Go on as trial `number` from a kept checkpoint of another, with its epochs so far.
+
+        Where the checkpoint is missing the trial begins anew. Doing it twice changes nothing.
+        """
+        rows = [row | {"number": number} for row in donor.read_metrics() if row["epoch"] <= epoch]
+        write_text_atomically(self.metrics, "".join(map(to_line, rows)))
+        self.drop_checkpoints()
+        self.best.unlink(missing_ok=True)
+        with suppress(FileNotFoundError), donor.checkpoint(epoch).open("rb") as source:
+            write_atomically(self.last, lambda file: shutil.copyfileobj(source, file))
 
     @property
     def best(self) -> Path:

@@ -28,6 +28,7 @@ class Journal:
     ----------
     earlier : list of dict
         Events of earlier sessions, each with `event` and `at`; a torn last line is left out.
+        Who has read them may drop them.
     """
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
@@ -54,10 +55,7 @@ class Journal:
     def _open(self) -> TextIO:
         """Open the file behind its last whole line."""
         file = self.path.open("a+", encoding="utf-8")
-        if self.earlier:
-            file.truncate(whole_lines(self.path))
-        else:
-            file.truncate(0)
+        file.truncate(whole_lines(self.path))
         return file
 
     def close(self) -> None:
@@ -68,7 +66,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Events of a journal in order, up to the first line that is none; nothing if it is missing."""
+    """Events of a journal in order, up to the first line that is none."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as file:

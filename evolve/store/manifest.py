@@ -114,6 +114,8 @@ def identity(manifest: dict[str, Any]) -> dict[str, Any]:
     part = {key: manifest.get(key) for key in IDENTITY}
     space = manifest.get("space", {})
     part |= {key: space.get(key) for key in ("parameters", "constraints", "variant")}
+    if manifest.get("scheduler") == "promote":
+        part |= {key: space.get(key) for key in ("fidelity", "promote")}
     if manifest.get("warm_start"):
         part["warm_start"] = [str(prior.get("digest"))[:16] for prior in manifest["warm_start"]]
     # the same data may lie elsewhere on another machine

@@ -12,6 +12,7 @@ from evolve.engine.schedulers.kinds import (
     KINDS,
     OBJECTIVE,
     TIME,
+    Kind,
     NoScheduler,
     Setting,
     rungs,
@@ -77,14 +78,14 @@ class Scheduler:
 
     Parameters
     ----------
-    inner : kinds.Kind
+    inner : Kind
         Decides from `epoch` and `objective` of each result.
     seed : int
         Of what it draws.
     """
 
-    def __init__(self, inner: Any, seed: int = 0) -> None:
-        self._inner = inner
+    def __init__(self, inner: Kind, seed: int = 0) -> None:
+        self._inner: Kind = inner
         self._stage = Stage(inner)
         self._trials: dict[int, StageTrial] = {}
         self._seed = seed
@@ -107,7 +108,7 @@ class Scheduler:
         self._trials[number] = trial
 
     def take(self, number: int, result: dict[str, Any]) -> Decision:
-        """Take a result in; what becomes of the trial. One that was told before changes nothing."""
+        """Take a result in; what becomes of the trial. A second time changes nothing."""
         trial = self._trials[number]
         if result[TIME] <= trial.reached or trial.is_finished():
             return self._standing(trial)

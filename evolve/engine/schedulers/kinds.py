@@ -66,6 +66,24 @@ class Kind(Protocol):
 
     spares: int
 
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Ray's: a trial is known."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Ray's: what becomes of a trial after a result."""
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Ray's: a trial has come to its end."""
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Ray's: a trial has failed."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        """Ray's: a trial is stopped before it went on."""
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """Ray's: the trial that runs next."""
+
     def make_room(self, stage: Stage) -> None:
         """Add places for trials that the scheduler must know of before they are asked for."""
 
@@ -206,7 +224,7 @@ class Population(_Plain, PopulationBasedTraining):
             raise SpaceError(
                 "no parameter of the space can change during a training",
                 "scheduler",
-                "pbt perturbs learning rates, loss weights and augmentation; add one, or take asha",
+                "pbt changes learning rates, loss weights, augmentation: add one, or take asha",
             )
         self._interval = max(1, round(setting.epochs / PERTURBATIONS))
         super().__init__(
@@ -245,9 +263,10 @@ class Population(_Plain, PopulationBasedTraining):
 class Promotion(_Plain, FIFOScheduler):
     """The paper's rule: search with the first tenth of the training, then train the best in full.
 
-    arXiv:2004.10934 section 4.1 tunes on the first tenth of the training. Every trial is paused there, in the middle of its long schedule; when there
-    are no more, the best go on from their checkpoints, and with them trial 0 of the defaults and
-    a few drawn by lot: on these the report tells what the early order was worth.
+    arXiv:2004.10934 section 4.1 tunes on the first tenth of the training. Every trial is paused
+    there, in the middle of its long schedule; when there are no more, the best go on from their
+    checkpoints, and with them trial 0 of the defaults and a few drawn by lot: on these the report
+    tells what the early order was worth.
     """
 
     spares = 0

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import getstate, seed, setstate
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import TrialScheduler
+
+if TYPE_CHECKING:
+    from evolve.engine.schedulers.kinds import Kind
 
 
 class Saved(NamedTuple):
@@ -82,7 +84,7 @@ class Stage:
 
     Attributes
     ----------
-    inner : TrialScheduler
+    inner : kinds.Kind
         Who decides.
     trials : list of StageTrial
         In the order in which the scheduler heard of them, places included.
@@ -94,7 +96,7 @@ class Stage:
 
     search_alg = None
 
-    def __init__(self, inner: TrialScheduler) -> None:
+    def __init__(self, inner: "Kind") -> None:
         self.inner = inner
         self.trials: list[StageTrial] = []
         self.places: deque[StageTrial] = deque()

@@ -13,7 +13,7 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
-from evolve.engine.schedulers import build_scheduler
+from evolve.engine.schedulers import Decision, build_scheduler
 from tests.bench.search.curves import curves_of
 from tests.bench.search.peers import builder
 from tests.bench.search.problem import Problem
@@ -174,7 +174,8 @@ class _Workers:
     def _goes_on(self, number: int, epoch: int, value: float) -> bool:
         assert self._scheduler is not None
         self._scheduler.add(number)
-        return self._scheduler.goes_on(number, {"epoch": epoch, "objective": value})
+        decision = self._scheduler.take(number, {"epoch": epoch, "objective": value})
+        return decision is Decision.GO
 
     def _tell(self, trial: Trial, epoch: int, value: float | None, state: TrialState) -> None:
         begun = time.perf_counter()

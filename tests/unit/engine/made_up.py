@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evolve.engine.coordinator import Coordinator, Settings
-from evolve.engine.schedulers import build_scheduler
+from evolve.runs import build_run_scheduler
 from evolve.search.factory import build_sampler
 from evolve.space import load_space
 from evolve.store.folder import RunFolder
@@ -31,6 +31,7 @@ class Notes:
     started: list = field(default_factory=list)
     epochs: list = field(default_factory=list)
     ended: list = field(default_factory=list)
+    retried: list = field(default_factory=list)
 
     def on_begin(self, manifest):
         pass
@@ -43,6 +44,12 @@ class Notes:
 
     def on_epoch(self, number, row):
         self.epochs.append((number, row["epoch"]))
+
+    def on_pause(self, number):
+        pass
+
+    def on_retry(self, number, reason, remedy):
+        self.retried.append((number, reason, remedy))
 
     def on_end(self, number, state, value, reason):
         self.ended.append((number, state, value, reason))
@@ -80,7 +87,7 @@ def make_coordinator(out, space, *, trials=8, seed=0, notes=None, trainer="curve
         study,
         space,
         folder,
-        build_scheduler(space.scheduler, space.base.epochs),
+        build_run_scheduler(replace(space, trials=trials), seed),
         Settings(trials, seed, Path("curve-0"), trainer, threads=1),
         notes or Notes(),
     )

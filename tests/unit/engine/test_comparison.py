@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from evolve.engine import trial as trial_module
 from evolve.engine.comparison import Comparison, Row, Training, plan_comparison
+from evolve.engine.failures import failure
 from evolve.engine.inline import run_inline
 from evolve.engine.trial import run_trial
 from evolve.errors import EvolveError, StoreError
@@ -116,7 +117,7 @@ def _run_epochs(comparison, count):
             if count == 0:
                 rows.close()
                 return
-            comparison.record(task.number, last)
+            comparison.take(task.number, last)
         comparison.finish(task.number, last)
 
 
@@ -141,7 +142,7 @@ def test_trainings_side_by_side_end_as_one_after_another(tmp_path, undisturbed):
     tasks = [many.next_task() for _ in range(3)]
     for task in reversed(tasks):
         for last in run_trial(task):
-            many.record(task.number, last)
+            many.take(task.number, last)
         many.finish(task.number, last)
     run_inline(many)
     assert _plain(outcome(tmp_path)) == undisturbed
@@ -151,7 +152,7 @@ def test_a_finished_comparison_has_nothing_left(tmp_path):
     run_inline(make(tmp_path))
     notes = Notes()
     again = make(tmp_path, notes=notes)
-    assert again.nothing_left()
+    assert again.over()
     run_inline(again)
     assert notes.started == []
     assert again.phase().ended == {"COMPLETE": 6}
@@ -201,7 +202,10 @@ def test_a_value_that_cannot_be_judged_is_a_failure_of_the_data(tmp_path):
 
 def test_a_process_that_dies_is_a_killed_training(tmp_path):
     comparison = make(tmp_path)
-    comparison.finish(comparison.next_task().number, None, died="its process ended unexpectedly")
+    number = comparison.next_task().number
+    for _ in range(4):  # it is tried three times more
+        comparison.finish(number, None, failure("killed", "its process ended unexpectedly"))
+        comparison.next_task()
     first = read_comparison(tmp_path).trainings.iloc[0]
     assert (first["state"], first["reason"]) == ("FAIL", "killed: its process ended unexpectedly")
 

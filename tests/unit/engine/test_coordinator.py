@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 from optuna.trial import TrialState
 
+from evolve.engine.failures import failure
 from evolve.engine.inline import run_inline
+from evolve.engine.schedulers import Decision
 from evolve.engine.trial import run_trial
 from tests.unit.engine.made_up import Notes, make_coordinator, make_space, outcome
 
@@ -31,12 +33,12 @@ def _run_epochs(coordinator, count):
         rows = run_trial(task)
         row = None
         for row in rows:
-            coordinator.record(task.number, row)
+            decision = coordinator.take(task.number, row)
             count -= 1
             if count == 0:
                 rows.close()
                 return
-            if not coordinator.goes_on(task.number, row):
+            if decision is not Decision.GO:
                 break
         rows.close()
         coordinator.finish(task.number, row)
@@ -113,18 +115,21 @@ def test_trials_are_seeded_one_by_one(tmp_path):
 def test_trial_that_died_is_killed_not_zero(tmp_path):
     coordinator = make_coordinator(tmp_path / "run", make_space(tmp_path), trials=1)
     task = coordinator.next_task()
-    coordinator.finish(task.number, None, died="its process ended unexpectedly")
+    for _ in range(4):  # it is tried three times more
+        coordinator.finish(task.number, None, failure("killed", "its process ended unexpectedly"))
+        again = coordinator.next_task()
+    assert again is None
     trial = coordinator.study.get_trials()[0]
     assert trial.state == TrialState.FAIL
     assert trial.user_attrs["evolve:failure"]["type"] == "killed"
-    assert coordinator.nothing_left()
+    assert coordinator.over()
 
 
 def test_trial_whose_objective_cannot_be_measured_is_a_data_failure(tmp_path):
     coordinator = make_coordinator(tmp_path / "run", make_space(tmp_path), trials=1)
     task = coordinator.next_task()
     row = {"number": 0, "epoch": 4, "epochs": 4, "objective": float("nan"), "metrics": {}}
-    coordinator.record(task.number, row)
+    coordinator.take(task.number, row)
     coordinator.finish(task.number, row)
     trial = coordinator.study.get_trials()[0]
     assert trial.user_attrs["evolve:failure"]["type"] == "data"
@@ -148,7 +153,7 @@ def test_trial_killed_between_its_last_epoch_and_its_end_is_complete(tmp_path):
     coordinator = make_coordinator(tmp_path / "run", space, trials=6)
     while (task := coordinator.next_task()) is not None:
         for row in run_trial(task):
-            coordinator.record(task.number, row)
+            coordinator.take(task.number, row)
         if task.number < 3:
             coordinator.finish(task.number, row)
     again = make_coordinator(tmp_path / "run", space, trials=6)

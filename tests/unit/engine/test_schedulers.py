@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evolve.engine.schedulers import build_scheduler, rungs
+from evolve.engine.schedulers import Decision, build_scheduler, rungs
 from evolve.errors import SpaceError
 
 
@@ -24,7 +24,7 @@ def _decide(scheduler, results, stopped=()):
         if number in stopped:
             continue
         scheduler.add(number)
-        goes_on = scheduler.goes_on(number, result)
+        goes_on = scheduler.take(number, result) is Decision.GO
         decisions.append((number, result["epoch"], goes_on))
         if not goes_on:
             stopped.add(number)
@@ -40,7 +40,8 @@ def test_decisions_after_a_replay_equal_those_without(cut):
     seen = [(n, e) for n, e, _ in whole[:cut]]
     values = {(n, r["epoch"]): r for n, r in results}
     again = build_scheduler("asha", 20)
-    stopped = again.replay((n, values[n, e]) for n, e in seen)
+    stopped = {n for n, _, goes_on in _decide(again, [(n, values[n, e]) for n, e in seen])
+               if not goes_on}  # fmt: skip
     rest = [(n, r) for n, r in results if (n, r["epoch"]) not in set(seen)]
     assert _decide(again, rest, stopped) == whole[cut:]
 
@@ -50,11 +51,11 @@ def test_first_trials_are_spared_and_later_ones_are_not(number):
     scheduler = build_scheduler("asha", 10)
     for other in (3, 4, 5):
         scheduler.add(other)
-        assert scheduler.goes_on(other, {"epoch": 3, "objective": 0.5})
+        assert scheduler.take(other, {"epoch": 3, "objective": 0.5}) is Decision.GO
     scheduler.add(number)
-    assert scheduler.goes_on(number, {"epoch": 3, "objective": 0.0})
+    assert scheduler.take(number, {"epoch": 3, "objective": 0.0}) is Decision.GO
     scheduler.add(6)
-    assert not scheduler.goes_on(6, {"epoch": 3, "objective": 0.1})
+    assert scheduler.take(6, {"epoch": 3, "objective": 0.1}) is Decision.STOP
 
 
 def test_none_stops_nothing():
@@ -83,7 +84,8 @@ def test_bad_trials_are_stopped_at_rungs_only(epochs, stops):
         scheduler.add(number)
         for epoch in range(1, epochs):
             objective = float(values[number, epoch])
-            if not scheduler.goes_on(number, {"epoch": epoch, "objective": objective}):
+            result = {"epoch": epoch, "objective": objective}
+            if scheduler.take(number, result) is Decision.STOP:
                 seen.add(epoch)
                 break
     assert seen == stops

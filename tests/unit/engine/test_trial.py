@@ -70,8 +70,17 @@ def test_torn_last_line_and_torn_checkpoint_are_survived(task):
     with folder.metrics.open("a") as file:
         file.write('{"epoch": 4, "obj')
     folder.last.write_text("torn")
+    assert [row["epoch"] for row in run_trial(task)] == [3, 4, 5, 6]  # from the one before
+    assert "cannot go on from last.pt" in folder.log.read_text()
+    assert not folder.previous.exists()
+
+
+def test_without_any_whole_checkpoint_it_starts_again(task):
+    _take(task, 3)
+    folder = TrialFolder(trial_module.Path(task.folder))
+    folder.last.write_text("torn")
+    folder.previous.write_text("torn")
     assert [row["epoch"] for row in run_trial(task)] == [1, 2, 3, 4, 5, 6]
-    assert "starts again" in folder.log.read_text()
 
 
 def test_finished_trial_gives_its_last_row_again(task):

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from scipy.stats import spearmanr
 
-from evolve.engine.schedulers import build_scheduler
+from evolve.engine.schedulers import Decision, build_scheduler
 from tests.bench.search import __main__ as bench
 from tests.bench.search import run as runner
 from tests.bench.search.curves import curves_of
@@ -111,7 +111,7 @@ def test_one_worker_with_asha_equals_a_plain_loop():
         scheduler.add(number)
         early = curves.early(params, final, np.random.default_rng((JOB.seed, name, number, 2)))
         if all(
-            scheduler.goes_on(number, {"epoch": epoch, "objective": value})
+            scheduler.take(number, {"epoch": epoch, "objective": value}) is Decision.GO
             for epoch, value in early.items()
         ):
             ended[number] = (final, one.truth(params))
