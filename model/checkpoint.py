@@ -9,7 +9,8 @@ import torch
 from model.errors import CheckpointError
 from model.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2
+"""Since 2 a training may change its settings, and be left within an epoch; 1 is read as before."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

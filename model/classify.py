@@ -27,6 +27,7 @@ from model.data.class_recipe import ClassEvalLoader, ClassRecipe
 from model.data.classes import ClassDataset, ClassSample
 from model.device_loader import DeviceBatch
 from model.feeding import build_loader
+from model.halt import Halt
 from model.losses import Loss
 from model.predict import as_input
 from model.tasks import check_task
@@ -94,6 +95,7 @@ def fit_classifier(
     cache: Pictures | None = None,
     device: str | torch.device | None = None,
     resume: Path | None = None,
+    halt: Halt | None = None,
 ) -> Iterator[ClassReport]:
     """Train a classifier and yield a report after every epoch.
 
@@ -110,7 +112,8 @@ def fit_classifier(
     ConfigurationError
         If the configuration asks for what only a detector has.
     """
-    yield from ClassTraining(config, dataset, cache=cache, device=device, resume=resume).run()
+    training = ClassTraining(config, dataset, cache=cache, device=device, resume=resume)
+    yield from training.run(halt)
 
 
 def class_image_size(samples: Sequence[ClassSample]) -> int:
@@ -159,35 +162,43 @@ class ClassTraining(BaseTraining[Classifier, Batch | DeviceBatch, ClassReport]):
         self.size = int(config.image_size)
         self._build_data(cache)
         self._build_network(fresh=resume is None)
+        self.teacher: Classifier | None = None
+        if config.distill.teacher:
+            self.teacher = load_class_teacher(config.distill, self.classes, self.device)
         if resume is not None:
             self.load_state_dict(load_checkpoint(resume, self.device), str(resume))
 
     def _build_data(self, cache: Pictures | None) -> None:
-        config, size_wh = self.config, (self.size, self.size)
         train, val = self.dataset.splits["train"], self.dataset.splits["val"]
         max_side = self.dataset.held_side(self.size)
-        self.train_loader, cache = build_loader(
-            config,
+        self.train_loader, self._cache = build_loader(
+            self.config,
             self.device,
-            lambda pictures: ClassRecipe(train, pictures, config, size_wh, len(self.classes)),
+            self._recipe,
             [sample.held_wh(max_side) for sample in train],
             records=[sample.record for sample in (*train, *val)],
             max_side=max_side,
             cache=cache,
         )
-        self.val_loader = ClassEvalLoader(val, cache, size_wh, EVAL_BATCH)
+        self.val_loader = ClassEvalLoader(val, self._cache, (self.size, self.size), EVAL_BATCH)
+
+    def _recipe(self, pictures: Pictures) -> ClassRecipe:
+        train, size_wh = self.dataset.splits["train"], (self.size, self.size)
+        return ClassRecipe(train, pictures, self.config, size_wh, len(self.classes))
 
     def _build_network(self, *, fresh: bool) -> None:
         """Network and optimiser."""
-        config = self.config
-        torch.manual_seed(config.seed)
-        self._start(classifier_from_config(config, len(self.classes)), fresh=fresh)
-        self.teacher: Classifier | None = None
-        if config.distill.teacher:
-            self.teacher = load_class_teacher(config.distill, self.classes, self.device)
+        torch.manual_seed(self.config.seed)
+        self._start(classifier_from_config(self.config, len(self.classes)), fresh=fresh)
+
+    def _rebuild(self) -> None:
+        """As promised; pictures and the teacher stay where they are."""
+        self.train_loader.use(self._recipe(self._cache))
+        self._build_network(fresh=False)
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch; mean loss over its updates, and the last learning rate."""
+        self.settle()
         sums, updates = self._train_epoch()
         return {
             "loss": float(sums.sum() / updates),

@@ -81,15 +81,23 @@ class DeviceLoader:
         """Mini-batches of an epoch, in order."""
         return self.recipe.steps(epoch)
 
-    def epoch(self, epoch: int) -> Iterator[DeviceBatch]:
-        """Mini-batches of an epoch, counted from 0; a call ends the epoch before."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[DeviceBatch]:
+        """Mini-batches of an epoch, counted from 0, from `start` on; ends the epoch before."""
         self.close()
         self.waited_s = 0.0
-        self._running = self._timed(self._made(epoch))
+        self._running = self._timed(self._made(epoch, start))
         return self._running
 
-    def _made(self, epoch: int) -> Generator[DeviceBatch]:
-        for index, step in enumerate(self.plan(epoch)):
+    def use(self, recipe: Recipe) -> None:
+        """Take another recipe of the same pictures and plan; ends the running epoch.
+
+        The pictures stay where they are.
+        """
+        self.close()
+        self.recipe = recipe
+
+    def _made(self, epoch: int, start: int) -> Generator[DeviceBatch]:
+        for index, step in enumerate(self.plan(epoch)[start:], start):
             planned = self.recipe.planned(epoch, index, self._pictures.size_wh)
             images = self._painter.paint(planned)
             yield DeviceBatch(images, self.recipe.targets(planned), step)

@@ -55,6 +55,29 @@ class Diverged(ModelError):  # noqa: N818  (the field's word for it)
     """
 
 
+class Halted(ModelError):  # noqa: N818  (it is no fault)
+    """A training that was halted as was wanted; it goes on from its checkpoint.
+
+    Parameters
+    ----------
+    path : str
+        The checkpoint.
+    epoch : int
+        Finished epochs.
+    done, steps : int
+        How much of the next epoch is done: mini-batches, of so many.
+    """
+
+    def __init__(self, path: str, epoch: int, done: int, steps: int) -> None:
+        where = f"epoch {epoch + 1}, after step {done} of {steps}"
+        super().__init__("the training was halted", where, f"continue it from {path}")
+        self.args = (path, epoch, done, steps)  # what it is made from again after pickling
+        self.path = path
+        self.epoch = epoch
+        self.done = done
+        self.steps = steps
+
+
 LISTED = 24
 
 

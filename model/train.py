@@ -1,7 +1,7 @@
 """Training, as a generator: one report an epoch, resumable at every one of them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from model.distill import Teacher, load_teacher
 from model.evaluate import ImageDetections, evaluate, save_detections
 from model.feeding import build_loader
 from model.from_data import auto_image_size, choose_anchors, class_counts
+from model.halt import Halt
 from model.losses import Loss, YoloLoss
 from model.predict import as_input, predict
 from model.tasks import check_task
@@ -88,15 +89,19 @@ def fit(
     cache: Pictures | None = None,
     device: str | torch.device | None = None,
     resume: Path | None = None,
+    halt: Halt | None = None,
 ) -> Iterator[EpochReport]:
     """Train a detector and yield a report after every epoch.
 
-    The generator may be dropped at any yield. Continued from a report's checkpoint it gives
-    the same losses, bit for bit on CPU with the same number of threads.
+    The generator may be dropped at any yield. Continued from a report's checkpoint, or from that
+    of a halt within an epoch, it gives the same losses, bit for bit on CPU with the same number
+    of threads.
 
     Parameters
     ----------
     config : TrainConfig
+        Its changes are made at their time, as if the training had been stopped there and
+        continued with the changed configuration.
     dataset : Dataset
         Its `train` split is trained on, its `val` split measured on.
     cache : Pictures, optional
@@ -104,16 +109,20 @@ def fit(
     device : str or torch.device, optional
         Default: cuda where there is one, else cpu.
     resume : Path, optional
-        Checkpoint of the same configuration and data.
+        Checkpoint of the same data and configuration; only changes after it may be others.
+    halt : Halt, optional
+        Asked within epochs whether to stop.
 
     Raises
     ------
     Diverged
         At once when the loss is not finite or has exploded.
+    Halted
+        When `halt` wants it; its checkpoint is written.
     CheckpointError
         If `resume` cannot be read or belongs to another configuration.
     """
-    yield from Training(config, dataset, cache=cache, device=device, resume=resume).run()
+    yield from Training(config, dataset, cache=cache, device=device, resume=resume).run(halt)
 
 
 def resolve(config: TrainConfig, dataset: Dataset) -> TrainConfig:
@@ -155,47 +164,64 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch, EpochReport]):
         self.size = int(config.image_size)
         self._build_data(cache)
         self._build_network(fresh=resume is None)
+        self._choose_anchors()
+        self._build_loss()
+        self.teacher: Teacher | None = None
+        if config.distill.teacher:
+            self.teacher = load_teacher(config.distill, self.classes, self.device)
         if resume is not None:
             self.load_state_dict(load_checkpoint(resume, self.device), str(resume))
 
     def _build_data(self, cache: Pictures | None) -> None:
-        config, size_wh = self.config, (self.size, self.size)
         train, val = self.dataset.splits["train"], self.dataset.splits["val"]
-        max_side = self._max_side = 2 * largest_size(config, self.size)
-        self.train_loader, cache = build_loader(
-            config,
+        max_side = self._max_side = 2 * largest_size(self.config, self.size)
+        self.train_loader, self._cache = build_loader(
+            self.config,
             self.device,
-            lambda pictures: DetectionRecipe(train, pictures, config, size_wh),
+            self._recipe,
             held_sizes([(record.width, record.height) for record in train], max_side),
             records=(*train, *val),
             max_side=max_side,
             cache=cache,
         )
-        self.val_loader = self._eval_loader(val, cache)
+        self.val_loader = self._eval_loader(val, self._cache)
+
+    def _recipe(self, pictures: Pictures) -> DetectionRecipe:
+        train, size_wh = self.dataset.splits["train"], (self.size, self.size)
+        return DetectionRecipe(train, pictures, self.config, size_wh)
 
     def _eval_loader(self, records: Sequence[ImageRecord], cache: Pictures) -> EvalLoader:
         size_wh, letter_box = (self.size, self.size), self.config.data.letter_box
         return EvalLoader(records, cache, size_wh, letter_box, EVAL_BATCH)
 
     def _build_network(self, *, fresh: bool) -> None:
-        """Network, optimiser and loss."""
-        config = self.config
-        torch.manual_seed(config.seed)
-        network = build_from_config(config, len(self.classes))
-        self._start(network, fresh=fresh)
-        self.anchors_wh_px = choose_anchors(config, network.geometry, self.dataset, self.size)
+        """Network and optimiser."""
+        torch.manual_seed(self.config.seed)
+        self._start(build_from_config(self.config, len(self.classes)), fresh=fresh)
+
+    def _choose_anchors(self) -> None:
+        geometry = self.network.geometry
+        self.anchors_wh_px = choose_anchors(self.config, geometry, self.dataset, self.size)
         self._anchors: dict[int, Tensor] = {}
         self.anchors_wh = self._anchors_at(self.size)
+
+    def _build_loss(self) -> None:
         self.loss = YoloLoss(
-            config.loss,
-            network.geometry,
+            self.config.loss,
+            self.network.geometry,
             self.anchors_wh,
             len(self.classes),
             class_counts=class_counts(self.dataset).to(self.device),
         )
-        self.teacher: Teacher | None = None
-        if config.distill.teacher:
-            self.teacher = load_teacher(config.distill, self.classes, self.device)
+
+    def _rebuild(self) -> None:
+        """As promised; pictures, anchors and the teacher's weights stay where they are."""
+        self.train_loader.use(self._recipe(self._cache))
+        self._build_network(fresh=False)
+        self._build_loss()
+        if self.teacher is not None:
+            asked = self.config.distill
+            self.teacher = replace(self.teacher, weight=asked.weight, iou=asked.iou)
 
     def _anchors_at(self, size_px: int) -> Tensor:
         """Anchors (A, 2) relative to an input of that size; in pixels they stay as they are."""
@@ -206,6 +232,7 @@ class Training(BaseTraining[Detector, Batch | DeviceBatch, EpochReport]):
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch; mean losses over its updates, and the last learning rate."""
+        self.settle()
         self._attacks = self._draw_attacks()
         sums, updates = self._train_epoch()
         box, objectness, classes = sums / updates

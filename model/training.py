@@ -4,6 +4,7 @@ import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -14,10 +15,13 @@ from torch import nn
 
 from model.blocks.batch_aware import batch_aware
 from model.build import Classifier, Detector
+from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
 from model.data.batch_plan import MiniBatch, progress_of
+from model.data.recipe import Recipe
 from model.ema import Ema
-from model.errors import CheckpointError
+from model.errors import CheckpointError, Halted
+from model.halt import Halt
 from model.losses import Loss
 from model.predict import channels_last
 from model.schedules import lr_multiple
@@ -57,11 +61,36 @@ class Loader(Protocol[Given]):
     def plan(self, epoch: int) -> tuple[MiniBatch, ...]:
         """Mini-batches of an epoch, in order."""
 
-    def epoch(self, epoch: int) -> Iterator[Given]:
-        """Give those mini-batches."""
+    def epoch(self, epoch: int, start: int) -> Iterator[Given]:
+        """Give those mini-batches, from the one of number `start` on."""
+
+    def use(self, recipe: Recipe) -> None:
+        """Take another recipe of the same pictures and plan."""
 
     def close(self) -> None:
         """Stop whatever works ahead."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is done of the epoch under way, in earlier processes or in this one.
+
+    Attributes
+    ----------
+    done : int
+        Mini-batches; the last of them closed an update.
+    updates : int
+    sums : tuple of three float
+        Box, objectness and class loss, added up.
+    trained_s, waited_s : float
+        Seconds spent on it, and those of them spent waiting for mini-batches.
+    """
+
+    done: int = 0
+    updates: int = 0
+    sums: tuple[float, ...] = (0.0, 0.0, 0.0)
+    trained_s: float = 0.0
+    waited_s: float = 0.0
 
 
 class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
@@ -70,9 +99,14 @@ class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
     A subclass makes its loader and network, calls `_start`, and says what the loss of a
     mini-batch is, and how the network is measured.
 
+    Where the configuration changes after some epochs, loader and network are made anew for what
+    holds then and take over the state, just as if the training had been continued in another
+    process.
+
     Parameters
     ----------
     config : TrainConfig
+        With its changes.
     classes : sequence of str
     data_digest : str
         Of the data set; a checkpoint is continued on the same one only.
@@ -81,8 +115,14 @@ class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
 
     Attributes
     ----------
+    config : TrainConfig
+        What holds in the epoch under way, without changes.
+    whole : TrainConfig
+        What was given.
     epoch : int
         Finished epochs.
+    part : Part
+        What is done of the next one.
     autocast : bool
         Whether the network computes in bf16.
     """
@@ -99,13 +139,16 @@ class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
         data_digest: str,
         device: str | torch.device | None = None,
     ) -> None:
-        self.config = config
+        self.whole = config
+        self.config = config.at(0)
         self.classes = classes
         self.data_digest = data_digest
         self.device = pick_device(device)
         self.autocast = wants_bf16(config.precision, self.device)
         self.epoch = 0
+        self.part = Part()
         self.watch = LossWatch(self.device)
+        self._halt: Halt | None = None
 
     def _start(self, network: Network, *, fresh: bool = True) -> None:
         """Take a new network; make its optimiser and moving average.
@@ -131,26 +174,41 @@ class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
         self.ema = Ema(self.network, config.ema.decay)
 
     @abstractmethod
+    def _rebuild(self) -> None:
+        """Make all that depends on settings that may change for those that now hold."""
+
+    def settle(self) -> None:
+        """Let the settings of the epoch that is next hold, and keep all that was learned."""
+        now = self.whole.at(self.epoch)
+        if now != self.config:
+            state = self.state_dict({})
+            self.config = now
+            self._rebuild()
+            self._restore(state)
+
+    @abstractmethod
     def train_epoch(self) -> dict[str, float]:
-        """Train one epoch; its losses and the last learning rate."""
+        """Settle, and train one epoch or what is left of it; its losses and last learning rate."""
 
     @abstractmethod
     def measure(self) -> Callable[[dict[str, float]], Report]:
         """Measure on val; the result makes the epoch's report of all other numbers."""
 
-    def run(self) -> Iterator[Report]:
+    def run(self, halt: Halt | None = None) -> Iterator[Report]:
         """Train and yield a report after every epoch."""
+        self._halt = halt
         try:
             while self.epoch < self.config.epochs:
-                started = time.perf_counter()
+                earlier, started = self.part, time.perf_counter()
                 losses = self.train_epoch()
                 trained = time.perf_counter()
                 make_report = self.measure()
+                trained_s = earlier.trained_s + trained - started
                 timing = {
-                    "images_per_s": self.train_loader.positions / (trained - started),
-                    "train_time_s": trained - started,
+                    "images_per_s": self.train_loader.positions / trained_s,
+                    "train_time_s": trained_s,
                     "eval_time_s": time.perf_counter() - trained,
-                    "wait_share": self.train_loader.waited_s / (trained - started),
+                    "wait_share": (earlier.waited_s + self.train_loader.waited_s) / trained_s,
                 }
                 yield make_report(losses | timing)
         finally:
@@ -170,11 +228,22 @@ class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
         """
 
     def _train_epoch(self) -> tuple[NDArray[np.float64], int]:
-        """Train one epoch; sums of the three parts of the loss, and how many updates it had."""
+        """Train what is left of an epoch.
+
+        Returns
+        -------
+        sums : ndarray, shape (3,)
+            Of the parts of the loss, over the whole epoch.
+        updates : int
+            In the whole epoch.
+        """
         self.network.train()
-        updates, progress = 0, 0.0
+        began = time.perf_counter()
+        updates, progress = self.part.updates, 0.0
         steps = len(self.train_loader.plan(self.epoch))
-        for index, batch in enumerate(self.train_loader.epoch(self.epoch)):
+        self._heed(self.part.done, updates, steps, began)
+        batches = self.train_loader.epoch(self.epoch, self.part.done)
+        for index, batch in enumerate(batches, self.part.done):
             step = batch.step
             if step.first:
                 progress = self.progress(step.start)
@@ -185,9 +254,26 @@ class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
             if step.last:
                 self._update(step.start + step.count)
                 updates += 1
+                self._heed(index + 1, updates, steps, began)
         sums = self.watch.close()
         self.epoch += 1
+        self.part = Part()
         return sums, updates
+
+    def _heed(self, done: int, updates: int, steps: int, began: float) -> None:
+        """Leave a checkpoint and raise Halted if that is wanted, between two updates."""
+        if self._halt is None or not self._halt.wanted():
+            return
+        if done > self.part.done:
+            self.part = Part(
+                done,
+                updates,
+                tuple(self.watch.catch_up().tolist()),
+                self.part.trained_s + time.perf_counter() - began,
+                self.part.waited_s + self.train_loader.waited_s,
+            )
+        save_checkpoint(self._halt.path, self.state_dict({}))
+        raise Halted(str(self._halt.path), self.epoch, done, steps)
 
     def progress(self, done: int) -> float:
         """Fraction of the training that is done after so many images of this epoch."""
@@ -212,7 +298,7 @@ class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
     def weights_dict(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         """All that using the network needs."""
         return {
-            "config": self.config.to_dict(),
+            "config": self.whole.to_dict(),
             "data": self.data_digest,
             "classes": list(self.classes),
             "epoch": self.epoch,
@@ -222,38 +308,60 @@ class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
 
     def state_dict(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         """All that continuing needs, and all that using the network needs."""
-        return self.weights_dict(metrics) | {
-            "first_loss": self.watch.first,
-            "network": self.network.state_dict(),
-            "ema_updates": self.ema.updates,
-            "optimizer": self.optimizer.state_dict(),
-            "torch_rng": torch.get_rng_state(),
-            "cuda_rng": [state.cpu() for state in torch.cuda.get_rng_state_all()],
-        }
+        part = {"part": asdict(self.part)} if self.part.done else {}
+        return (
+            self.weights_dict(metrics)
+            | part
+            | {
+                "first_loss": self.watch.first,
+                "network": self.network.state_dict(),
+                "ema_updates": self.ema.updates,
+                "optimizer": self.optimizer.state_dict(),
+                "torch_rng": torch.get_rng_state(),
+                "cuda_rng": [state.cpu() for state in torch.cuda.get_rng_state_all()],
+            }
+        )
 
     def load_state_dict(self, state: dict[str, Any], where: str) -> None:
-        """Continue from a checkpoint of the same configuration and data."""
+        """Continue from a checkpoint of the same configuration, so far, and of the same data."""
         self._check_ours(state, where)
+        self._restore(state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Take over a state; what the configuration says of the optimiser stays as it says."""
+        settings = [(group["momentum"], group["weight_decay"]) for group in self._groups]
         self.network.load_state_dict(state["network"])
         self.ema.network.load_state_dict(state["weights"])
         self.ema.updates = state["ema_updates"]
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        for group, (momentum, weight_decay) in zip(self._groups, settings, strict=True):
+            group |= {"momentum": momentum, "weight_decay": weight_decay}
         self.epoch = state["epoch"]
-        self.watch = LossWatch(self.device, state["first_loss"])
+        self.part = Part(**state.get("part", {}))
+        self.watch = LossWatch(self.device, state["first_loss"], self.part.sums)
         torch.set_rng_state(state["torch_rng"].cpu())
         if self.device.type == "cuda" and state["cuda_rng"]:
             torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda_rng"]])
 
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        return self.optimizer.param_groups
+
     def _check_ours(self, state: dict[str, Any], where: str) -> None:
-        """Refuse what is no training, or that of another configuration or data set."""
+        """Refuse what is no training, or that of another configuration or data set.
+
+        What changes after what the checkpoint has seen is another matter: it may differ.
+        """
         if "network" not in state:
             raise CheckpointError("these are weights alone, not a training to continue", where)
         theirs = TrainConfig.model_validate(state["config"])
-        if theirs.digest() != self.config.digest() or state["data"] != self.data_digest:
+        begun = state["epoch"] + ("part" in state)
+        same = theirs.history(begun) == self.whole.history(begun)
+        if not same or state["data"] != self.data_digest:
             raise CheckpointError(
                 "this checkpoint belongs to another configuration or data set",
                 where,
-                "resume with the configuration it was made with",
+                "resume with the configuration it was made with, or with other changes after it",
             )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -28,11 +29,18 @@ class LossWatch:
         Where the losses are made.
     first : float, optional
         The first loss of the training, if it was seen before.
+    sums : sequence of three float
+        Of the parts of the losses seen before in this epoch.
     """
 
-    def __init__(self, device: torch.device, first: float | None = None) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        first: float | None = None,
+        sums: Sequence[float] = (0.0, 0.0, 0.0),
+    ) -> None:
         self.first = first
-        self.sums: NDArray[np.float64] = np.zeros(3)
+        self.sums: NDArray[np.float64] = np.array(sums, np.float64)
         self._lag = 0 if device.type == "cpu" else LAG
         self._waiting: deque[tuple[Tensor, torch.cuda.Event | None, str]] = deque()
 
@@ -48,11 +56,15 @@ class LossWatch:
         while len(self._waiting) > self._lag:
             self._judge()
 
-    def close(self) -> NDArray[np.float64]:
-        """Sums (3,) of box, objectness and class loss since the last call."""
+    def catch_up(self) -> NDArray[np.float64]:
+        """Sums (3,) of box, objectness and class loss since the last `close`, of all steps."""
         while self._waiting:
             self._judge()
-        sums, self.sums = self.sums, np.zeros(3)
+        return self.sums
+
+    def close(self) -> NDArray[np.float64]:
+        """Give those sums and begin anew."""
+        sums, self.sums = self.catch_up(), np.zeros(3)
         return sums
 
     def _judge(self) -> None:

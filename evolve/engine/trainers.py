@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from evolve.errors import EvolveError, nearest
 from model.config import TrainConfig
+from model.halt import Halt
 
 if TYPE_CHECKING:
     from model.data.cache import Pictures
@@ -53,11 +54,20 @@ class Trainer(Protocol):
     """Starts or continues one training.
 
     A call gives a generator that yields after every epoch, may be dropped at any yield, and
-    goes on exactly from a checkpoint of `Report.save`. Errors are raised from the generator.
+    goes on exactly from a checkpoint of `Report.save`, or from that of a halt within an epoch.
+    Errors are raised from the generator, `model.errors.Halted` among them. A checkpoint goes on
+    with any configuration that agrees with its own on the epochs that it has begun; changes
+    after them may be others (`TrainConfig.changes`).
     """
 
     def __call__(
-        self, config: TrainConfig, data: Path, *, data_seed: int, resume: Path | None
+        self,
+        config: TrainConfig,
+        data: Path,
+        *,
+        data_seed: int,
+        resume: Path | None,
+        halt: Halt | None = None,
     ) -> Iterator[Report]:
         """Train with `config` on the data at `data`."""
 
@@ -98,15 +108,25 @@ def _records(data: Path, data_seed: int, task: str) -> "list[ImageRecord]":
 
 
 def train_network(
-    config: TrainConfig, data: Path, *, data_seed: int, resume: Path | None
+    config: TrainConfig,
+    data: Path,
+    *,
+    data_seed: int,
+    resume: Path | None,
+    halt: Halt | None = None,
 ) -> Iterator[Report]:
     """Train a network of the zoo: a detector, or a classifier if that is its task."""
     train = train_classifier if config.task == "classify" else train_detector
-    return train(config, data, data_seed=data_seed, resume=resume)
+    return train(config, data, data_seed=data_seed, resume=resume, halt=halt)
 
 
 def train_detector(
-    config: TrainConfig, data: Path, *, data_seed: int, resume: Path | None
+    config: TrainConfig,
+    data: Path,
+    *,
+    data_seed: int,
+    resume: Path | None,
+    halt: Halt | None = None,
 ) -> Iterator[Report]:
     """Train a detector (`model.train.fit`)."""
     from model.data.batch_plan import largest_size
@@ -116,11 +136,16 @@ def train_detector(
     config = resolve(config, dataset)
     max_side = 2 * largest_size(config, int(config.image_size))
     cache = _cache_for(config, data, data_seed, max_side)
-    return fit(config, dataset, cache=cache, resume=resume)
+    return fit(config, dataset, cache=cache, resume=resume, halt=halt)
 
 
 def train_classifier(
-    config: TrainConfig, data: Path, *, data_seed: int, resume: Path | None
+    config: TrainConfig,
+    data: Path,
+    *,
+    data_seed: int,
+    resume: Path | None,
+    halt: Halt | None = None,
 ) -> Iterator[Report]:
     """Train a classifier (`model.classify.fit_classifier`)."""
     from model.classify import fit_classifier, resolve_classifier
@@ -129,7 +154,7 @@ def train_classifier(
     config = resolve_classifier(config, dataset)
     max_side = dataset.held_side(int(config.image_size))
     cache = _cache_for(config, data, data_seed, max_side)
-    return fit_classifier(config, dataset, cache=cache, resume=resume)
+    return fit_classifier(config, dataset, cache=cache, resume=resume, halt=halt)
 
 
 def _cache_for(
@@ -143,12 +168,17 @@ def _cache_for(
 
 
 def train_curve(
-    config: TrainConfig, data: Path, *, data_seed: int, resume: Path | None
+    config: TrainConfig,
+    data: Path,
+    *,
+    data_seed: int,
+    resume: Path | None,
+    halt: Halt | None = None,
 ) -> Iterator[Report]:
     """Follow a learning curve instead of training (`evolve.testing.curves`)."""
     from evolve.testing.curves import follow_curve
 
-    return follow_curve(config, data, data_seed=data_seed, resume=resume)
+    return follow_curve(config, data, data_seed=data_seed, resume=resume, halt=halt)
 
 
 TRAINERS: dict[str, Callable[..., Iterator[Any]]] = {

@@ -1,7 +1,8 @@
 """A stand-in for the detector: learning curves from a formula, no images, no torch.
 
-It keeps every promise of a trainer (one report an epoch, exact continuation, seeded, typed
-failures), so engines, schedulers, stores and reports are tested at thousands of trials a minute.
+It keeps every promise of a trainer (one report an epoch, exact continuation, seeded, settings
+that change, halts within an epoch, typed failures), so engines, schedulers, stores and reports
+are tested at thousands of trials a minute.
 """
 
 import json
@@ -11,23 +12,28 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from model.config import TrainConfig
-from model.errors import CheckpointError, Diverged
+from model.errors import CheckpointError, Diverged, Halted
 from model.files import write_text_atomically
+from model.halt import Halt
 
 BEST_LR = 0.02
 BEST_MOMENTUM = 0.9
 DIVERGING_LR = 0.3
+SLICE_S = 0.1
+"""An epoch that may be halted lasts so many seconds at a time; each stands for an update."""
 
 
 @dataclass(frozen=True)
 class CurveReport:
     """One epoch of a curve; see `evolve.engine.trainers.Report`.
 
-    `reached` is its AP without noise, `stream` what the noise on val is drawn from.
+    `reached` is its AP without noise, `stream` what the noise on val is drawn from. `config` is
+    that of the training.
     """
 
     epoch: int
@@ -36,17 +42,21 @@ class CurveReport:
     class_ap: dict[str, float] = field(default_factory=dict)
     reached: float = 0.0
     stream: tuple[int, ...] = ()
+    config: TrainConfig | None = None
 
     def save(self, path: Path) -> None:
-        """Write the epoch; a curve needs nothing else to go on."""
+        """Write the epoch and its past; a curve needs nothing else to go on."""
+        _write(path, self.config, self.epoch)
+
+    def save_weights(self, path: Path) -> None:
+        """Write the epoch, from which nothing goes on."""
         write_text_atomically(path, json.dumps({"epoch": self.epoch}))
 
-    save_weights = save
-    save_detections = save
+    save_detections = save_weights
 
     def measure_on(self, split: str, detections: Path) -> dict[str, float]:
         """The curve's value with other noise, one for each split."""
-        self.save(detections)
+        self.save_detections(detections)
         return _noisy(self.reached, (*self.stream, zlib.crc32(split.encode())))
 
 
@@ -66,6 +76,7 @@ def follow_curve(
     *,
     data_seed: int = 0,
     resume: Path | None = None,
+    halt: Halt | None = None,
     epoch_s: float | None = None,
 ) -> Iterator[CurveReport]:
     """Yield AP = plateau (1 - e^(-4 progress)) with seeded noise, epoch by epoch.
@@ -74,31 +85,56 @@ def follow_curve(
     ----------
     config : TrainConfig
         `optimizer.lr`, `optimizer.momentum`, `epochs` and `seed` count; lr above 0.3 diverges
-        in the second epoch.
+        from the second epoch on. Each epoch has the plateau of what then holds.
     data : Path
         Its name may say how long an epoch lasts: ``curve-0.5`` sleeps half a second.
     data_seed : int
         Shifts the noise.
     resume : Path, optional
-        Checkpoint of `CurveReport.save`.
+        Checkpoint of `CurveReport.save` or of a halt, of the same history.
+    halt : Halt, optional
+        Asked before each epoch, and in one that lasts after every tenth of a second.
     epoch_s : float, optional
         Overrides the length in the name.
 
     Raises
     ------
-    Diverged, CheckpointError
+    Diverged, Halted, CheckpointError
     """
     wait_s = _seconds_in(data) if epoch_s is None else epoch_s
-    for epoch in range(_finished(resume) + 1, config.epochs + 1):
-        if wait_s:
-            time.sleep(wait_s)
-        if epoch > 1 and config.optimizer.lr > DIVERGING_LR:
+    finished, slept_s = (0, 0.0) if resume is None else _read(resume, config)
+    now = config.at(finished)
+    for epoch in range(finished + 1, config.epochs + 1):
+        if epoch - 1 in config.changes:
+            now = config.at(epoch - 1)
+        _pass(wait_s, slept_s, halt, config, epoch - 1)
+        slept_s = 0.0
+        if epoch > 1 and now.optimizer.lr > DIVERGING_LR:
             raise Diverged("the loss is not finite", f"epoch {epoch}", "lower optimizer.lr")
-        value = plateau(config) * (1 - math.exp(-4 * epoch / config.epochs))
+        value = plateau(now) * (1 - math.exp(-4 * epoch / config.epochs))
         stream = (config.seed, data_seed, epoch)
         metrics = _noisy(value, stream)
         metrics["loss"] = 10 * (1 - metrics["AP"])
-        yield CurveReport(epoch, config.epochs, metrics, reached=value, stream=stream)
+        yield CurveReport(
+            epoch, config.epochs, metrics, reached=value, stream=stream, config=config
+        )
+
+
+def _pass(
+    wait_s: float, slept_s: float, halt: Halt | None, config: TrainConfig, finished: int
+) -> None:
+    """Sleep through what is left of an epoch, or raise Halted."""
+    slice_s = wait_s if halt is None else SLICE_S
+    while True:
+        if halt is not None and halt.wanted():
+            _write(halt.path, config, finished, slept_s)
+            steps = max(1, math.ceil(wait_s / SLICE_S))
+            raise Halted(str(halt.path), finished, round(slept_s / SLICE_S), steps)
+        left_s = wait_s - slept_s
+        if left_s <= 0:
+            return
+        time.sleep(min(slice_s, left_s))
+        slept_s = min(wait_s, slept_s + slice_s)
 
 
 def _noisy(value: float, stream: tuple[int, ...]) -> dict[str, float]:
@@ -113,10 +149,24 @@ def _seconds_in(data: Path) -> float:
     return float(seconds) if seconds else 0.0
 
 
-def _finished(resume: Path | None) -> int:
-    if resume is None:
-        return 0
+def _write(path: Path, config: TrainConfig | None, finished: int, slept_s: float = 0.0) -> None:
+    """Write a checkpoint, and with it the history that whatever continues it must have."""
+    state: dict[str, Any] = {"epoch": finished}
+    if slept_s:
+        state["slept_s"] = slept_s
+    if config is not None:
+        state["history"] = config.history(finished + bool(slept_s))
+    write_text_atomically(path, json.dumps(state))
+
+
+def _read(path: Path, config: TrainConfig) -> tuple[int, float]:
+    """Finished epochs of a checkpoint, and how many seconds of the next one are over."""
     try:
-        return int(json.loads(resume.read_text(encoding="utf-8"))["epoch"])
-    except (ValueError, KeyError, OSError) as error:
-        raise CheckpointError("this is not a curve's checkpoint", str(resume)) from error
+        state = json.loads(path.read_text(encoding="utf-8"))
+        finished, slept_s = int(state["epoch"]), float(state.get("slept_s", 0.0))
+        history = state.get("history")
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise CheckpointError("this is not a curve's checkpoint", str(path)) from error
+    if history is not None and tuple(history) != config.history(finished + bool(slept_s)):
+        raise CheckpointError("this checkpoint belongs to another configuration", str(path))
+    return finished, slept_s

@@ -46,18 +46,25 @@ class RecipeLoader:
         """Mini-batches of an epoch, in order."""
         return self.recipe.steps(epoch)
 
-    def epoch(self, epoch: int) -> Generator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Generator[Batch]:
         """Mini-batches of an epoch; the images of one are valid until the next is asked for.
 
         Parameters
         ----------
         epoch : int
             Counted from 0.
+        start : int
+            Mini-batch to begin with; those before it are not made.
         """
         if self._pool is None:
             self._pool = WorkerPool(self.recipe, self._workers, _largest_bytes(self.recipe))
         self._pool.waited_s = 0.0
-        return self._pool.batches(epoch, len(self.plan(epoch)))
+        return self._pool.batches(epoch, len(self.plan(epoch)), start)
+
+    def use(self, recipe: Recipe) -> None:
+        """Take another recipe of the same pictures and plan; ends the running epoch."""
+        self.close()
+        self.recipe = recipe
 
     def close(self) -> None:
         """End the running epoch and the workers; another epoch starts them again."""

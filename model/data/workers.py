@@ -98,8 +98,8 @@ class WorkerPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def batches(self, epoch: int, count: int) -> Generator[Batch]:
-        """make(epoch, 0) to make(epoch, count - 1) in this order; work begins with this call.
+    def batches(self, epoch: int, count: int, start: int = 0) -> Generator[Batch]:
+        """make(epoch, start) to make(epoch, count - 1) in this order; work begins with this call.
 
         The images of a mini-batch are valid until the next one is asked for, or until `batches`
         is called again: that ends an iterator that is not used up.
@@ -112,8 +112,9 @@ class WorkerPool:
             Whatever `make` raised, in its place; another epoch may be asked for after it.
         """
         self._check_open(self._turn)
-        self._begin(epoch, count)
-        return self._in_order(self._turn, epoch, count)
+        wanted = range(start, count)
+        self._begin(epoch, wanted)
+        return self._in_order(self._turn, epoch, wanted)
 
     def _check_open(self, turn: int) -> None:
         if not self.close.alive:
@@ -121,9 +122,9 @@ class WorkerPool:
         if turn != self._turn:
             raise RuntimeError("these mini-batches were ended by a later call of batches")
 
-    def _in_order(self, turn: int, epoch: int, count: int) -> Generator[Batch]:
+    def _in_order(self, turn: int, epoch: int, wanted: range) -> Generator[Batch]:
         try:
-            for index in range(count):
+            for index in wanted:
                 self._check_open(turn)
                 started = time.perf_counter()
                 batch = self._take(index) if self._workers else self._maker.make(epoch, index)
@@ -131,13 +132,13 @@ class WorkerPool:
                 yield batch
         finally:
             if turn == self._turn and self.close.alive:
-                self._begin(epoch, 0)
+                self._begin(epoch, range(0))
 
-    def _begin(self, epoch: int, count: int) -> None:
+    def _begin(self, epoch: int, wanted: range) -> None:
         """Want these and no others; what is under way for others comes back as stale."""
         self._turn += 1
         self._epoch = epoch
-        self._ahead = iter(range(count))
+        self._ahead = iter(wanted)
         if self._workers:
             self._ring.turn[0] = self._turn
             self._free += [reply.slot for reply in self._done.values()]

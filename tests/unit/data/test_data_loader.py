@@ -70,6 +70,35 @@ def test_batches_do_not_depend_on_the_workers(records, workers):
             np.testing.assert_array_equal(one.targets, other.targets)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("start", [0, 1, 4, 5])
+def test_an_epoch_begins_at_any_mini_batch(records, workers, start):
+    whole = list(loader(records, batch_size=2).epoch(1))
+    assert len(whole) == 5
+    rest = loader(records, workers, batch_size=2).epoch(1, start)  # whose images are lent only
+    for one, other in zip(whole[start:], rest, strict=True):
+        assert one.step == other.step
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.targets, other.targets)
+
+
+def test_pictures_of_mini_batches_before_are_not_decoded(records):
+    ours = loader(records, batch_size=1, **plain())
+    for start, held in [(11, 0), (10, 1), (8, 3)]:
+        list(ours.epoch(0, start))
+        assert len(ours.recipe._pictures._pictures) == held
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_another_recipe_takes_the_place_of_one(records, workers):
+    ours, theirs = loader(records, workers), loader(records, **plain())
+    next(ours.epoch(0))
+    ours.use(loader(records, workers, **plain()).recipe)
+    for one, other in zip(ours.epoch(1), theirs.epoch(1), strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+    ours.close()
+
+
 def test_batches_follow_seed_and_epoch(records):
     def first(**values):
         return next(loader(records, **values).epoch(0)).images

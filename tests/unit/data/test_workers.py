@@ -137,6 +137,15 @@ def test_batches_are_the_same_with_any_number_of_workers(count):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("count", [0, 2])
+def test_batches_begin_where_they_are_asked_to(count, tmp_path):
+    with WorkerPool(Toy(), count, 120) as pool:
+        for start in (0, 1, 16, 17):
+            same(pool.batches(7, 17, start), 7, 17, start)
+        same(pool.batches(8, 5), 8, 5)
+
+
+@pytest.mark.slow
 def test_order_is_kept_where_some_batches_take_longer():
     with WorkerPool(Uneven(), 2, 120) as pool:
         same(pool.batches(3, 15), 3, 15)

@@ -12,6 +12,8 @@ from evolve.errors import EvolveError
 from model.config import TrainConfig
 from model.data.cache import ImageCache
 from model.data.shared_cache import SharedCache
+from model.errors import Halted
+from model.halt import Halt
 from tests.tiny_data import write_tiny_coco
 
 CLASSIFY = {"task": "classify", "model": "csdarknet53-nano", "image_size": 64, "batch_size": 4,
@@ -76,6 +78,21 @@ def test_pictures_lie_where_workers_reach_them(data, values):
     shared = trainers._cache_for(helped, data, 0, 128)
     assert isinstance(shared, SharedCache)
     assert len(shared._places) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["detect", "classify"])
+def test_a_trainer_is_halted_and_continued(data, tmp_path, task):
+    own = CLASSIFY if task == "classify" else {"image_size": 64, "batch_size": 4}
+    config = TrainConfig().with_values(own | {"epochs": 1})
+    train, asked = get_trainer("detector"), []
+    halt = Halt(lambda: bool(asked) or bool(asked.append(1)), tmp_path / "halt.pt")
+    with pytest.raises(Halted) as caught:
+        next(train(config, data, data_seed=0, resume=None, halt=halt))
+    assert (caught.value.epoch, caught.value.done) == (0, 1)
+    (report,) = train(config, data, data_seed=0, resume=halt.path)
+    (straight,) = train(config, data, data_seed=0, resume=None)
+    assert report.metrics["loss"] == straight.metrics["loss"]
 
 
 def test_unknown_trainers_are_named():

@@ -247,6 +247,19 @@ def test_loader_gives_the_mini_batches_of_its_recipe(pictures):
     assert loader.waited_s > 0
 
 
+def test_loader_begins_anywhere_and_takes_another_recipe(pictures):
+    loader = DeviceLoader(recipe(pictures, (64, 64), batch_size=2), CPU)
+    whole, rest = list(loader.epoch(1)), list(loader.epoch(1, 2))
+    assert [batch.step for batch in rest] == [batch.step for batch in whole[2:]]
+    np.testing.assert_array_equal(rest[0].images, whole[2].images)
+    np.testing.assert_array_equal(rest[0].targets, whole[2].targets)
+    held, other = loader._pictures, recipe(pictures, (64, 64), batch_size=2, **OFF)
+    loader.use(other)
+    fresh = DeviceLoader(other, CPU)
+    np.testing.assert_array_equal(next(loader.epoch(1)).images, next(fresh.epoch(1)).images)
+    assert loader._pictures is held
+
+
 def test_an_epoch_ends_with_the_next_one_or_the_loader(pictures):
     loader = DeviceLoader(recipe(pictures, (32, 32), batch_size=2), CPU)
     first = loader.epoch(0)

@@ -45,8 +45,11 @@ class Numbers(BaseTraining):
         self.train_loader = SimpleNamespace(
             positions=epoch_positions(config, images),
             plan=lambda epoch: plan_epoch(config, 64, images, epoch),
-            epoch=lambda epoch: map(Batch, plan_epoch(config, 64, images, epoch)),
+            epoch=lambda epoch, start: map(Batch, plan_epoch(config, 64, images, epoch)[start:]),
         )
+        self._start(Telling())
+
+    def _rebuild(self):
         self._start(Telling())
 
     def train_epoch(self):
@@ -161,6 +164,22 @@ def test_state_goes_on_where_it_was():
     assert torch.equal(ours.network.conv.weight, theirs.network.conv.weight)
     assert torch.equal(ours.ema.network.conv.weight, theirs.ema.network.conv.weight)
     assert math.isfinite(ours.network.conv.weight.item())
+
+
+def test_what_the_configuration_says_of_the_optimiser_holds():
+    values = {"optimizer.momentum": 0.5, "optimizer.weight_decay": 0.25}
+    ours, theirs = Numbers(epochs=3), Numbers(epochs=3, changes={1: values})
+    ours._train_epoch()
+    theirs.load_state_dict(ours.state_dict({}), "last.pt")
+    assert theirs.optimizer.param_groups[0]["momentum"] == 0.9
+    theirs.settle()
+    groups = theirs.optimizer.param_groups
+    assert [(g["momentum"], g["weight_decay"]) for g in groups] == [(0.5, 0.25), (0.5, 0.0)]
+    assert theirs.config.optimizer.momentum == 0.5
+    assert theirs.whole.optimizer.momentum == 0.9
+    kept = theirs.network
+    theirs.settle()
+    assert theirs.network is kept
 
 
 def test_reports_hold_losses_and_times_and_the_loader_is_closed():

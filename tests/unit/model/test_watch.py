@@ -55,6 +55,19 @@ def test_sums_begin_anew(device):
     assert watch.first == 1
 
 
+@pytest.mark.parametrize("device", [CPU, ELSEWHERE], ids=["cpu", "cuda"])
+def test_sums_are_carried_over(device):
+    watch, whole = LossWatch(device), LossWatch(device)
+    for k in range(5):
+        if k == 3:
+            watch = LossWatch(device, watch.first, tuple(watch.catch_up().tolist()))
+        for one in (watch, whole):
+            one.see(loss(0.1 * k, 1 / (k + 1), 1), "here")
+    np.testing.assert_array_equal(watch.close(), whole.close())
+    np.testing.assert_array_equal(watch.close(), [0, 0, 0])
+    assert watch.first == whole.first
+
+
 def test_a_gpu_is_judged_one_step_later_or_at_the_end():
     watch = LossWatch(ELSEWHERE)
     watch.see(loss(1, 1, 1), "step 1")
