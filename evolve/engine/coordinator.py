@@ -134,6 +134,7 @@ class Coordinator(Director):
         reached = self._replay()
         self.journal.note("session")
         self._take_unseen([t.number for t in begun], reached, told=bool(reached) or not trials)
+        self.scheduler.stopped()  # those who have not been told are told here
         for trial in begun:
             self._go_on_with(trial)
         self._params = {n: p for n, p in self._params.items() if n in self._ids}

@@ -90,7 +90,7 @@ class Scheduler:
         self._trials: dict[int, StageTrial] = {}
         self._seed = seed
         self._closed = False
-        self._pausing = False  # most schedulers never do
+        self._pauses = 0  # most schedulers never do
         self._moves: dict[int, Move] = {}
 
     def add(self, number: int, params: Mapping[str, Any] | None = None) -> None:
@@ -120,7 +120,8 @@ class Scheduler:
         elif action == TrialScheduler.STOP and number >= self._inner.spares:
             trial.status = Trial.TERMINATED
         elif action in (TrialScheduler.PAUSE, TrialScheduler.NOOP):
-            trial.status, self._pausing = Trial.PAUSED, True
+            self._pauses += 1
+            trial.status, trial.paused = Trial.PAUSED, self._pauses
             self._note_move(trial)
         else:
             trial.status = Trial.RUNNING
@@ -165,7 +166,7 @@ class Scheduler:
 
     def choose(self) -> int | None:
         """The paused trial that goes on now (tell it with `add`); None: a new one, if any."""
-        if not self._pausing:
+        if not self._pauses:
             return None
         chosen = self._inner.choose_trial_to_run(self._stage)
         return None if chosen is None else chosen.number

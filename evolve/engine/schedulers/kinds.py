@@ -1,5 +1,6 @@
 """Ray Tune's schedulers, each with what it needs to decide on detectors' trainings."""
 
+import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -187,7 +188,8 @@ class HyperBand(_Plain, HyperBandScheduler):
         )
 
     def make_room(self, stage: Stage) -> None:
-        """Fill the next bracket with places."""
+        """Fill the next bracket with places; Ray's would fill up one whose trials have ended."""
+        self._state["bracket"] = None
         stage.add_place({})
         while not self._state["bracket"].filled():
             stage.add_place({})
@@ -213,7 +215,8 @@ class Population(_Plain, PopulationBasedTraining):
     """Population-based training (arXiv:1711.09846): the worst quarter clones the best, perturbed.
 
     All trials of the run are one population; each trains a tenth of its epochs between two
-    perturbations. Draws come from the module `random`, which `Scheduler` seeds.
+    perturbations, from ASHA's first rung on. Draws come from the module `random`, which
+    `Scheduler` seeds.
     """
 
     spares = 0
@@ -227,11 +230,14 @@ class Population(_Plain, PopulationBasedTraining):
                 "pbt changes learning rates, loss weights, augmentation: add one, or take asha",
             )
         self._interval = max(1, round(setting.epochs / PERTURBATIONS))
+        self._first = max(self._interval, rungs(setting.epochs)[0])
+        logging.getLogger(PopulationBasedTraining.__module__).setLevel(logging.WARNING)
         super().__init__(
             time_attr=TIME,
             metric=OBJECTIVE,
             mode="max",
             perturbation_interval=self._interval,
+            burn_in_period=self._first,
             hyperparam_mutations={
                 name: _mutations(kind) for name, kind in setting.changeable.items()
             },
@@ -253,7 +259,21 @@ class Population(_Plain, PopulationBasedTraining):
 
     def pauses(self, trial: StageTrial) -> tuple[int, ...]:  # noqa: ARG002
         """Ends of the intervals."""
-        return tuple(range(self._interval, self._setting.epochs, self._interval))
+        return tuple(range(self._first, self._setting.epochs, self._interval))
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The trial that is farthest behind; of equals the one that has waited longest.
+
+        Ray's takes the first of equals. With more trials than workers that one can train the
+        same epochs for ever: it is sent back to its donor's epoch, and the donor never moves.
+        """
+        waiting = (
+            trial
+            for trial in tune_controller.get_trials()
+            if trial.status in (Trial.PENDING, Trial.PAUSED)
+        )
+        states = self._trial_state
+        return min(waiting, key=lambda t: (states[t].last_train_time, t.paused), default=None)
 
     def keeps(self) -> bool:
         """Clones begin with them."""

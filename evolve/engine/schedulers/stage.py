@@ -47,6 +47,8 @@ class StageTrial:
         Parameters; a scheduler may change them.
     reached : int
         Epochs whose results the scheduler has seen.
+    paused : int
+        Which pause of all this was, from 1; 0 if it never paused.
     """
 
     trial_id: str
@@ -54,6 +56,7 @@ class StageTrial:
     config: dict[str, Any] = field(default_factory=dict)
     status: str = Trial.PENDING
     reached: int = 0
+    paused: int = 0
     is_saving: bool = False
     experiment_tag: str = ""
     checkpoint: Saved | None = None
