@@ -88,7 +88,7 @@ def follow_curve(
     ------
     Diverged, CheckpointError
     """
-    wait_s = _seconds_in(data) if epoch_s is None else epoch_s
+    wait_s = epoch_seconds(data) if epoch_s is None else epoch_s
     for epoch in range(_finished(resume) + 1, config.epochs + 1):
         if wait_s:
             time.sleep(wait_s)
@@ -108,7 +108,8 @@ def _noisy(value: float, stream: tuple[int, ...]) -> dict[str, float]:
     return {"AP": ap, "AP50": min(1.0, 1.5 * ap)}
 
 
-def _seconds_in(data: Path) -> float:
+def epoch_seconds(data: Path) -> float:
+    """Seconds that an epoch lasts, as the name of the data says."""
     _, _, seconds = data.name.partition("curve-")
     return float(seconds) if seconds else 0.0
 
