@@ -40,6 +40,23 @@ def test_a_mini_batch_of_one_image_is_the_smallest():
     assert smaller(config(1, 1)) is None
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"image_size": 32}, None),
+        ({"image_size": 32, "norm": "cmbn"}, None),
+        ({"image_size": 64, "shapes.range": 5.0}, None),
+        ({"image_size": 32, "norm": "frn"}, 4),
+        ({"image_size": 64}, 4),
+        ({"image_size": "auto"}, 4),
+    ],
+)
+def test_one_image_has_no_variance_where_its_coarsest_map_is_one_value(values, expected):
+    after = smaller(config(4, 2, **values))
+    assert (after.subdivisions if after else None) == expected
+    assert smaller(config(8, 2, **values)).subdivisions == 4
+
+
 @given(st.integers(1, 200), st.integers(1, 200))
 def test_updates_stay_the_same_and_mini_batches_shrink(batch, parts):
     if batch % parts:
