@@ -67,10 +67,10 @@ def test_few_trials_share_all_cores():
 
 
 def test_memory_bounds_the_trials():
-    machine = MadeUpDevices(of_cores=16, of_memory=host(9.9, 10))
+    machine = MadeUpDevices(of_cores=16, of_memory=host(8.5, 10))
     found = place(probe(host_gib=2), machine, Asked())
-    assert (found.workers, found.threads, found.bound) == (4, 4, "host memory")  # 8.9 / 2
-    assert "each takes 2.1 GB of 11 GB free memory" in found.why
+    assert (found.workers, found.threads, found.bound) == (3, 5, "host memory")  # 7.5 / 2
+    assert "each takes 2.1 GB of 9.1 GB free memory" in found.why
 
 
 def test_a_trial_may_take_the_margin_if_it_is_the_only_one():
@@ -107,11 +107,11 @@ def test_inline_is_one_trial_with_all_cores():
 
 
 def test_one_gpu_holds_what_its_memory_does():
-    machine = MadeUpDevices(of_gpus=(gpu(23, 24),), of_cores=16)
-    found = place(probe(device_gib=5), machine, Asked())  # 23 - 2.4 = 20.6
-    assert (found.workers, found.trials_per_gpu, found.gpus_per_trial) == (4, 4, 0.25)
+    machine = MadeUpDevices(of_gpus=(gpu(21, 24),), of_cores=12)
+    found = place(probe(device_gib=5), machine, Asked())  # 21 - 2.4 = 18.6
+    assert (found.workers, found.trials_per_gpu, found.gpus_per_trial) == (3, 3, 0.3333)
     assert (found.threads, found.bound) == (4, "GPU memory")
-    assert found.why.startswith("4 at once, 4 on a GPU, 4 threads each: each takes 5.4 GB")
+    assert found.why.startswith("3 at once, 3 on a GPU, 4 threads each: each takes 5.4 GB")
 
 
 def test_eight_gpus_are_fed_by_the_cores_evenly():

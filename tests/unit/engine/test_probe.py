@@ -13,6 +13,7 @@ from evolve.engine import probe as probes
 from evolve.engine.probe import Probe, is_out_of_memory, measure
 from evolve.engine.trainers import train_network
 from evolve.errors import EvolveError, TrialError
+from evolve.testing.devices import GIB, MadeUpDevices, gpu
 from model.config import TrainConfig
 from model.data.batch_plan import largest_size
 from tests.tiny_data import write_tiny_coco
@@ -170,6 +171,28 @@ def test_memory_of_children_is_counted():
         child.stdout.readline()
         assert sum(probes._own_bytes_of_children()) - before > 60 << 20
         child.communicate(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "beside_gib"),
+    [(14, 1.0), (15.9, 0.25), (2, 2.0)],  # others came or went in the last two
+)
+def test_memory_of_a_gpu_is_that_of_torch_and_of_cuda(monkeypatch, free_gib, beside_gib):
+    for name, gib in {"memory_reserved": 1, "max_memory_reserved": 4}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda gib=gib: gib * GIB)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free_gib * GIB, 24 * GIB))
+    assert probes._device_bytes(gpu(16, 24)) == (4 + beside_gib) * GIB
+
+
+def test_the_gpu_with_most_free_memory_is_taken(monkeypatch):
+    taken = []
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    gpus = (gpu(3, 24, "a"), gpu(9, 10, "b"), gpu(8, 80, "c"))
+    monkeypatch.setattr(probes, "ThisMachine", lambda: MadeUpDevices(of_gpus=gpus))
+    assert probes._take_gpu().name == "b"
+    assert taken == [1]
+    monkeypatch.setattr(probes, "ThisMachine", MadeUpDevices)
+    assert probes._take_gpu() is None
 
 
 def test_pictures_that_a_probe_did_not_see_count(data):
