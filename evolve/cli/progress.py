@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import click
 
 from evolve.space.confirm import Confirm
+from evolve.units import duration
 
 if TYPE_CHECKING:
     from evolve.engine.director import Phase
@@ -195,18 +196,6 @@ def printable(text: str) -> str:
 def percent(value: float) -> str:
     """A fraction in percent with one decimal; '-' for NaN."""
     return "-" if math.isnan(value) else f"{100 * value:.1f}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as 45s, 3m05s or 2h07m; '-' for NaN."""
-    if math.isnan(seconds):
-        return "-"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
 class PlainWatcher:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def command(run: Path, as_json: bool) -> None:
     """Say how far the run in folder RUN is, without touching it."""
-    from evolve.cli.progress import duration, percent, printable
+    from evolve.cli.progress import percent, printable
     from evolve.store.comparison import read_comparison
     from evolve.store.read import read_run
+    from evolve.units import duration
 
     record = read_run(run)
     trials = record.trials

@@ -171,7 +171,8 @@ def _follow(
 
 
 def _line(row: dict[str, Any], task: str) -> str:
-    from evolve.cli.progress import duration, percent
+    from evolve.cli.progress import percent
+    from evolve.units import duration
 
     metrics = row["metrics"]
     width = len(str(row["epochs"]))

@@ -101,7 +101,7 @@ def follow_curve(
     ------
     Diverged, Halted, CheckpointError
     """
-    wait_s = _seconds_in(data) if epoch_s is None else epoch_s
+    wait_s = epoch_seconds(data) if epoch_s is None else epoch_s
     finished, slept_s = (0, 0.0) if resume is None else _read(resume, config)
     now = config.at(finished)
     for epoch in range(finished + 1, config.epochs + 1):
@@ -144,7 +144,8 @@ def _noisy(value: float, stream: tuple[int, ...]) -> dict[str, float]:
     return {"AP": ap, "AP50": min(1.0, 1.5 * ap)}
 
 
-def _seconds_in(data: Path) -> float:
+def epoch_seconds(data: Path) -> float:
+    """Seconds that an epoch lasts, as the name of the data says."""
     _, _, seconds = data.name.partition("curve-")
     return float(seconds) if seconds else 0.0
 

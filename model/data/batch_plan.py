@@ -119,6 +119,11 @@ def largest_size(config: TrainConfig, size_px: int) -> int:
     return _size_at(config.shapes.range, size_px)
 
 
+def smallest_size(config: TrainConfig, size_px: int) -> int:
+    """Smallest width and height of the network's input, for a network of `size_px`."""
+    return _size_at(1 / config.shapes.range, size_px) if config.shapes.range > 1 else size_px
+
+
 def _sizes(config: TrainConfig, size_px: int, epoch: int) -> Iterator[int]:
     """Drawn sizes of an epoch, one after the other, without end."""
     largest = largest_size(config, size_px)

@@ -79,6 +79,8 @@ def test_ray_is_imported_by_the_engine_alone():
         ("import evolve.cli.explain_cmd", {"torch", "ray", "optuna", "pandas"}),
         ("import evolve.analysis.words, evolve.analysis.matching", {"torch", "ray", "matplotlib"}),
         ("import model.data.loader", {"torch", "ray", "optuna"}),
+        ("import evolve.engine.probe, evolve.engine.placement, evolve.engine.plan",
+         {"torch", "ray", "optuna", "pandas"}),
     ],
 )  # fmt: skip
 def test_light_parts_do_not_load_heavy_packages(code, absent):

@@ -6,7 +6,7 @@ import math
 import pytest
 from rich.console import Console
 
-from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, describe, duration, percent
+from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, describe, percent
 from evolve.engine.director import Phase
 
 
@@ -67,14 +67,6 @@ def test_trials_of_earlier_sessions_count():
     _follow(view)
     assert view.count("COMPLETE") == 2
     assert view.best() == 0.7
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(math.nan, "-"), (45.2, "45s"), (185, "3m05s"), (7620, "2h07m"), (59.9, "1m00s")],
-)
-def test_duration(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_percent():

@@ -1,0 +1,235 @@
+"""What a run is going to take: time, disk and memory, told before anything is made."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evolve.engine.devices import Devices
+from evolve.errors import EvolveError
+from evolve.units import duration, size
+
+if TYPE_CHECKING:
+    from evolve.engine.placement import Placement
+    from evolve.engine.probe import Probe
+
+EPOCH_BYTES = 4_000  # a line of metrics, TensorBoard's events, the log
+TRIAL_BYTES = 60_000  # configuration, and what the study holds
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to take; no promise, but what is known before it.
+
+    Attributes
+    ----------
+    trials, epochs : int
+        Of the search, if nothing is stopped early.
+    finals : int
+        Full trainings of the final comparison.
+    workers : int
+        Trainings at once.
+    trial_epochs : float
+        Epochs that a trial is expected to run.
+    search_s, final_s : float
+        Expected seconds. Trials that share a GPU are taken not to slow each other.
+    search_most_s : float
+        Seconds of the search if nothing is stopped early.
+    device_s : float
+        Seconds of GPUs, or of cores without one, that all of it is expected to keep busy.
+    disk_bytes : int
+        Most that is written.
+    host_bytes, device_bytes : int
+        Memory that all trials at once take, of the host and of each GPU.
+    shared : int
+        Trials on one GPU.
+    """
+
+    trials: int
+    epochs: int
+    finals: int
+    workers: int
+    trial_epochs: float
+    search_s: float
+    final_s: float
+    search_most_s: float
+    device_s: float
+    disk_bytes: int
+    host_bytes: int
+    device_bytes: int
+    shared: int
+
+    @property
+    def total_s(self) -> float:
+        """Expected seconds of search and final comparison."""
+        return self.search_s + self.final_s
+
+    def lines(self) -> list[str]:
+        """The plan for people."""
+        at_most = ", at most" if self.trial_epochs < self.epochs else ""
+        parts = []
+        if self.trials:
+            parts.append(
+                f"{_plural(self.trials, 'trial')} of {_plural(self.epochs, 'epoch')}{at_most}"
+            )
+        pace = f"about {duration(self.search_s)} on {self.workers} at once"
+        final = f"{duration(self.final_s)} final comparison"
+        if self.trials and self.finals:
+            parts.append(f"{pace}, then {final}")
+        else:
+            parts.append(pace if self.trials else f"about {final} on {self.workers} at once")
+        memory = f"{size(self.host_bytes)} memory"
+        if self.device_bytes:
+            memory += f", {size(self.device_bytes)} on a GPU"
+        parts += [f"{size(self.disk_bytes)} disk", memory]
+        first = "plan   " + "; ".join(parts)
+        if self.shared < 2:
+            return [first]
+        return [first, f"       if {self.shared} trials on a GPU do not slow each other"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+def make_plan(
+    probe: "Probe",
+    placement: "Placement",
+    *,
+    trials: int,
+    rungs: tuple[int, int] | None = None,
+    finals: int = 0,
+    judged_images: int = 0,
+) -> Plan:
+    """What so many trials and a final comparison are going to take.
+
+    The search is as long as all trials together on all workers, but no shorter than a whole
+    training, and ends with half of one on average while the last workers finish. All trainings
+    of a final comparison are equally long, so it comes in waves.
+
+    Parameters
+    ----------
+    probe : Probe
+        Of a trial, with its epochs.
+    placement : Placement
+    trials : int
+        That are still to run.
+    rungs : (first, last), optional
+        Epochs of the scheduler, as `evolve.engine.schedulers.rungs` gives them; None stops
+        nothing early.
+    finals : int
+        Full trainings of the final comparison.
+    judged_images : int
+        Pictures of the split that each of them is measured on in the end.
+    """
+    epochs, workers = probe.epochs, placement.workers
+    trial_epochs = expected_epochs(trials, epochs, rungs) if rungs else float(epochs)
+    expected_s = trials * (probe.start_s + trial_epochs * probe.epoch_s)
+    most_s = trials * probe.training_s
+    final_s = probe.training_s + judged_images * probe.eval_image_s
+    waves = -(-finals // workers)
+    share = placement.gpus_per_trial if placement.gpus else placement.threads
+    return Plan(
+        trials=trials,
+        epochs=epochs,
+        finals=finals,
+        workers=workers,
+        trial_epochs=trial_epochs,
+        search_s=_side_by_side(expected_s, probe.training_s, trials, workers),
+        final_s=waves * final_s,
+        search_most_s=_side_by_side(most_s, probe.training_s, trials, workers),
+        device_s=share * (expected_s + finals * final_s),
+        disk_bytes=_disk_bytes(probe, trials, finals, judged_images, workers),
+        host_bytes=workers * probe.host_bytes,
+        device_bytes=placement.trials_per_gpu * probe.device_bytes,
+        shared=placement.trials_per_gpu,
+    )
+
+
+def _side_by_side(work_s: float, longest_s: float, count: int, workers: int) -> float:
+    """Seconds of so much work in `count` pieces."""
+    if count <= workers:
+        return longest_s if count else 0.0
+    tail_s = longest_s / 2 * (workers - 1) / workers
+    return max(longest_s, work_s / workers + tail_s)
+
+
+def _disk_bytes(probe: "Probe", trials: int, finals: int, judged: int, workers: int) -> int:
+    """Most that is written: a stopped trial keeps its checkpoint, a finished one two weights.
+
+    A file that is replaced is there twice for a moment.
+    """
+    one = probe.weights_bytes + probe.detections_bytes + probe.epochs * EPOCH_BYTES + TRIAL_BYTES
+    per_image = probe.detections_bytes / max(1, probe.eval_images)
+    search = trials * (one + max(probe.checkpoint_bytes, probe.weights_bytes))
+    final = finals * (one + probe.weights_bytes + round(judged * per_image))
+    return search + final + min(workers, trials + finals) * probe.checkpoint_bytes
+
+
+def check_disk(plan: Plan, devices: Devices, out: Path) -> None:
+    """Refuse a run whose files will not fit.
+
+    Raises
+    ------
+    EvolveError
+        With what is missing.
+    """
+    free = devices.free_disk_bytes(out)
+    if free < plan.disk_bytes:
+        raise EvolveError(
+            f"the run writes up to {size(plan.disk_bytes)}, and {size(free)} are free",
+            str(out),
+            f"free {size(plan.disk_bytes - free)} more, take fewer trials, or give --out "
+            "elsewhere",
+        )
+
+
+def expected_epochs(
+    trials: int,
+    epochs: int,
+    rungs: tuple[int, int],
+    *,
+    factor: int = 3,
+    spared: int = 3,
+) -> float:
+    """Epochs that a trial runs on average under ASHA.
+
+    Rungs lie at first, first * factor, ... up to last. A trial that comes to one after m others
+    goes on if it beats their quantile 1 - 1/factor, interpolated linearly: the value at place
+    p = (m - 1) (1 - 1/factor) of their order, counted from 0. If all orders are equally likely
+    its chance is
+
+        (m - p) / (m + 1),
+
+    which is 1/2 for m = 1 and tends to 1/factor. The first `spared` trials always go on; at the
+    k-th rung after the first, weak = spared (1 - factor^-k) of them would not have come so far,
+    and all others beat them: the chance is (m - p) / (m + 1 - weak).
+
+    So of n that come to a rung, spared + the sum of these chances over m = spared ... n - 1 come
+    to the next, and what they run between the two is added up. It holds for trials that are as
+    good as those before them. Later trials of a search are better, and stopped less often;
+    `Plan.search_most_s` bounds what they take.
+    """
+    if trials == 0:
+        return float(epochs)
+    first, last = rungs
+    at, rung, arrived, total, weak = 0, first, float(trials), 0.0, 0.0
+    while rung <= last and rung < epochs:
+        total += arrived * (rung - at)
+        arrived = _going_on(arrived, factor, spared, weak)
+        at, rung, weak = rung, rung * factor, spared - (spared - weak) / factor
+    return (total + arrived * (epochs - at)) / trials
+
+
+def _going_on(arrived: float, factor: int, spared: int, weak: float) -> float:
+    """Expected number that goes on of those that come to a rung."""
+    if arrived <= spared:
+        return arrived
+    chances = []
+    for m in range(spared, int(arrived) + 1):
+        place = (m - 1) * (1 - 1 / factor)
+        chances.append(min(1.0, (m - place) / (m + 1 - weak)))
+    return spared + sum(chances[:-1]) + (arrived - int(arrived)) * chances[-1]
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,151 @@
+"""What a run is expected to take."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evolve.engine.placement import Asked, place
+from evolve.engine.plan import EPOCH_BYTES, TRIAL_BYTES, check_disk, expected_epochs, make_plan
+from evolve.engine.schedulers import SPARED, build_scheduler, rungs
+from evolve.errors import EvolveError
+from evolve.testing.devices import GIB, MadeUpDevices, gpu
+from tests.unit.engine.test_placement import A_PROBE
+
+PROBE = dataclasses.replace(A_PROBE, epochs=50)  # 4 s an epoch, 202 s a training
+
+
+def plan(cores=2, probe=PROBE, machine=None, **asked):
+    devices = machine or MadeUpDevices(of_cores=cores)
+    return make_plan(probe, place(probe, devices, Asked()), **asked)
+
+
+def test_a_plan_in_words():
+    (line,) = plan(trials=30, rungs=rungs(50), finals=12).lines()
+    assert line == (
+        "plan   30 trials of 50 epochs, at most; about 21m13s on 2 at once, then 20m12s final "
+        "comparison; 1.5 GB disk; 2.1 GB memory"
+    )
+
+
+def test_a_plan_of_one_trial_alone():
+    (line,) = plan(trials=1).lines()
+    assert line.startswith("plan   1 trial of 50 epochs; about 3m22s on 2 at once; ")
+
+
+def test_a_plan_of_a_final_comparison_that_is_left():
+    found = plan(trials=0, finals=3)
+    assert found.lines()[0].startswith("plan   about 6m44s final comparison on 2 at once; ")
+    assert found.search_s == found.search_most_s == 0
+
+
+def test_a_shared_gpu_is_told_of():
+    machine = MadeUpDevices(of_gpus=(gpu(24),), of_cores=8)
+    probe = dataclasses.replace(PROBE, device_bytes=5 * GIB)
+    found = plan(probe=probe, machine=machine, trials=8)
+    assert found.shared == 4
+    first, second = found.lines()
+    assert first.endswith("4.3 GB memory, 21 GB on a GPU")
+    assert second.strip() == "if 4 trials on a GPU do not slow each other"
+    assert found.device_s == pytest.approx(8 * 202 / 4)
+
+
+def test_seconds_without_a_scheduler():
+    found = plan(trials=30)
+    assert found.search_s == found.search_most_s == pytest.approx(30 * 202 / 2 + 202 / 4)
+    assert found.trial_epochs == 50
+    assert found.device_s == pytest.approx(30 * 202)  # one thread each
+
+
+def test_no_search_is_shorter_than_a_training():
+    assert plan(cores=64, trials=30, rungs=rungs(50)).search_s == 202
+    assert plan(cores=30, trials=31, rungs=rungs(50)).search_s == 202
+
+
+def test_a_final_comparison_comes_in_waves():
+    assert plan(trials=1, finals=12).final_s == pytest.approx(6 * 202)
+    assert plan(trials=1, finals=13).final_s == pytest.approx(7 * 202)
+    judged = plan(trials=1, finals=2, judged_images=500)
+    assert judged.final_s == pytest.approx(202 + 5)
+
+
+def test_disk_holds_all_that_a_run_may_write():
+    each = 10_000_000 + 100_000 + 50 * EPOCH_BYTES + TRIAL_BYTES
+    found = plan(trials=30, finals=4, judged_images=200)
+    search, final = 30 * (each + 30_000_000), 4 * (each + 10_000_000 + 200_000)
+    assert found.disk_bytes == search + final + 2 * 30_000_000
+
+
+def test_memory_of_all_at_once():
+    assert plan(cores=3, trials=30).host_bytes == 3 * GIB
+
+
+def test_too_little_disk(tmp_path):
+    found = plan(trials=30)
+    check_disk(found, MadeUpDevices(disk_bytes=found.disk_bytes), tmp_path)
+    with pytest.raises(EvolveError, match=r"writes up to 1\.3 GB, and 1\.0 GB are free") as e:
+        check_disk(found, MadeUpDevices(disk_bytes=10**9), tmp_path)
+    assert e.value.where == str(tmp_path)
+    assert e.value.mend.startswith("free 271 MB more")
+
+
+def test_json():
+    assert plan(trials=3).to_dict()["trials"] == 3
+
+
+# --- early stopping --------------------------------------------------------------------------
+
+
+def simulated(trials, epochs, workers, seed):
+    """Epochs a trial of a search without progress, under the scheduler itself."""
+    scheduler = build_scheduler("asha", epochs)
+    ends = np.random.default_rng(seed).random(trials)
+    waiting, running, total = list(range(trials)), {}, 0
+    while waiting or running:
+        while waiting and len(running) < workers:
+            running[waiting[0]] = 0
+            scheduler.add(waiting.pop(0))
+        for number in list(running):
+            running[number] += 1
+            total += 1
+            epoch = running[number]
+            result = {"epoch": epoch, "objective": float(ends[number] * epoch)}
+            if epoch == epochs or not scheduler.goes_on(number, result):
+                del running[number]
+    return total / trials
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize(("trials", "epochs"), [(10, 20), (30, 50), (100, 100), (60, 300)])
+def test_expected_epochs_are_those_of_the_scheduler(trials, epochs, workers):
+    found = np.mean([simulated(trials, epochs, workers, seed) for seed in range(40)])
+    assert expected_epochs(trials, epochs, rungs(epochs)) == pytest.approx(found, rel=0.08)
+
+
+def test_the_spared_run_to_the_end():
+    assert expected_epochs(SPARED, 50, rungs(50)) == 50
+    assert expected_epochs(1, 50, rungs(50)) == 50
+
+
+def test_expected_epochs_by_hand():
+    # rungs at 2 and 6 of 10; the fourth to come to the first has the chance (3 - 4/3) / 4, and
+    # there it meets three, two of which should not have come: (m - p) / (m + 1 - 2)
+    first = 3 + 5 / 12
+    second = 3 + 5 / 12 * min(1, (3 - 4 / 3) / 2)
+    expected = (4 * 2 + first * 4 + second * 4) / 4
+    assert expected_epochs(4, 10, (2, 6)) == pytest.approx(expected)
+
+
+def test_a_third_goes_on_in_a_long_search():
+    assert expected_epochs(100_000, 100, (10, 20)) == pytest.approx(10 + 90 / 3, rel=0.01)
+
+
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_expected_epochs_are_between_the_first_rung_and_all(trials, epochs):
+    first, last = rungs(epochs)
+    found = expected_epochs(trials, epochs, (first, last))
+    assert min(first, epochs) <= found <= epochs + 1e-9
+    assert found <= expected_epochs(max(1, trials // 2), epochs, (first, last)) + 1e-9
