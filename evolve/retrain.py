@@ -11,17 +11,19 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from evolve.engine.comparison import Comparison, Row, Training, plan_comparison
+from evolve.engine.devices import ThisMachine
 from evolve.engine.director import Listener
+from evolve.engine.placement import place
 from evolve.engine.trainers import shared_data
 from evolve.errors import EvolveError
 from evolve.findings import Findings, find
 from evolve.findings.steps import row_key
 from evolve.runs import (
     RunRequest,
+    asked_of,
     build_manifest,
     describe_data,
     opened_engine,
-    pick_resources,
     resolve_space,
 )
 from evolve.seeds import fresh_seed
@@ -72,7 +74,7 @@ def retrain_path(request: RunRequest, seeds: int, listener: Listener) -> RunFold
         space, data = resolve_space(space, dataset), describe_data(request.data, dataset)
     wanted = build_manifest(replace(request, space=space), space, data, stored["judged_on"])
     check_same_run(stored, wanted, folder.path)
-    resources = pick_resources(request)
+    placement = place(None, ThisMachine(), asked_of(request))
     with folder.lock():
         found = find(folder.path, request.data.argument)
         plan = plan_path(found, space, stored, _seeds(folder, seeds))
@@ -85,10 +87,10 @@ def retrain_path(request: RunRequest, seeds: int, listener: Listener) -> RunFold
                 data_digest=stored["data"].get("digest", ""),
                 data_seed=request.seed,
                 trainer=request.trainer,
-                threads=resources.threads,
+                threads=placement.threads,
             )
             comparison = Comparison(study, plan, folder.comparison(PATH), training, listener)
-            with opened_engine(request.engine, resources) as drive:
+            with opened_engine(request.engine, placement) as drive:
                 if not comparison.over():
                     listener.on_phase(comparison.phase())
                 drive(comparison)

@@ -1,8 +1,7 @@
 """A whole run: from a space and data to stored trials, started or continued."""
 
 import logging
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,22 +9,24 @@ from typing import Any, Literal
 
 from optuna.samplers import BaseSampler
 
-from evolve.budget import Budget
 from evolve.cards.warm_start import WarmStart
 from evolve.data_source import DataSource, resolve_data
-from evolve.engine.allowance import Allowance
 from evolve.engine.comparison import Comparison, Training
 from evolve.engine.coordinator import Coordinator, Settings
+from evolve.engine.devices import ThisMachine
 from evolve.engine.director import Director, Listener
+from evolve.engine.outlook import Outlook, Subject, allowed, look_ahead
+from evolve.engine.placement import Asked, Placement
+from evolve.engine.probe import Probe
 from evolve.engine.recipes import changeable_parameters
-from evolve.engine.resources import Resources
 from evolve.engine.schedulers import Scheduler, Setting, build_scheduler
 from evolve.engine.trainers import shared_data
-from evolve.errors import EvolveError, StoreError
+from evolve.errors import StoreError
 from evolve.final import judged_split, plan_final, write_confirmed
 from evolve.search.factory import build_sampler
 from evolve.space import Space
 from evolve.space.confirm import Confirm, planned_trainings
+from evolve.space.space import LIMITS
 from evolve.store.comparison import read_comparison, study_name
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import (
@@ -60,7 +61,9 @@ class RunRequest:
     engine : str
     workers : int or None
         None takes what the machine has.
-    gpus_per_trial : float
+    gpus_per_trial : float or "auto"
+    probes : bool
+        Whether one trial is measured before the first, for the plan and for its place.
     storage : str or None
         Optuna storage URL; None takes the folder's own SQLite file.
     trainer : str
@@ -77,40 +80,19 @@ class RunRequest:
     seed: int = 0
     engine: EngineName = "ray"
     workers: int | None = None
-    gpus_per_trial: float = 1.0
+    gpus_per_trial: float | Literal["auto"] = "auto"
+    probes: bool = True
     storage: str | None = None
     trainer: str = "detector"
     command: str = ""
     warm_start: tuple[WarmStart, ...] = ()
 
 
-def pick_resources(request: RunRequest) -> Resources:
-    """Workers, cores and GPUs for a request.
-
-    Raises
-    ------
-    EvolveError
-        If more is asked for than can be.
-    """
-    import torch
-
-    cpus, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
-    share = request.gpus_per_trial if gpus else 0.0
-    if request.gpus_per_trial <= 0 or (gpus and share > gpus):
-        raise EvolveError(
-            f"{request.gpus_per_trial:g} GPUs per trial cannot be had",
-            "--gpus-per-trial",
-            f"this machine has {gpus}; give a number above 0",
-        )
-    most = int(gpus / share + 1e-9) if gpus else cpus
+def asked_of(request: RunRequest) -> Asked:
+    """What a request wants of the machine."""
     size = Confirm.parse(request.space.confirm)
-    wanted = max(request.space.trials, planned_trainings(size.candidates, size.seeds))
-    workers = request.workers or max(1, min(most, wanted))
-    if workers < 1:
-        raise EvolveError("a run needs at least one worker", "--workers", "give 1 or more")
-    if request.engine == "inline":
-        workers = 1
-    return Resources(workers, cpus, gpus, share)
+    at_once = max(request.space.trials, planned_trainings(size.candidates, size.seeds))
+    return Asked(request.workers, request.gpus_per_trial, request.engine, at_once)
 
 
 def resolve_space(space: Space, dataset: Dataset) -> Space:
@@ -201,17 +183,41 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
         space, data = resolve_space(space, dataset), describe_data(request.data, dataset)
         judged_on = judged_split(dataset)
     request = replace(request, space=space)
-    resources = pick_resources(request)
     build_run_scheduler(space, request.seed)  # refuses early what it cannot work with
     build_run_sampler(request)
+    manifest = build_manifest(request, space, data, judged_on)
+    outlook = _look_ahead(request, manifest)
     folder = RunFolder.create(request.out)
     with folder.lock():
-        manifest = _agree_on_manifest(folder, build_manifest(request, space, data, judged_on))
-        manifest["workers"] = resources.workers
+        manifest = _agree_on_manifest(folder, manifest | {"confirm": str(outlook.confirm)})
+        manifest |= {"workers": outlook.placement.workers, "outlook": outlook.to_dict()}
         folder.write_json(folder.manifest, manifest)
         listener.on_begin(manifest)
-        _run(folder, manifest, request, resources, listener)
+        _run(folder, manifest, request, outlook.placement, listener)
     return folder
+
+
+def _look_ahead(request: RunRequest, manifest: dict[str, Any]) -> Outlook:
+    """Outlook of a run; of one that goes on on the same machine with the probe that it had."""
+    before, folder = None, RunFolder(request.out)
+    if folder.manifest.is_file():
+        stored = read_manifest(folder)
+        check_same_run(stored, manifest, folder.path)
+        known = (stored.get("outlook") or {}).get("probe")
+        if known and stored.get("hardware") == manifest["hardware"]:
+            before = Probe.from_dict(known)
+    images = manifest["data"].get("images", {}).get(manifest["judged_on"], 0)
+    subject = Subject(
+        request.space, request.data.path, request.seed, request.trainer, judged_images=images
+    )
+    return look_ahead(
+        subject,
+        asked_of(request),
+        ThisMachine(),
+        request.out,
+        probe=before,
+        measures=request.probes,
+    )
 
 
 def _agree_on_manifest(folder: RunFolder, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -223,6 +229,8 @@ def _agree_on_manifest(folder: RunFolder, wanted: dict[str, Any]) -> dict[str, A
     trials = max(stored.get("trials", 0), wanted["trials"])
     confirm = Confirm.parse(wanted["confirm"]).or_more(Confirm.parse(stored.get("confirm", "0")))
     own = {key: wanted[key] for key in ("engine", "judged_on")}
+    space = {key: value for key, value in stored["space"].items() if key not in LIMITS}
+    own["space"] = space | {k: v for k, v in wanted["space"].items() if k in LIMITS}
     return {**stored, "trials": trials, "confirm": str(confirm), **own}
 
 
@@ -234,9 +242,12 @@ def stored_request(
     data: DataSource | None = None,
     engine: str | None = None,
     workers: int | None = None,
-    gpus_per_trial: float = 1.0,
+    gpus_per_trial: float | Literal["auto"] = "auto",
+    limits: Mapping[str, Any] | None = None,
 ) -> RunRequest:
     """The request that continues the run in a folder, with what differs this time.
+
+    `limits` has new values of `evolve.space.space.LIMITS`.
 
     Raises
     ------
@@ -249,7 +260,9 @@ def stored_request(
         space = Space.from_dict(manifest["space"])
         stored = manifest["data"]
         return RunRequest(
-            space=replace(space, trials=trials or manifest["trials"], confirm=confirm),
+            space=replace(
+                space, trials=trials or manifest["trials"], confirm=confirm, **(limits or {})
+            ),
             data=data or resolve_data(stored["path"]),
             out=path,
             seed=manifest["seed"],
@@ -276,11 +289,11 @@ def _run(
     folder: RunFolder,
     manifest: dict[str, Any],
     request: RunRequest,
-    resources: Resources,
+    placement: Placement,
     listener: Listener,
 ) -> None:
     space = replace(request.space, trials=manifest["trials"])
-    allowance = allowed(space, resources)
+    allowance = allowed(space, placement)
     storage = open_storage(storage_url(folder, manifest))
     try:
         study = open_study(storage)
@@ -295,7 +308,7 @@ def _run(
                 seed=request.seed,
                 data=request.data.path,
                 trainer=request.trainer,
-                threads=resources.threads,
+                threads=placement.threads,
                 final_trainings=final_trainings(manifest["confirm"]),
                 until_no_gain=space.until_no_gain or None,
                 max_failures=space.max_failures,
@@ -303,7 +316,7 @@ def _run(
             listener,
             allowance=allowance,
         )
-        with opened_engine(request.engine, resources) as drive:
+        with opened_engine(request.engine, placement) as drive:
             drive(coordinator)
             comparison = _final_comparison(coordinator, manifest, request, listener)
             if comparison is not None:
@@ -358,18 +371,8 @@ def final_trainings(confirm: str) -> int:
     return planned_trainings(size.candidates, size.seeds) if size else 0
 
 
-def allowed(space: Space, resources: Resources) -> Allowance:
-    """What a run may spend."""
-    return Allowance(
-        Budget.parse(space.budget) if space.budget else None,
-        resources.workers,
-        cpus=resources.threads,
-        gpus=resources.gpus_per_trial,
-    )
-
-
 @contextmanager
-def opened_engine(name: EngineName, resources: Resources) -> Iterator[Callable[[Director], None]]:
+def opened_engine(name: EngineName, placement: Placement) -> Iterator[Callable[[Director], None]]:
     """What runs all trainings of a director; Ray starts with the first, and once for them all."""
     with ExitStack() as stack:
 
@@ -377,8 +380,8 @@ def opened_engine(name: EngineName, resources: Resources) -> Iterator[Callable[[
             from evolve.engine.ray_tune import is_running, local_ray, run_on_ray
 
             if not is_running():
-                stack.enter_context(local_ray(resources))
-            run_on_ray(director, resources)
+                stack.enter_context(local_ray(placement))
+            run_on_ray(director, placement)
 
         def drive(director: Director) -> None:
             from evolve.engine.inline import run_inline

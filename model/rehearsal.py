@@ -158,7 +158,11 @@ class FewSteps(Generic[Batch]):
         """All steps that there may be."""
         return tuple(self._steps)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:  # noqa: ARG002
+    def use(self, recipe: Any) -> None:
+        """Take another recipe."""
+        self._loader.use(recipe)
+
+    def epoch(self, epoch: int, start: int) -> Iterator[Batch]:  # noqa: ARG002
         """Give the mini-batches, and take the time."""
         batches = self._batches()
         for number in range(self._warm_up):
@@ -174,7 +178,7 @@ class FewSteps(Generic[Batch]):
 
     def _batches(self) -> Any:
         for epoch in self._epochs:
-            yield from self._loader.epoch(epoch)
+            yield from self._loader.epoch(epoch, 0)
 
     def _now(self) -> float:
         self._wait()

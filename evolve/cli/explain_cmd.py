@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -45,7 +45,7 @@ def command(
     data: str | None,
     engine: str | None,
     workers: int | None,
-    gpus_per_trial: float,
+    gpus_per_trial: float | Literal["auto"],
     as_json: bool,
 ) -> None:
     """Say which parameters mattered in the run in folder RUN.

@@ -59,13 +59,62 @@ workers = click.option(
     default=None,
     help="Trials at once [default: one per GPU, or per core without one].",
 )
+
+
+class _Share(click.ParamType[float | str]):
+    """A number, or the word auto."""
+
+    name = "auto|number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        """Part of a GPU."""
+        if value == "auto":
+            return "auto"
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"'{value}' is no number; give one, or auto", param, ctx)
+
+
 gpus_per_trial = click.option(
     "--gpus-per-trial",
-    type=float,
-    default=1.0,
+    type=_Share(),
+    default="auto",
     show_default=True,
-    help="Below 1 trials share a GPU.",
+    help="Below 1 trials share a GPU; auto puts as many on one as its memory holds.",
 )
+budget = click.option(
+    "--budget",
+    default=None,
+    metavar="TIME",
+    help="Time for all of it, the final comparison included: 45m, 12h; 24gpuh, 96cpuh of what "
+    "trials hold [default: as long as it takes].",
+)
+until_no_gain = click.option(
+    "--until-no-gain",
+    type=click.IntRange(min=0),
+    default=None,
+    metavar="N",
+    help="Begin no trial after N that brought no better value; 0 never stops for that.",
+)
+max_failures = click.option(
+    "--max-failures",
+    type=click.IntRange(min=0),
+    default=None,
+    metavar="N",
+    help="Stop the run when more than N trials have failed; divergence does not count.",
+)
+
+
+def limits(**given: Any) -> dict[str, Any]:
+    """Those of a command's limits that were given, checked."""
+    from evolve.budget import Budget
+
+    if given.get("budget"):
+        given["budget"] = Budget.parse(given["budget"], "--budget").text
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def confirm(default: str) -> Callable[[Any], Any]:

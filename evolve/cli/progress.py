@@ -185,6 +185,7 @@ def describe(manifest: dict[str, Any]) -> list[str]:
     size = Confirm.parse(manifest.get("confirm", "0"))
     if size:
         lines.append(f"then   {size} final comparison: candidates x seeds, and the defaults")
+    lines += (manifest.get("outlook") or {}).get("lines", ())
     return [printable(line) for line in (*lines, *(f"note   {n}" for n in data.get("notes", ())))]
 
 

@@ -1,6 +1,7 @@
 """`evolve resume`."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -22,6 +23,9 @@ from evolve.cli import options
 )
 @options.workers
 @options.gpus_per_trial
+@options.budget
+@options.until_no_gain
+@options.max_failures
 @click.pass_obj
 def command(
     obj: dict[str, bool],
@@ -31,7 +35,10 @@ def command(
     data: str | None,
     engine: str | None,
     workers: int | None,
-    gpus_per_trial: float,
+    gpus_per_trial: float | Literal["auto"],
+    budget: str | None,
+    until_no_gain: int | None,
+    max_failures: int | None,
 ) -> int:
     """Continue the run in folder RUN as if it had not stopped.
 
@@ -49,5 +56,8 @@ def command(
         engine=engine,
         workers=workers,
         gpus_per_trial=gpus_per_trial,
+        limits=options.limits(
+            budget=budget, until_no_gain=until_no_gain, max_failures=max_failures
+        ),
     )
     return watch(request, quiet=obj["quiet"])

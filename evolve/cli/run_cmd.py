@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -27,7 +28,25 @@ from evolve.cli import options
 )
 @options.confirm("the space's, 3x3 if it says nothing")
 @click.option("--sampler", default=None, help="genetic, tpe, cmaes, gp, nsga2, qmc or random.")
-@click.option("--scheduler", default=None, help="asha or none.")
+@click.option("--scheduler", default=None, help="asha, hyperband, pbt, median, promote or none.")
+@click.option(
+    "--fidelity",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    default=None,
+    metavar="PART",
+    help="Search with this part of each training, then train the best in full: "
+    "--scheduler promote [default: 0.1].",
+)
+@click.option(
+    "--promote",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="K",
+    help="How many are trained in full then [default: 5].",
+)
+@options.budget
+@options.until_no_gain
+@options.max_failures
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -44,6 +63,11 @@ from evolve.cli import options
 )
 @options.workers
 @options.gpus_per_trial
+@click.option(
+    "--probe/--no-probe",
+    default=True,
+    help="Measure a few steps of a training first, to tell time and memory [default: probe].",
+)
 @click.option(
     "--storage", default=None, help="Optuna storage URL [default: study.db in the run folder]."
 )
@@ -74,10 +98,16 @@ def command(
     confirm: str | None,
     sampler: str | None,
     scheduler: str | None,
+    fidelity: float | None,
+    promote: int | None,
+    budget: str | None,
+    until_no_gain: int | None,
+    max_failures: int | None,
     seed: int,
     engine: str,
     workers: int | None,
-    gpus_per_trial: float,
+    gpus_per_trial: float | Literal["auto"],
+    probe: bool,
     storage: str | None,
     out: Path | None,
     sources: tuple[Path, ...],
@@ -92,6 +122,7 @@ def command(
     evolve run --space ga.yaml
     evolve run --space ga.yaml --data mydata --model yolov4-nano --trials 30
     evolve run --space ga.yaml --set epochs=20 --set image_size=256
+    evolve run --space ga.yaml --data mydata --budget 12h
     evolve run --space ga.yaml --data mydata --warm-start runs/ga-digits
     """  # noqa: D301
     from evolve.cards.warm_start import load_warm_starts
@@ -102,9 +133,19 @@ def command(
     from evolve.space.confirm import Confirm
 
     space = load_space(find_space_file(space_name))
+    if scheduler is None and (fidelity is not None or promote is not None):
+        scheduler = "promote"
     named = {"model": model, "trials": trials, "sampler": sampler, "scheduler": scheduler}
     items = [f"{key}={value}" for key, value in named.items() if value is not None]
     space = apply_overrides(space, [*overrides, *items])
+    given = options.limits(
+        budget=budget,
+        until_no_gain=until_no_gain,
+        max_failures=max_failures,
+        fidelity=fidelity,
+        promote=promote,
+    )
+    space = replace(space, **given)
     if confirm is not None:
         space = replace(space, confirm=str(Confirm.parse(confirm, "--confirm")))
     warm_start = load_warm_starts(sources, space)
@@ -120,6 +161,7 @@ def command(
         engine="inline" if engine == "inline" else "ray",
         workers=workers,
         gpus_per_trial=gpus_per_trial,
+        probes=probe,
         storage=storage,
         trainer=trainer,
         command=" ".join(["evolve", *sys.argv[1:]]),

@@ -19,7 +19,7 @@ from ray.tune.search import Searcher
 
 from evolve.engine.director import Director
 from evolve.engine.failures import failure
-from evolve.engine.resources import Resources
+from evolve.engine.placement import Placement
 from evolve.engine.schedulers import Decision
 from evolve.engine.trial import TrialTask, run_trial
 from evolve.store.folder import from_line, to_line
@@ -168,12 +168,12 @@ def death_of(text: str) -> dict[str, Any]:
 
 
 @contextmanager
-def local_ray(resources: Resources) -> Iterator[None]:
+def local_ray(placement: Placement) -> Iterator[None]:
     """A Ray of this process's own, gone at the end."""
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     ray.init(
-        num_cpus=max(resources.cpus, resources.workers),
-        num_gpus=resources.gpus,
+        num_cpus=max(placement.cpus, placement.workers),
+        num_gpus=placement.gpus,
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
@@ -190,17 +190,17 @@ def is_running() -> bool:
     return bool(ray.is_initialized())
 
 
-def run_on_ray(director: Director, resources: Resources) -> None:
+def run_on_ray(director: Director, placement: Placement) -> None:
     """Run all trials of a director on a Ray of `local_ray`; an interrupt leaves them resumable."""
     search = DirectedSearch(director)
     with tempfile.TemporaryDirectory(prefix="evolve-ray-") as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(EpochSteps, lambda config: demands(config, resources)),
+            tune.with_resources(EpochSteps, lambda config: demands(config, placement)),
             tune_config=tune.TuneConfig(
                 search_alg=search,
                 scheduler=Directed(search),
                 num_samples=-1,
-                max_concurrent_trials=resources.workers,
+                max_concurrent_trials=placement.workers,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -216,10 +216,10 @@ def run_on_ray(director: Director, resources: Resources) -> None:
         tuner.fit()
 
 
-def demands(config: dict[str, Any], resources: Resources) -> tune.PlacementGroupFactory:
+def demands(config: dict[str, Any], placement: Placement) -> tune.PlacementGroupFactory:
     """What a trial needs of a machine: its share, or all of a device if it must be alone."""
     alone = config["task"]["alone"]
-    cpus = resources.cpus if alone and not resources.gpus else resources.threads
-    gpus = 1.0 if alone and resources.gpus else resources.gpus_per_trial
+    cpus = placement.cpus if alone and not placement.gpus else placement.threads
+    gpus = 1.0 if alone and placement.gpus else placement.gpus_per_trial
     share = {"CPU": float(cpus), "GPU": gpus}
     return tune.PlacementGroupFactory([{k: v for k, v in share.items() if v}])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from evolve.budget import Budget
 from evolve.errors import SpaceError, nearest
 from evolve.space.constraints import Constraint, kind_of
 from evolve.space.parameter import Fixed, Parameter
@@ -69,6 +70,11 @@ class Space:
     budget: str = ""
     until_no_gain: int = 0
     max_failures: int | None = None
+
+    @property
+    def time(self) -> Budget | None:
+        """The budget; None if the run takes as long as it takes."""
+        return Budget.parse(self.budget) if self.budget else None
 
     def distributions(self) -> "dict[str, BaseDistribution]":
         """Optuna's distribution of every parameter, by key path."""

@@ -1,0 +1,181 @@
+"""What is known of a run before it begins: where its trials go, and what it will take."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evolve.engine.allowance import MARGIN, Allowance
+from evolve.engine.devices import Devices
+from evolve.engine.placement import Asked, Placement, place
+from evolve.engine.plan import Plan, check_disk, make_plan
+from evolve.engine.probe import Probe, measure
+from evolve.engine.schedulers import rungs
+from evolve.errors import EvolveError
+from evolve.space import Space
+from evolve.space.confirm import Confirm, planned_trainings
+from evolve.units import duration
+
+MOST_FOR_FINAL = 0.5  # of a budget
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is going to be trained.
+
+    Attributes
+    ----------
+    space : Space
+        Its base configuration must be resolved for the data.
+    data : Path
+    data_seed : int
+    trainer : str
+    judged_images : int
+        Pictures of the split of the final comparison.
+    """
+
+    space: Space
+    data: Path
+    data_seed: int
+    trainer: str
+    judged_images: int = 0
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run is going to be like.
+
+    Attributes
+    ----------
+    placement : Placement
+    probe : Probe or None
+        Of one trial; None if none was made.
+    plan : Plan or None
+        None without a probe.
+    confirm : Confirm
+        Size of the final comparison that the budget has room for.
+    notes : tuple of str
+        What people should know of budget and comparison.
+    """
+
+    placement: Placement
+    probe: Probe | None
+    plan: Plan | None
+    confirm: Confirm
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """All of it for people."""
+        plan = [] if self.plan is None else self.plan.lines()
+        return [f"place  {self.placement.why}", *plan, *self.notes]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, for the manifest."""
+        return {
+            "placement": self.placement.to_dict(),
+            "probe": None if self.probe is None else self.probe.to_dict(),
+            "plan": None if self.plan is None else self.plan.to_dict(),
+            "lines": self.lines(),
+        }
+
+
+def look_ahead(
+    subject: Subject,
+    asked: Asked,
+    devices: Devices,
+    out: Path,
+    *,
+    probe: Probe | None = None,
+    measures: bool = True,
+) -> Outlook:
+    """Outlook of a run.
+
+    Parameters
+    ----------
+    subject : Subject
+    asked : Asked
+    devices : Devices
+    out : Path
+        Run folder, for its disk.
+    probe : Probe, optional
+        Of an earlier session on the same machine.
+    measures : bool
+        Whether a probe is made if none is given.
+
+    Raises
+    ------
+    EvolveError
+        If a trial cannot be trained or placed, the disk is too small, or the budget.
+    """
+    space = subject.space
+    placement = place(None, devices, asked)
+    if probe is None and measures:
+        probe = measure(
+            space.base, subject.data, subject.data_seed, subject.trainer, placement.threads
+        )
+    wanted = Confirm.parse(space.confirm)
+    if probe is None:
+        return Outlook(placement, None, None, wanted)
+    placement = place(probe, devices, asked)
+    allowance = allowed(space, placement)
+    confirm, notes = _within(allowance, wanted, probe)
+    plan = make_plan(
+        probe,
+        placement,
+        trials=space.trials,
+        rungs=rungs(space.base.epochs) if space.scheduler == "asha" else None,
+        finals=planned_trainings(confirm.candidates, confirm.seeds),
+        judged_images=subject.judged_images,
+    )
+    check_disk(plan, devices, out)
+    return Outlook(placement, probe, plan, confirm, notes)
+
+
+def allowed(space: Space, placement: Placement) -> Allowance:
+    """What a run may spend."""
+    return Allowance(
+        space.time,
+        placement.workers,
+        cpus=placement.threads,
+        gpus=placement.gpus_per_trial,
+    )
+
+
+def _within(
+    allowance: Allowance, wanted: Confirm, probe: Probe
+) -> tuple[Confirm, tuple[str, ...]]:
+    """Largest final comparison up to the wanted one that leaves the search half of the budget."""
+    budget = allowance.budget
+    if budget is None:
+        return wanted, ()
+
+    def cost(trainings: int) -> float:
+        return MARGIN * allowance.cost(trainings, probe.training_s)
+
+    def final(size: Confirm) -> float:
+        return cost(planned_trainings(size.candidates, size.seeds))
+
+    if budget.of == "gpu" and not allowance.gpus:
+        raise EvolveError("this machine has no GPU", "--budget", "give cpuh, or plain hours")
+    sizes = [
+        Confirm(candidates, seeds)
+        for seeds in range(wanted.seeds, 0, -1)
+        for candidates in range(wanted.candidates, 0, -1)
+    ]
+    room = (size for size in sizes if final(size) <= MOST_FOR_FINAL * budget.seconds)
+    size = next(room, Confirm(0, 0) if not wanted else None)
+    if size is None or cost(1) + final(size) > budget.seconds:
+        smallest = cost(1) + (final(Confirm(1, 1)) if wanted else 0.0)
+        least = max(smallest, final(Confirm(1, 1)) / MOST_FOR_FINAL if wanted else 0.0)
+        raise EvolveError(
+            f"{budget.text} is too little for one trial of about {duration(probe.training_s)}"
+            + (" and the smallest final comparison" if wanted else ""),
+            "--budget",
+            f"give {duration(math.ceil(least))} or more, fewer epochs"
+            + (", or --confirm 0" if wanted else ""),
+        )
+    kept = f", {duration(final(size))} of it kept for the final comparison" if size else ""
+    notes = [f"budget {budget.text}{kept}"]
+    if size != wanted:
+        notes.append(f"       which is {size} instead of {wanted}: there is no room for more")
+    return size, tuple(notes)
