@@ -13,6 +13,7 @@ import optuna
 import yaml
 
 from evolve.engine.comparison import Row, plan_comparison
+from evolve.engine.recipes import config_of, recipe_of
 from evolve.search.candidates import pick_candidates
 from evolve.seeds import fresh_seed
 from evolve.space import Space
@@ -53,7 +54,7 @@ def plan_final(
     rows = [Row(DEFAULTS, "the defaults", space.to_config(space.defaults()))]
     for trial in candidates:
         number, value = trial.number, trial.value
-        config = space.to_config(trial.params)
+        config = config_of(space, number, trial.params, recipe_of(trial), manifest["seed"])
         rows.append(Row(f"trial-{number:05d}", f"trial {number}", config, number, value))
     return plan_comparison(
         FINAL,

@@ -227,9 +227,10 @@ class PlainWatcher:
         self._say(printable(f"{phase.title}: {phase.about}"))
 
     def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
-        """Say that a trial begins."""
+        """Say that a trial goes on which an earlier session had begun."""
+        paused = number in self.view.views
         self.view.on_start(number, params, done, epochs)
-        if done:
+        if done and not paused:
             name = printable(self.view.name(number))
             self._say(f"{name} continues, {done} of {epochs} epochs reported before")
 

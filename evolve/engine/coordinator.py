@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.engine.allowance import Allowance
 from evolve.engine.director import Director, Listener
-from evolve.engine.recipes import Recipe, changeable_parameters, config_of, taken_over
+from evolve.engine.recipes import Recipe, changeable_parameters, config_of, recipe_of, taken_over
 from evolve.engine.schedulers import OBJECTIVE, TIME, Scheduler
 from evolve.engine.trial import TrialTask
 from evolve.errors import SpaceError
@@ -129,7 +129,7 @@ class Coordinator(Director):
         self._params = {t.number: t.params for t in (*trials, *begun)}
         for trial in begun:
             self._recall(trial)
-            if recipe := trial.user_attrs.get(RECIPE_ATTR):
+            if recipe := recipe_of(trial):
                 self._recipes[trial.number] = recipe
         reached = self._replay()
         self.journal.note("session")

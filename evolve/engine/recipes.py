@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from evolve.seeds import trial_seed
 from evolve.space import Space
+from evolve.store.study import RECIPE_ATTR
 from model.config import TrainConfig, changeable
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
 
 
 class Ancestor(TypedDict):
@@ -89,6 +91,11 @@ def taken_over(
         changes=kept | {str(epoch): dict(new)},
         lineage=[*lineage, Ancestor(epoch=epoch, number=donor)],
     )
+
+
+def recipe_of(trial: "FrozenTrial") -> Recipe | None:
+    """What a stored trial took over; None for most."""
+    return trial.user_attrs.get(RECIPE_ATTR)
 
 
 def config_of(

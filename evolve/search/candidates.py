@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from evolve.search.estimate import estimate_values
 from evolve.search.genetic import DEFAULT, ORIGIN
 from evolve.space import Space
+from evolve.store.study import RECIPE_ATTR
 
 
 def pick_candidates(
@@ -37,6 +38,13 @@ def pick_candidates(
 
 
 def estimated_values(trials: Sequence[FrozenTrial], space: Space) -> dict[int, float]:
-    """Estimated noise-free value of each trial that has one, by number."""
-    found = estimate_values(trials, space.distributions(), space.ordinal(), space.conditions())
-    return {number: estimate.mean for number, estimate in found.items()}
+    """Estimated noise-free value of each trial that has one, by number.
+
+    A trial whose parameters changed on the way stands for itself: its neighbours were none.
+    """
+    own = {
+        t.number: t.value for t in trials if RECIPE_ATTR in t.user_attrs and t.value is not None
+    }
+    steady = [trial for trial in trials if trial.number not in own]
+    found = estimate_values(steady, space.distributions(), space.ordinal(), space.conditions())
+    return {number: estimate.mean for number, estimate in found.items()} | own

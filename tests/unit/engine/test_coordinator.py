@@ -12,9 +12,7 @@ from evolve.engine.trial import run_trial
 from tests.unit.engine.made_up import Notes, make_coordinator, make_space, outcome
 
 
-@pytest.mark.parametrize(
-    "scheduler", ["none", "asha", "median", "hyperband", "pbt", "promote"]
-)
+@pytest.mark.parametrize("scheduler", ["none", "asha", "median", "hyperband", "pbt", "promote"])
 def test_run_stopped_after_any_epoch_ends_as_its_undisturbed_twin(tmp_path, scheduler):
     space = make_space(tmp_path, scheduler, epochs=5)
     twin = make_coordinator(tmp_path / "twin", space)
