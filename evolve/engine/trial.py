@@ -7,7 +7,6 @@ being raised, so that the process can go on to the next trial.
 
 import fcntl
 import logging
-import math
 import os
 import time
 import traceback
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
-from tensorboardX import SummaryWriter
 
+from evolve.engine.board import Board
 from evolve.engine.trainers import Report, get_trainer
 from evolve.errors import TrialError
 from evolve.store.folder import TrialFolder, to_line
@@ -154,7 +153,7 @@ class _Records:
         self.best = float("-inf")
         self.saved_at = time.monotonic()
         self.file: TextIO | None = None
-        self.board: SummaryWriter | None = None
+        self.board: Board | None = None
 
     def __enter__(self) -> "_Records":
         return self
@@ -170,18 +169,10 @@ class _Records:
         kept = [row for row in self.stored if row["epoch"] < first_epoch]
         self.best = max((row["objective"] for row in kept), default=self.best)
         write_text_atomically(self.folder.metrics, "".join(map(to_line, kept)))
-        for old in self.folder.path.glob("events.out.tfevents.*"):
-            old.unlink()
-        self.board = SummaryWriter(str(self.folder.path))
+        self.board = Board(self.folder.path)
         for row in kept:
-            self._draw(row)
+            self.board.draw(row)
         return self.folder.metrics.open("a", encoding="utf-8")
-
-    def _draw(self, row: dict[str, Any]) -> None:
-        assert self.board is not None
-        for name, value in row["metrics"].items():
-            if math.isfinite(value):
-                self.board.add_scalar(name, value, row["epoch"], walltime=row["time"])
 
     def add(self, report: Report) -> dict[str, Any]:
         """Record an epoch; its row."""
@@ -201,7 +192,8 @@ class _Records:
             # nothing continues a finished trial: its weights are enough
             (report.save_weights if last else report.save)(self.folder.last)
             self.saved_at = time.monotonic()
-        self._draw(row)
+        assert self.board is not None
+        self.board.draw(row)
         name, value = self.task.objective, row["objective"]
         place = f"trial={row['number']} epoch={row['epoch']} of {row['epochs']}"
         waited = report.metrics.get("wait_share")
