@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from evolve.cli.on_end import parse as parse_on_end
+
 
 def in_a_folder(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
     """Callback of an option that names a file to write: its folder must be there."""
@@ -65,6 +67,23 @@ gpus_per_trial = click.option(
     default=1.0,
     show_default=True,
     help="Below 1 trials share a GPU.",
+)
+
+on_end = click.option(
+    "--on-end",
+    callback=parse_on_end,
+    default=None,
+    metavar="COMMAND",
+    help="Run this when the run has ended, however: without a shell, for 60 s at most, with "
+    "EVOLVE_RUN, EVOLVE_STATUS (done, failed, interrupted), EVOLVE_EXIT_CODE and EVOLVE_VERDICT "
+    "in its environment. It is stored nowhere.",
+)
+mlflow = click.option(
+    "--mlflow",
+    default=None,
+    metavar="URI",
+    help="Note the run in MLflow too: file:./mlruns, sqlite:///mlflow.db, http://host:5000. Needs "
+    "the 'mlflow' extra.",
 )
 
 

@@ -22,6 +22,8 @@ from evolve.cli import options
 )
 @options.workers
 @options.gpus_per_trial
+@options.on_end
+@options.mlflow
 @click.pass_obj
 def command(
     obj: dict[str, bool],
@@ -32,6 +34,8 @@ def command(
     engine: str | None,
     workers: int | None,
     gpus_per_trial: float,
+    on_end: tuple[str, ...] | None,
+    mlflow: str | None,
 ) -> int:
     """Continue the run in folder RUN as if it had not stopped.
 
@@ -50,4 +54,4 @@ def command(
         workers=workers,
         gpus_per_trial=gpus_per_trial,
     )
-    return watch(request, quiet=obj["quiet"])
+    return watch(request, quiet=obj["quiet"], on_end=on_end, mlflow=mlflow)
