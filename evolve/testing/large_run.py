@@ -202,42 +202,54 @@ def _tables(study: int, space: Space, trials: Sequence[_Trial]) -> Iterator[tupl
     yield models.TrialModel, [_head(study, trial) for trial in trials]
     kinds = space.distributions()
     texts = {name: distribution_to_json(kind) for name, kind in kinds.items()}
-    yield models.TrialParamModel, [
-        {
-            "trial_id": trial.number + 1,
-            "param_name": name,
-            "param_value": kinds[name].to_internal_repr(value),
-            "distribution_json": texts[name],
-        }
-        for trial in trials
-        for name, value in trial.params.items()
-    ]
-    yield models.TrialValueModel, [
-        {
-            "trial_id": trial.number + 1,
-            "objective": 0,
-            "value": trial.curve[-1],
-            "value_type": models.TrialValueModel.TrialValueType.FINITE,
-        }
-        for trial in trials
-        if trial.state == "COMPLETE"
-    ]
+    yield (
+        models.TrialParamModel,
+        [
+            {
+                "trial_id": trial.number + 1,
+                "param_name": name,
+                "param_value": kinds[name].to_internal_repr(value),
+                "distribution_json": texts[name],
+            }
+            for trial in trials
+            for name, value in trial.params.items()
+        ],
+    )
+    yield (
+        models.TrialValueModel,
+        [
+            {
+                "trial_id": trial.number + 1,
+                "objective": 0,
+                "value": trial.curve[-1],
+                "value_type": models.TrialValueModel.TrialValueType.FINITE,
+            }
+            for trial in trials
+            if trial.state == "COMPLETE"
+        ],
+    )
     kind = models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
-    yield models.TrialIntermediateValueModel, [
-        {
-            "trial_id": trial.number + 1,
-            "step": epoch,
-            "intermediate_value": value,
-            "intermediate_value_type": kind,
-        }
-        for trial in trials
-        for epoch, value in enumerate(trial.curve, start=1)
-    ]
-    yield models.TrialUserAttributeModel, [
-        {"trial_id": trial.number + 1, "key": key, "value_json": json.dumps(value)}
-        for trial in trials
-        for key, value in _attrs(trial).items()
-    ]
+    yield (
+        models.TrialIntermediateValueModel,
+        [
+            {
+                "trial_id": trial.number + 1,
+                "step": epoch,
+                "intermediate_value": value,
+                "intermediate_value_type": kind,
+            }
+            for trial in trials
+            for epoch, value in enumerate(trial.curve, start=1)
+        ],
+    )
+    yield (
+        models.TrialUserAttributeModel,
+        [
+            {"trial_id": trial.number + 1, "key": key, "value_json": json.dumps(value)}
+            for trial in trials
+            for key, value in _attrs(trial).items()
+        ],
+    )
 
 
 def _head(study: int, trial: _Trial) -> dict[str, Any]:
