@@ -47,6 +47,7 @@ VARIABLES = {
 }
 
 RASTER_FROM = 400
+MOST_DRAWN = 2_000
 COLUMNS = 3
 DPI = 160
 PALETTE = 96
@@ -165,11 +166,29 @@ def _place(parameter: ParameterRecord, value: Any) -> float:
     return math.nan if parameter.scale == "log" and value <= 0 else float(value)
 
 
-def curve_data(run: RunRecord) -> list[Curve]:
-    """One curve for each trial that reported at least one AP, ordered by number."""
+def drawn_trials(run: RunRecord, summary: Summary) -> frozenset[int]:
+    """Numbers of the trials that are drawn: all, or of very many a part picked at random.
+
+    Those that stand out and those that run are always in it.
+    """
+    numbers = run.trials["number"].to_numpy()
+    if len(numbers) <= MOST_DRAWN:
+        return frozenset(numbers.tolist())
+    picked = np.random.default_rng(0).choice(numbers, MOST_DRAWN, replace=False)
+    running = run.trials.loc[run.trials["state"] == "RUNNING", "number"]
+    return frozenset((*picked.tolist(), *running.tolist(), *_special(summary)))
+
+
+def curve_data(run: RunRecord, drawn: frozenset[int] | None = None) -> list[Curve]:
+    """One curve for each trial that reported at least one AP, ordered by number.
+
+    Of the trials in `drawn` if it is given.
+    """
     if run.epochs.empty:
         return []
     frame = run.epochs[["number", "epoch", "AP"]].dropna().sort_values(["number", "epoch"])
+    if drawn is not None:
+        frame = frame[frame["number"].isin(drawn)]
     states = dict(zip(run.trials["number"], run.trials["state"], strict=True))
     return [
         Curve(
@@ -197,7 +216,8 @@ def draw_history(run: RunRecord, summary: Summary, size: tuple[float, float]) ->
             linewidth=1.1,
             zorder=2,
         )
-        _scatter(axes, frame.rename(columns={"number": "place"}), frame["number"], rug, summary)
+        shown = frame[frame["number"].isin(drawn_trials(run, summary))]
+        _scatter(axes, shown.rename(columns={"number": "place"}), shown["number"], rug, summary)
         axes.set_xlim(-0.6, max(frame["number"].max(), 1) + 0.6)
         axes.xaxis.set_major_locator(MaxNLocator(8 if size == WIDE else 5, integer=True))
         axes.set(xlabel="trial", ylabel=_value_label(summary))
@@ -210,7 +230,7 @@ def draw_history(run: RunRecord, summary: Summary, size: tuple[float, float]) ->
 
 def draw_curves(run: RunRecord, summary: Summary, size: tuple[float, float]) -> Figure | None:
     """AP per epoch of every trial, best and defaults in front; None where none reported."""
-    curves = curve_data(run)
+    curves = curve_data(run, drawn_trials(run, summary))
     if not curves:
         return None
     special = _special(summary)
@@ -411,6 +431,7 @@ def _draw_panel(axes: Axes, run: RunRecord, summary: Summary, parameter: Paramet
     frame = parameter_data(run, parameter)
     rug = _set_value_axis(axes, history_data(run)["value"])
     _set_parameter_axis(axes, parameter, frame["place"])
+    frame = frame[frame["number"].isin(drawn_trials(run, summary))]
     _scatter(axes, frame, frame["number"], rug, summary)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from evolve.analysis.phrases import plural
+from evolve.analysis.phrases import drawn_of, plural
+from evolve.analysis.surrogate import MOST_TRIALS
 from evolve.findings import Final, Findings, RowFinding
 from reports import found_figures, found_tables
 from reports.found_figures import MOST_PARAMETERS
@@ -128,12 +129,12 @@ def _rows_caption(found: Findings, objective: str) -> str:
 
 
 def _importance_caption(found: Findings, objective: str) -> str:
-    frame = found.importances.frame
+    used, frame = found.importances, found.importances.frame
     count = frame["parameter"].nunique()
     cut = f" The first {MOST_PARAMETERS} of {count} are shown." if count > MOST_PARAMETERS else ""
     return (
         "PED-ANOVA tells which parameters separate the best trials from the others, fANOVA which "
-        f"explain the spread of {objective} over all {found.importances.trials} complete trials. "
+        f"explain the spread of {objective} over {drawn_of(used.trials, used.of)}. "
         "A share below its mark is no more than chance gives to one of so many parameters when "
         f"none has an effect (95 % of shuffles).{cut}"
     )
@@ -148,7 +149,8 @@ def _path_caption(found: Findings, objective: str) -> str:
         else ""
     )
     return (
-        "One change after the other, each the best next one by a surrogate of the "
-        f"{path.trials} complete trials. Outlined bars are what it estimates for {objective} on "
-        f"val{measured}. The order matters: a gain counts given the changes above it."
+        "One change after the other, each the best next one by a surrogate of "
+        f"{drawn_of(min(path.trials, MOST_TRIALS), path.trials)}. Outlined bars are what it "
+        f"estimates for {objective} on val{measured}. The order matters: a gain counts given the "
+        "changes above it."
     )

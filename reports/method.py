@@ -4,6 +4,8 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from evolve.analysis.phrases import drawn_of
+from evolve.analysis.surrogate import MOST_TRIALS
 from evolve.findings import Final, Findings
 from evolve.store.records import RunRecord
 from reports.summary import Summary
@@ -45,7 +47,7 @@ def _found(found: Findings | None) -> tuple[str, ...]:
     if found is not None and found.path is not None and found.path.steps:
         said.append(
             "The ablation path (Fawcett and Hoos, 2016) follows a Gaussian process that was "
-            f"fitted to {plural(found.path.trials, 'complete trial')}."
+            f"fitted to {drawn_of(min(found.path.trials, MOST_TRIALS), found.path.trials)}."
         )
     return tuple(said)
 

@@ -22,6 +22,7 @@ from reports import figures, found_tables, method, tables
 from reports.found import FOUND_TITLES, found_caption, found_context, found_drawings
 from reports.summary import STATE_WORDS, STATES, Summary, reasons, summarise, time_text
 from reports.svg import inline_svg
+from reports.tables import LISTED
 from reports.text import (
     clean,
     duration,
@@ -165,7 +166,9 @@ def _context(
         else found_tables.metric_table(final),
         "parameters": tables.parameter_table(run, summary),
         "edges": tables.at_edge(run, summary),
-        "trials": tables.trial_table(run, summary),
+        "trials": tables.trial_table(tables.listed_trials(run), summary),
+        "listed": _listed(run),
+        "total": len(run.trials),
         "failures": tables.failure_table(run),
         "kinds": reasons(run.trials),
         "method": method.describe_method(run, found),
@@ -174,6 +177,16 @@ def _context(
         "markdown_rows": MARKDOWN_ROWS,
         **found_context(found),
     }
+
+
+def _listed(run: RunRecord) -> str:
+    """Which trials the table of trials has; empty if all."""
+    if len(run.trials) <= tables.MOST_ROWS:
+        return ""
+    return (
+        f"Of {len(run.trials):,} trials the {LISTED} best and the last {LISTED}, the defaults and "
+        "those that run are listed; tables/trials.csv has all."
+    )
 
 
 def _facts(run: RunRecord, summary: Summary) -> list[tuple[str, str]]:
@@ -221,7 +234,7 @@ def _draw(run: RunRecord, summary: Summary, found: Findings | None) -> dict[str,
     made = {}
     for name, (wide, *rest) in drawn.items():
         if wide is not None:
-            caption = _caption(name, summary, found)
+            caption = _caption(name, summary, found) + _part(name, run)
             made[name] = _picture(name, caption, wide, rest[0] if rest else None)
     return made
 
@@ -252,6 +265,17 @@ def _caption(name: str, summary: Summary, found: Findings | None) -> str:
         ),
     }
     return captions[name] if name in captions else found_caption(name, objective, found)
+
+
+def _part(name: str, run: RunRecord) -> str:
+    """What part of very many trials a picture has, as a sentence after its caption."""
+    if name not in ("history", "parameters", "curves") or len(run.trials) <= figures.MOST_DRAWN:
+        return ""
+    line = "; the line is of all" if name == "history" else ""
+    return (
+        f" Of {len(run.trials):,} trials {figures.MOST_DRAWN:,} are drawn, picked at random, and "
+        f"those that stand out{line}."
+    )
 
 
 def _picture(name: str, caption: str, wide: Figure, narrow: Figure | None) -> Picture:

@@ -3,14 +3,14 @@
 import csv
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from evolve.store.records import ParameterRecord, RunRecord
-from reports.summary import METRICS, STATE_WORDS, Score, Summary
+from reports.summary import DEFAULT_NUMBER, METRICS, STATE_WORDS, Score, Summary
 from reports.text import (
     EN_DASH,
     clean,
@@ -26,6 +26,8 @@ from reports.text import (
 )
 
 EDGE = 0.05
+MOST_ROWS = 2_000  # of trials in a page: a browser takes long over more
+LISTED = 200  # the best and the last of more
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,20 @@ def trial_table(run: RunRecord, summary: Summary) -> Table:
     return Table(columns, tuple(Row(row, mark) for row, mark in rows))
 
 
+def listed_trials(run: RunRecord) -> RunRecord:
+    """The run with the trials that a page lists: all, or of many the best and the last.
+
+    The defaults and those that run are always in it.
+    """
+    frame = run.trials
+    if len(frame) <= MOST_ROWS:
+        return run
+    best = frame[frame["state"] == "COMPLETE"].nlargest(LISTED, "value").index
+    last = frame.index[-LISTED:]
+    fixed = frame.index[(frame["state"] == "RUNNING") | (frame["number"] == DEFAULT_NUMBER)]
+    return replace(run, trials=frame.loc[best.union(last).union(fixed)])
+
+
 def parameter_values(run: RunRecord, parameter: ParameterRecord) -> list[Any]:
     """List the values of `parameter` over all trials, None where a trial has none."""
     name = f"params.{parameter.path}"
@@ -212,7 +228,7 @@ def _trial_mark(trial: int, summary: Summary) -> str:
 
 
 def failure_table(run: RunRecord) -> Table:
-    """Every failed trial with its whole reason, line ends kept."""
+    """Failed trials with their whole reason, line ends kept; of many the last."""
     columns = (
         Column("number", "Trial", "number"),
         Column("epochs", "Epochs", "number"),
@@ -220,6 +236,7 @@ def failure_table(run: RunRecord) -> Table:
         Column("reason", "Reason", "lines"),
     )
     failed = run.trials[run.trials["state"] == "FAIL"]
+    failed = failed.tail(LISTED if len(run.trials) > MOST_ROWS else len(failed))
     cells = (
         [str(n) for n in failed["number"]],
         _epochs(failed),

@@ -33,6 +33,7 @@ METHODS = ("PED-ANOVA", "fANOVA")
 COLUMNS = ("parameter", "method", "importance", "low", "high", "chance", "rank")
 FEWEST_TRIALS = 8
 RESAMPLES = 50
+MOST_TRIALS = 500  # of more, so many are drawn: time grows with them, what they tell hardly does
 
 _TREES = 64  # Optuna's
 _TREES_RESAMPLED = 8  # the spread between resamples is larger than that between forests
@@ -58,11 +59,14 @@ class Importances:
         Complete trials behind it.
     reason : str
         Why the frame is empty; empty text if it is not.
+    of : int
+        Complete trials that there are; of more than 500, 500 were drawn at random.
     """
 
     frame: pd.DataFrame
     trials: int
     reason: str = ""
+    of: int = 0
 
 
 def measure_importance(
@@ -83,7 +87,7 @@ def measure_importance(
     resamples : int
         Of the trials for the intervals, and shuffles of the values for the level of chance.
     seed : int
-        Of forests, resamples and shuffles.
+        Of forests, resamples and shuffles, and of the draw if there are more than `MOST_TRIALS`.
 
     References
     ----------
@@ -94,16 +98,26 @@ def measure_importance(
     complete = [trial for trial in trials if _counts(trial)]
     reason = _reason(complete)
     if reason:
-        return Importances(pd.DataFrame(columns=list(COLUMNS)), len(complete), reason)
+        nothing = pd.DataFrame(columns=list(COLUMNS))
+        return Importances(nothing, len(complete), reason, len(complete))
+    drawn = _draw(complete, seed)
     rng = np.random.default_rng(seed)
-    study = _GivenTrials(complete, StudyDirection[direction.upper()])
+    study = _GivenTrials(drawn, StudyDirection[direction.upper()])
     given = study.given
     frames = [
         _frame(method, names, _Bootstrap(given, measure, resamples), rng)
         for method, names, measure in _methods(study)
         if names
     ]
-    return Importances(pd.concat(frames, ignore_index=True), len(complete))
+    return Importances(pd.concat(frames, ignore_index=True), len(drawn), of=len(complete))
+
+
+def _draw(trials: Sequence[FrozenTrial], seed: int) -> Sequence[FrozenTrial]:
+    """The trials, or `MOST_TRIALS` of them in their order."""
+    if len(trials) <= MOST_TRIALS:
+        return trials
+    chosen = np.random.default_rng(seed).choice(len(trials), MOST_TRIALS, replace=False)
+    return [trials[index] for index in np.sort(chosen)]
 
 
 def trials_of(frame: pd.DataFrame, space: Mapping[str, BaseDistribution]) -> list[FrozenTrial]:

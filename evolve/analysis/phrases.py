@@ -33,6 +33,13 @@ def probability(p: float) -> str:
     return "below 0.01" if p < 0.005 else f"{p:.2f}"
 
 
+def drawn_of(drawn: int, total: int) -> str:
+    """What was used: 12 complete trials, or 500 of the 4,021, drawn at random."""
+    if drawn >= total:
+        return plural(drawn, "complete trial")
+    return f"{drawn:,} of the {total:,} complete trials, drawn at random"
+
+
 def plural(count: int, noun: str) -> str:
     """`count` with its noun: 1 seed, 2 seeds."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

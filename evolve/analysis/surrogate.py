@@ -16,7 +16,7 @@ from evolve.search.operators.encoding import encode_all, unordered
 Floats = NDArray[np.float64]
 Params = Mapping[str, Any]
 
-_MOST_TRIALS = 400  # time grows with the cube
+MOST_TRIALS = 400  # time grows with the cube
 
 
 class Surrogate:
@@ -84,9 +84,9 @@ class Surrogate:
 
 
 def _some(count: int, seed: int) -> NDArray[np.int64]:
-    if count <= _MOST_TRIALS:
+    if count <= MOST_TRIALS:
         return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, _MOST_TRIALS, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(count, MOST_TRIALS, replace=False))
 
 
 def _fit(points: Floats, values: Floats, seed: int) -> GaussianProcessRegressor:

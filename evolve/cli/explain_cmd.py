@@ -110,6 +110,8 @@ def told(found: "Findings") -> list[str]:
 
 
 def _importance(found: "Findings") -> list[str]:
+    from evolve.analysis.phrases import drawn_of
+
     given, frame = found.importances, found.importances.frame
     if frame.empty:
         return [f"importance  none: {given.reason}"]
@@ -125,7 +127,7 @@ def _importance(found: "Findings") -> list[str]:
             one = by_place.loc[(name, method)]
             shares = [f"{100 * one[key]:.0f}" for key in ("importance", "low", "high", "chance")]
             rows[-1] += [shares[0], f"{shares[1]} to {shares[2]}", shares[3]]
-    head = f"importance in percent, from {given.trials} complete trials"
+    head = f"importance in percent, from {drawn_of(given.trials, given.of)}"
     return [head, *_columns(rows)]
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from evolve.cli.on_end import parse as parse_on_end
+
 
 def in_a_folder(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
     """Callback of an option that names a file to write: its folder must be there."""
@@ -115,6 +117,23 @@ def limits(**given: Any) -> dict[str, Any]:
     if given.get("budget"):
         given["budget"] = Budget.parse(given["budget"], "--budget").text
     return {key: value for key, value in given.items() if value is not None}
+
+on_end = click.option(
+    "--on-end",
+    callback=parse_on_end,
+    default=None,
+    metavar="COMMAND",
+    help="Run this when the run has ended, however: without a shell, for 60 s at most, with "
+    "EVOLVE_RUN, EVOLVE_STATUS (done, failed, interrupted), EVOLVE_EXIT_CODE and EVOLVE_VERDICT "
+    "in its environment. It is stored nowhere.",
+)
+mlflow = click.option(
+    "--mlflow",
+    default=None,
+    metavar="URI",
+    help="Note the run in MLflow too: file:./mlruns, sqlite:///mlflow.db, http://host:5000. Needs "
+    "the 'mlflow' extra.",
+)
 
 
 def confirm(default: str) -> Callable[[Any], Any]:

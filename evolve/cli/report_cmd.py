@@ -24,5 +24,7 @@ def command(run: Path, out: Path | None, data: str | None) -> None:
     from evolve.store.read import read_run
     from reports.render import render_report
 
-    files = render_report(read_run(run), out or RunFolder(run).report, find(run, data))
+    record = read_run(run)
+    found = find(run, data, record)
+    files = render_report(record, out or RunFolder(run).report, found)
     click.echo(shown_path(files[0]))

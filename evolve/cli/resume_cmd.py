@@ -26,6 +26,8 @@ from evolve.cli import options
 @options.budget
 @options.until_no_gain
 @options.max_failures
+@options.on_end
+@options.mlflow
 @click.pass_obj
 def command(
     obj: dict[str, bool],
@@ -39,6 +41,8 @@ def command(
     budget: str | None,
     until_no_gain: int | None,
     max_failures: int | None,
+    on_end: tuple[str, ...] | None,
+    mlflow: str | None,
 ) -> int:
     """Continue the run in folder RUN as if it had not stopped.
 
@@ -60,4 +64,4 @@ def command(
             budget=budget, until_no_gain=until_no_gain, max_failures=max_failures
         ),
     )
-    return watch(request, quiet=obj["quiet"])
+    return watch(request, quiet=obj["quiet"], on_end=on_end, mlflow=mlflow)

@@ -87,6 +87,8 @@ from evolve.cli import options
     "'evolve export-study'; may be repeated.",
 )
 @options.overrides
+@options.on_end
+@options.mlflow
 @click.option("--trainer", default="detector", hidden=True)
 @click.pass_obj
 def command(
@@ -112,6 +114,8 @@ def command(
     out: Path | None,
     sources: tuple[Path, ...],
     overrides: tuple[str, ...],
+    on_end: tuple[str, ...] | None,
+    mlflow: str | None,
     trainer: str,
 ) -> int:
     """Evolve the hyperparameters of a detector on a data set.
@@ -126,7 +130,7 @@ def command(
     evolve run --space ga.yaml --data mydata --warm-start runs/ga-digits
     """  # noqa: D301
     from evolve.cards.warm_start import load_warm_starts
-    from evolve.cli.running import watch
+    from evolve.cli.running import watch, without
     from evolve.data_source import resolve_data
     from evolve.runs import RunRequest
     from evolve.space import apply_overrides, find_space_file, load_space
@@ -164,7 +168,7 @@ def command(
         probes=probe,
         storage=storage,
         trainer=trainer,
-        command=" ".join(["evolve", *sys.argv[1:]]),
+        command=" ".join(["evolve", *without(sys.argv[1:], ("--on-end", "--mlflow"))]),
         warm_start=warm_start,
     )
-    return watch(request, quiet=obj["quiet"])
+    return watch(request, quiet=obj["quiet"], on_end=on_end, mlflow=mlflow)

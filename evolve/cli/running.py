@@ -2,17 +2,20 @@
 
 import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from evolve.cli.main import FAILED, Interrupted
-from evolve.cli.progress import RunView, build_watcher
+from evolve.cli.listeners import Listeners
+from evolve.cli.main import DONE, FAILED, Interrupted
+from evolve.cli.on_end import calling_at_end
+from evolve.cli.progress import RunView, build_watcher, printable
 from evolve.runs import RunRequest, shown_path, start_run
 from evolve.store.folder import RunFolder
+from evolve.tracking import tracked
 
 if TYPE_CHECKING:
     from evolve.findings import Findings
@@ -45,14 +48,46 @@ def interruptible(out: Path, command: str = "") -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def watch(request: RunRequest, *, quiet: bool) -> int:
-    """Begin or continue a run under a watcher, report, say what was found; the exit code."""
+def watch(
+    request: RunRequest,
+    *,
+    quiet: bool,
+    on_end: Sequence[str] | None = None,
+    mlflow: str | None = None,
+) -> int:
+    """Begin or continue a run under a watcher, report, say what was found; the exit code.
+
+    Parameters
+    ----------
+    request : RunRequest
+    quiet : bool
+    on_end : sequence of str, optional
+        Command that is run in the end, see `calling_at_end`.
+    mlflow : str, optional
+        Tracking URI of MLflow, where the run is noted too.
+    """
     view = RunView(request.space.trials, request.workers or 1, request.space.objective)
-    with interruptible(request.out):
+    with calling_at_end(on_end, request.out) as outcome, interruptible(request.out):
         _remember_earlier(request.out, view)
-        with build_watcher(view, quiet=quiet) as watcher:
-            folder = start_run(request, watcher)
-        return conclude(folder.path, request.data.argument)
+        with tracked(mlflow, warn) as rest, build_watcher(view, quiet=quiet) as watcher:
+            folder = start_run(request, Listeners(watcher, rest, warn))
+        outcome.code, outcome.verdict = conclude(folder.path, request.data.argument)
+        return outcome.code
+
+
+def without(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Arguments without some options and their values: they may be secret, and are not stored."""
+    kept, skip = [], False
+    for argument in arguments:
+        own, skip = skip, argument in options
+        if not (own or skip or argument.startswith(tuple(f"{name}=" for name in options))):
+            kept.append(argument)
+    return kept
+
+
+def warn(line: str) -> None:
+    """Tell of something that does not stop the run."""
+    click.echo(f"warning: {printable(line)}", err=True)
 
 
 def _remember_earlier(out: Path, view: RunView) -> None:
@@ -67,8 +102,10 @@ def _remember_earlier(out: Path, view: RunView) -> None:
             view.remember(state, value)
 
 
-def conclude(path: Path, data: str | None = None) -> int:
-    """Write the report of a run and print what it found; 1 if no trial was completed.
+def conclude(path: Path, data: str | None = None) -> tuple[int, str]:
+    """Write the report of a run and print what it found.
+
+    The exit code, 1 if no trial was completed, and the verdict in a sentence.
 
     Parameters
     ----------
@@ -82,21 +119,22 @@ def conclude(path: Path, data: str | None = None) -> int:
     from reports.render import render_report
     from reports.summary import summarise
 
-    run, found = read_run(path), find(path, data)
+    run = read_run(path)
+    found = find(path, data, run)
     files = render_report(run, RunFolder(path).report, found)
-    lines = [*compared(path), *concluded(found)] if found.final else [summarise(run).verdict]
+    verdict = found.final.sentence if found.final else summarise(run).verdict
+    lines = [*compared(path), *concluded(found)] if found.final else [verdict]
     for line in lines:
         click.echo(line)
     if (run.trials["state"] == "COMPLETE").any():
         click.echo(f"best configuration  {shown_path(RunFolder(path).best_config)}")
     click.echo(f"report              {shown_path(files[0])}")
-    return 0 if (run.trials["state"] == "COMPLETE").any() else FAILED
+    code = DONE if (run.trials["state"] == "COMPLETE").any() else FAILED
+    return code, printable(verdict)
 
 
 def concluded(found: "Findings") -> list[str]:
     """The verdict, how much was luck, and what mattered: a paragraph each, where it is known."""
-    from evolve.cli.progress import printable
-
     assert found.final is not None
     luck = found.final.luck.sentence if found.final.luck else ""
     said = (found.final.unfinished, found.final.sentence, luck, found.words)
@@ -105,7 +143,7 @@ def concluded(found: "Findings") -> list[str]:
 
 def compared(path: Path) -> list[str]:
     """What the final comparison of a run found, a line a row; nothing if there was none."""
-    from evolve.cli.progress import percent, printable
+    from evolve.cli.progress import percent
     from evolve.store.comparison import read_comparison
 
     record = read_comparison(path)

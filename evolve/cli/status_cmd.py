@@ -2,86 +2,197 @@
 
 import json
 import math
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from evolve.cli.main import DONE, INTERRUPTED
+
 if TYPE_CHECKING:
-    from evolve.store.comparison import ComparisonRecord
+    from evolve.store.status import FinalStatus, RunningTrial, Status
+
+MOST_RUNNING = 16
+WIDEST_REASON = 70
 
 
 @click.command("status")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def command(run: Path, as_json: bool) -> None:
-    """Say how far the run in folder RUN is, without touching it."""
+@click.option("--watch", is_flag=True, help="Go on until the run is done; Ctrl-C ends it.")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often --watch looks.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable; a line an object.")
+def command(run: Path, watch: bool, every: float, as_json: bool) -> int:
+    """Say how far the run in folder RUN is, without touching it.
+
+    With --watch on a terminal it is drawn anew until the run is done; elsewhere it is printed
+    again whenever something has changed.
+    """
+    from evolve.store.status import StatusReader
+
+    reader = StatusReader(run)
+    if not watch:
+        click.echo(_text(reader.read(), run, as_json))
+        return DONE
+    statuses = _until_done(reader.read, every)
+    try:
+        if sys.stdout.isatty() and not as_json:
+            _draw(statuses, run)
+        else:
+            _print_changes(statuses, run, as_json)
+    except KeyboardInterrupt:  # the run is another process
+        click.echo("no longer watched; the run itself is left as it was", err=True)
+        return INTERRUPTED
+    return DONE
+
+
+def _until_done(read: Any, every_s: float) -> "Iterator[Status]":
+    """The status of a run again and again, until it is done."""
+    while True:
+        status: Status = read()
+        yield status
+        if status.state == "done":
+            return
+        time.sleep(every_s)
+
+
+def _print_changes(statuses: "Iterator[Status]", run: Path, as_json: bool) -> None:
+    before = None
+    for status in statuses:
+        if status.without_clock() != before:
+            if before is not None and not as_json:
+                click.echo("")
+            before = status.without_clock()
+            click.echo(_text(status, run, as_json))
+            sys.stdout.flush()
+
+
+def _draw(statuses: "Iterator[Status]", run: Path) -> None:
+    from rich.live import Live
+
+    with Live(auto_refresh=False) as live:
+        for status in statuses:
+            live.update(render(status, run), refresh=True)
+
+
+def render(status: "Status", run: Path) -> Any:
+    """The status for a terminal: its lines, and what runs as bars."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
     from evolve.cli.progress import percent, printable
-    from evolve.store.comparison import read_comparison
-    from evolve.store.read import read_run
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for one in status.running[:MOST_RUNNING]:
+        table.add_row(
+            Text(printable(one.name)),
+            ProgressBar(total=max(one.epochs, 1), completed=one.epoch, width=20),
+            Text(f"{one.epoch} of {one.epochs}"),
+            Text(f"{status.objective} {percent(one.value)}"),
+        )
+    head, *rest = _head_lines(status, run)
+    lines = [Text(head, "bold"), *(Text(line, overflow="ellipsis", no_wrap=True) for line in rest)]
+    more = [Text(line, "dim") for line in _hidden(status)]
+    return Group(*lines, *([table] if status.running else []), *more)
+
+
+def _text(status: "Status", run: Path, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(status.to_dict(), allow_nan=False)
+    running = [_running_line(one, status.objective) for one in status.running[:MOST_RUNNING]]
+    return "\n".join((*_head_lines(status, run), *running, *_hidden(status)))
+
+
+def _hidden(status: "Status") -> list[str]:
+    hidden = len(status.running) - MOST_RUNNING
+    return [f"         and {hidden} more"] if hidden > 0 else []
+
+
+def _running_line(one: "RunningTrial", objective: str | None) -> str:
+    from evolve.cli.progress import percent, printable
+
+    value = f", {objective} {percent(one.value)}" if one.epoch else ""
+    return f"         {printable(one.name)}: epoch {one.epoch} of {one.epochs}{value}"
+
+
+def _head_lines(status: "Status", run: Path) -> list[str]:
+    """All but what runs, a line a fact."""
+    from evolve.cli.progress import percent, printable
     from evolve.units import duration
 
-    record = read_run(run)
-    trials = record.trials
-    states = {str(state): int(n) for state, n in trials["state"].value_counts().items()}
-    final = _final(read_comparison(run))
-    complete = trials[trials["state"] == "COMPLETE"].sort_values("value", ascending=False)
-    best = complete.iloc[0] if len(complete) else None
-    status = {
-        "run": record.manifest.get("name", run.name),
-        "objective": record.manifest.get("objective"),
-        "asked": record.manifest.get("trials"),
-        "states": states,
-        "best": None if best is None else float(best["value"]),
-        "best_trial": None if best is None else int(best["number"]),
-        "trial_seconds": round(float(trials["wall_time_s"].sum()), 1),
-        "phase": _phase(states, record.manifest.get("trials"), final),
-        "final": final,
-        "warm_start": _warm_start(record.manifest),
-    }
-    if as_json:
-        click.echo(json.dumps(status))
-        return
-    counts = ", ".join(f"{n} {state.lower()}" for state, n in sorted(states.items())) or "none"
-    click.echo(f"run      {status['run']}, {status['phase']}")
-    click.echo(f"trials   {counts}, of {status['asked']}")
-    for prior in status["warm_start"]:
-        click.echo(f"warm     start from {printable(prior['name'])} ({prior['trials']} trials)")
-    shown = percent(math.nan if best is None else float(best["value"]))
-    by = "" if best is None else f" (trial {int(best['number'])})"
-    click.echo(f"best     {status['objective']} {shown}{by}")
-    if final:
-        done = f"{final['ended']} of {final['trainings']} trainings"
-        click.echo(f"final    {done}, judged on {final['judged_on']}")
-    click.echo(f"trained  {duration(float(trials['wall_time_s'].sum()))}")
+    counts = ", ".join(f"{n} {s.lower()}" for s, n in sorted(status.states.items())) or "none"
+    best = percent(math.nan if status.best is None else status.best)
+    by = "" if status.best_trial is None else f" (trial {status.best_trial})"
+    warm = (
+        f"warm     start from {prior['name']} ({prior['trials']} trials)"
+        for prior in status.warm_start
+    )
+    lines = [
+        f"run      {status.run}, {status.phase}{_driver(status, run)}",
+        f"trials   {counts}, of {status.asked}",
+        *warm,
+        f"best     {status.objective} {best}{by}",
+        *_failure_lines(status),
+        *_final_line(status.final),
+        f"trained  {duration(status.trial_seconds)}",
+        *_pace_line(status),
+    ]
+    return [printable(line) for line in lines]
 
 
-def _warm_start(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """Earlier studies that a run began with: names, and how many trials of them."""
+def _driver(status: "Status", run: Path) -> str:
+    if status.state == "running":
+        where = "" if status.here or not status.pid else ", not on this machine"
+        return f"; running (pid {status.pid or 'unknown'}{where})"
+    if status.state == "interrupted":
+        return f"; interrupted: evolve resume {shlex.quote(str(run))}"
+    return ""
+
+
+def _failure_lines(status: "Status") -> list[str]:
+    from evolve.cli.progress import printable
+
+    lines = []
+    for one in status.failures:
+        why = printable(one.last)
+        why = why if len(why) <= WIDEST_REASON else f"{why[: WIDEST_REASON - 1]}…"
+        last = f"last, trial {one.last_trial}" if one.count > 1 else f"trial {one.last_trial}"
+        lines.append(f"failed   {one.count} {one.type} ({last}: {why})")
+    return lines
+
+
+def _final_line(final: "FinalStatus | None") -> list[str]:
+    if final is None:
+        return []
+    failed = f", {n} failed" if (n := final.states.get("FAIL", 0)) else ""
     return [
-        {"name": prior["name"], "trials": len(prior["trials"])}
-        for prior in manifest.get("warm_start", ())
+        f"final    {final.ended} of {final.trainings} trainings{failed}, "
+        f"judged on {final.judged_on}"
     ]
 
 
-def _phase(states: dict[str, int], asked: int | None, final: dict[str, Any] | None) -> str:
-    """What a run is at, or was when it was interrupted."""
-    if sum(states.values()) - states.get("RUNNING", 0) < (asked or 0):
-        return "search"
-    if final is not None and final["ended"] < final["trainings"]:
-        return "final comparison"
-    return "done"
+def _pace_line(status: "Status") -> list[str]:
+    from evolve.units import duration
 
-
-def _final(record: "ComparisonRecord | None") -> dict[str, Any] | None:
-    """How far the final comparison is; None before it begins. Rows may share a training."""
-    if record is None:
-        return None
-    trainings = record.trainings.drop_duplicates("training")
-    states = {str(state): int(n) for state, n in trainings["state"].value_counts().items()}
-    return {
-        "judged_on": record.judged_on,
-        "trainings": len(trainings),
-        "ended": states.get("COMPLETE", 0) + states.get("FAIL", 0),
-        "states": states,
-    }
+    if status.epochs_per_hour is None:
+        return []
+    pace = f"pace     {status.epochs_per_hour:,.0f} epochs an hour"
+    if status.seconds_left is None:
+        return [pace]
+    end = datetime.now().astimezone() + timedelta(seconds=status.seconds_left)
+    day = "" if end.date() == datetime.now().astimezone().date() else f"{end:%Y-%m-%d} "
+    return [f"{pace}; the {status.phase} ends in {duration(status.seconds_left)}, at "
+            f"{day}{end:%H:%M}"]  # fmt: skip

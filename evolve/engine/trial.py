@@ -8,7 +8,6 @@ being raised, so that the process can go on to the next trial.
 import errno
 import fcntl
 import logging
-import math
 import os
 import time
 import traceback
@@ -19,8 +18,8 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 import yaml
-from tensorboardX import SummaryWriter
 
+from evolve.engine.board import Board
 from evolve.engine.trainers import Report, get_trainer
 from evolve.errors import TrialError
 from evolve.store.folder import TrialFolder, to_line
@@ -169,7 +168,7 @@ class _Records:
         self.best = float("-inf")
         self.saved_at = time.monotonic()
         self.file: TextIO | None = None
-        self.board: SummaryWriter | None = None
+        self.board: Board | None = None
 
     def __enter__(self) -> "_Records":
         return self
@@ -186,18 +185,10 @@ class _Records:
         if self.folder.best.is_file():
             self.best = max((row["objective"] for row in kept), default=self.best)
         write_text_atomically(self.folder.metrics, "".join(map(to_line, kept)))
-        for old in self.folder.path.glob("events.out.tfevents.*"):
-            old.unlink()
-        self.board = SummaryWriter(str(self.folder.path))
+        self.board = Board(self.folder.path)
         for row in kept:
-            self._draw(row)
+            self.board.draw(row)
         return self.folder.metrics.open("a", encoding="utf-8")
-
-    def _draw(self, row: dict[str, Any]) -> None:
-        assert self.board is not None
-        for name, value in row["metrics"].items():
-            if math.isfinite(value):
-                self.board.add_scalar(name, value, row["epoch"], walltime=row["time"])
 
     def add(self, report: Report) -> dict[str, Any]:
         """Record an epoch; its row."""
@@ -216,7 +207,8 @@ class _Records:
         if last or pauses or time.monotonic() - self.saved_at > CHECKPOINT_EVERY_S:
             os.fsync(self.file.fileno())
             self._save(report, last=last, keep=pauses and self.task.keeps)
-        self._draw(row)
+        assert self.board is not None
+        self.board.draw(row)
         name, value = self.task.objective, row["objective"]
         place = f"trial={row['number']} epoch={row['epoch']} of {row['epochs']}"
         waited = report.metrics.get("wait_share")

@@ -14,7 +14,12 @@ from optuna.trial import FrozenTrial
 from pydantic import ValidationError
 
 from evolve.analysis.deltas import Delta
-from evolve.analysis.importance import Importances, measure_importance, trials_of
+from evolve.analysis.importance import (
+    MOST_TRIALS,
+    Importances,
+    measure_importance,
+    trials_of,
+)
 from evolve.analysis.path import Step
 from evolve.analysis.phrases import plural
 from evolve.analysis.verdict import Luck, RowValues, Verdict, judge, judge_luck, row_delta
@@ -36,7 +41,7 @@ _UNCONFIRMED = (
 )
 
 
-def find(folder: Path, data: str | None = None) -> Findings:
+def find(folder: Path, data: str | None = None, run: RunRecord | None = None) -> Findings:
     """All that can be said of a run, finished or not.
 
     Parameters
@@ -45,13 +50,16 @@ def find(folder: Path, data: str | None = None) -> Findings:
         Of the run.
     data : str, optional
         Where its data lie now, as for ``--data``.
+    run : RunRecord, optional
+        The run as it was read, if it was.
 
     Raises
     ------
     StoreError
         If the folder holds no run, or what it holds cannot be read.
     """
-    run, record, path = read_run(folder), read_comparison(folder), read_comparison(folder, PATH)
+    run = read_run(folder) if run is None else run
+    record, path = read_comparison(folder), read_comparison(folder, PATH)
     cache = Cache(RunFolder(folder).findings)
     found = join(run, record, path, cache, data)
     cache.write()
@@ -227,14 +235,19 @@ def _importances(trials: Sequence[FrozenTrial], cache: Cache) -> Importances:
     def compute() -> Any:
         found = measure_importance(trials)
         rows = [plain(row) for row in found.frame.to_dict("records")]
-        return {"rows": rows, "trials": found.trials, "reason": found.reason}
+        return {
+            "rows": rows,
+            "trials": found.trials,
+            "reason": found.reason,
+            "of": found.of,
+        }
 
-    stored = cache.get("importance", [told(trials), VERSIONS], compute)
+    stored = cache.get("importance", [told(trials), MOST_TRIALS, VERSIONS], compute)
     frame = pd.DataFrame(stored["rows"])
     for name in ("importance", "low", "high", "chance"):
         if name in frame:
             frame[name] = frame[name].astype(float)
-    return Importances(frame, stored["trials"], stored["reason"])
+    return Importances(frame, stored["trials"], stored["reason"], stored["of"])
 
 
 def _end(

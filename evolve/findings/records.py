@@ -169,6 +169,7 @@ class Findings:
             "importance": {
                 "rows": self.importances.frame.to_dict("records"),
                 "trials": self.importances.trials,
+                "of": self.importances.of,
                 "reason": self.importances.reason,
             },
             "path": None if path is None else _path_dict(path),

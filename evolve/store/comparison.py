@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.errors import StoreError
 from evolve.store.folder import ComparisonFolder, RunFolder, TrialFolder, write_json
-from evolve.store.read import read_manifest, storage_url
-from evolve.store.study import METRICS_ATTR, failure_of, open_storage, read_trials
+from evolve.store.read import read_manifest, stored_trials
+from evolve.store.study import METRICS_ATTR, failure_of
 
 FINAL = "final"
 PATH = "path"
@@ -196,10 +196,7 @@ def _by_row(plan: PlanRecord) -> Iterator[tuple[RowRecord, int]]:
 
 def stored_trainings(run: RunFolder, name: str) -> dict[str, FrozenTrial]:
     """Trials of a comparison by their training."""
-    manifest = read_manifest(run)
-    if not manifest.get("storage") and not run.study.is_file():
-        return {}
-    trials = read_trials(open_storage(storage_url(run, manifest)), study_name(name))
+    trials = stored_trials(run, read_manifest(run), study_name(name))
     return {trial.user_attrs[TRAINING_ATTR]: trial for trial in trials}
 
 

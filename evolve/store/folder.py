@@ -5,11 +5,12 @@ import json
 import math
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from evolve.errors import StoreError
 from model.files import write_atomically, write_text_atomically
@@ -100,23 +101,26 @@ class TrialFolder:
 
 def to_line(row: dict[str, Any]) -> str:
     """A row of metrics.jsonl; NaN, which JSON lacks, becomes null."""
-    return json.dumps(_map_numbers(row, math.nan, None), allow_nan=False) + "\n"
+    return json.dumps(_finite(row), allow_nan=False) + "\n"
 
 
 def from_line(line: str) -> dict[str, Any]:
     """The row of a line of metrics.jsonl."""
-    row = _map_numbers(json.loads(line), None, math.nan)
+    row = json.loads(line, object_hook=_with_nan)
     assert isinstance(row, dict)
     return row
 
 
-def _map_numbers(value: Any, old: float | None, new: float | None) -> Any:
-    """Copy with every `old` (None, or NaN for all that is not finite) replaced by `new`."""
+def _finite(value: Any) -> Any:
+    """Copy with null for every number that is not finite."""
     if isinstance(value, dict):
-        return {key: _map_numbers(inner, old, new) for key, inner in value.items()}
-    if old is None:
-        return new if value is None else value
-    return new if isinstance(value, float) and not math.isfinite(value) else value
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _with_nan(found: dict[str, Any]) -> dict[str, Any]:
+    """One object of a line with NaN for null."""
+    return {key: math.nan if value is None else value for key, value in found.items()}
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,11 @@ class RunFolder:
     def manifest(self) -> Path:
         """Resolved configuration, seeds, versions, data, hardware."""
         return self.path / "manifest.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked by the process that holds the run, and written when it took it."""
+        return self.path / ".lock"
 
     @property
     def study(self) -> Path:
@@ -234,26 +243,50 @@ class RunFolder:
         StoreError
             If another process holds it.
         """
-        path = self.path / ".lock"
-        with path.open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+        with self.lock_file.open("a+", encoding="utf-8") as file:
+            if not _taken(file):
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
                 raise StoreError(
                     f"this run is in use by another process (pid {holder})",
                     str(self.path),
                     "wait for it, stop it, or give another folder with --out",
-                ) from error
+                )
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
             yield
 
+    def holder(self) -> int | None:
+        """Process that holds the run, 0 if it does not say which; None if nobody does.
+
+        Looking takes a shared lock for an instant, which `lock` waits out.
+        """
+        try:
+            file = self.lock_file.open(encoding="utf-8")
+        except OSError:  # never begun, or not ours to read
+            return None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = file.read().strip()
+                return int(text) if text.isdecimal() else 0
+        return None
+
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON in one step, keys in the order given."""
         write_json(path, value)
+
+
+def _taken(file: TextIO) -> bool:
+    """Whether the file could be locked; who only looks at the lock holds it for an instant."""
+    for wait_s in (0.0, 0.02, 0.1):
+        time.sleep(wait_s)
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 def write_json(path: Path, value: Any) -> None:

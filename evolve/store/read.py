@@ -14,14 +14,8 @@ from evolve.search.genetic import ORIGIN, PARENTS
 from evolve.seeds import trial_seed
 from evolve.store.folder import RunFolder
 from evolve.store.records import ParameterRecord, RunRecord
-from evolve.store.study import (
-    METRICS_ATTR,
-    failure_of,
-    is_rejected,
-    open_storage,
-    read_trials,
-    sqlite_url,
-)
+from evolve.store.study import METRICS_ATTR, STUDY_NAME, failure_of, is_rejected, sqlite_url
+from evolve.store.trials import read_trials
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 EPOCH_COLUMNS = ("AP", "AP50", "loss", "loss_box", "loss_obj", "loss_cls", "lr")
@@ -67,11 +61,21 @@ def read_run(path: Path) -> RunRecord:
     )
 
 
-def stored_trials(folder: RunFolder, manifest: dict[str, Any]) -> list[FrozenTrial]:
-    """Trials of a run's search by number, without those that were only proposed."""
+def stored_trials(
+    folder: RunFolder,
+    manifest: dict[str, Any],
+    name: str = STUDY_NAME,
+    *,
+    whole: bool = True,
+    first: int = 0,
+) -> list[FrozenTrial]:
+    """Trials of a run's search, or of another study of it, without those only proposed.
+
+    They are read and not touched; `whole` and `first` as in `read_trials`.
+    """
     if not manifest.get("storage") and not folder.study.is_file():
         return []
-    trials = read_trials(open_storage(storage_url(folder, manifest)))
+    trials = read_trials(storage_url(folder, manifest), name, whole=whole, first=first)
     return [trial for trial in trials if not is_rejected(trial)]
 
 

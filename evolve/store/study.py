@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import optuna
 import sqlalchemy
@@ -13,12 +13,9 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from evolve.errors import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from evolve.store.trials import BUSY_TIMEOUT_S
 
 STUDY_NAME = "evolve"
-BUSY_TIMEOUT_S = 30
 
 FAILURE_ATTR = "evolve:failure"
 METRICS_ATTR = "evolve:metrics"
@@ -94,15 +91,6 @@ def open_study(
         direction="maximize",
         load_if_exists=True,
     )
-
-
-def read_trials(storage: BaseStorage, name: str = STUDY_NAME) -> list[FrozenTrial]:
-    """All trials of a study, by number; none if it was not begun."""
-    names: Iterable[str] = (s.study_name for s in storage.get_all_studies())
-    if name not in names:
-        return []
-    study_id = storage.get_study_id_from_name(name)
-    return storage.get_all_trials(study_id)
 
 
 def unfinished(study: optuna.Study) -> list[FrozenTrial]:

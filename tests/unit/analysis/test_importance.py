@@ -8,6 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from evolve.analysis import importance
 from evolve.analysis.importance import COLUMNS, measure_importance, trials_of
 from evolve.search.operators.encoding import decode_all
 
@@ -161,3 +162,14 @@ def test_trials_come_back_from_the_frame_of_a_run():
     assert isinstance(one.params["batch"], int)
     assert two.params == {"lr": 0.02, "loss": "giou"}
     assert (one.value, two.value) == (0.5, 0.25)
+
+
+def test_of_many_trials_a_part_is_drawn_always_the_same(monkeypatch):
+    monkeypatch.setattr(importance, "MOST_TRIALS", 30)
+    trials = made_up(60)
+    first = measure_importance(trials, resamples=4)
+    assert (first.trials, first.of) == (30, 60)
+    pd.testing.assert_frame_equal(first.frame, measure_importance(trials, resamples=4).frame)
+    few = measure_importance(trials[:30], resamples=4)
+    assert (few.trials, few.of) == (30, 30)
+    assert not few.frame.equals(first.frame)  # the part is not the first trials

@@ -187,7 +187,7 @@ def test_another_warm_start_is_another_run(warmed, earlier, tmp_path):
 
 
 def test_through_the_command_line(warmed, earlier, tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "conclude", lambda *_: 0)  # the report has tests of its own
+    monkeypatch.setattr(running, "conclude", lambda *_: (0, ""))  # the report has tests of its own
     monkeypatch.chdir(tmp_path)
     (tmp_path / "curve-0").mkdir()
     (tmp_path / "mine.yaml").write_text(SPACE.format(scheduler="none", epochs=2, high=0.1))

@@ -279,3 +279,23 @@ def test_two_thousand_trials_are_all_in_the_page(tmp_path: Path) -> None:
     assert table.count("<tr") == 2001
     markdown = (tmp_path / "report/report.md").read_text(encoding="utf-8")
     assert "The first 200 of 2,000 trials" in markdown
+
+
+def test_of_more_trials_the_best_and_the_last_are_in_the_page(tmp_path: Path) -> None:
+    run = make_run((STATES * 200)[:2200], parameters=PARAMETERS[:1])
+    render_report(run, tmp_path / "report")
+    html = (tmp_path / "report/index.html").read_text(encoding="utf-8")
+    table = html.partition('<table id="trials">')[2].partition("</table>")[0]
+    assert "Of 2,200 trials the 200 best and the last 200" in table
+    assert table.count("<tr") < 800
+    complete = run.trials[run.trials["state"] == "COMPLETE"].nlargest(200, "value")["number"]
+    for number in {0, 2199, *complete}:
+        assert f">{number}" in table
+    assert "of 2,200 trials failed" in html
+    assert "The last 200 failed trials" in html
+    assert "2,000 are drawn, picked at random" in html
+    markdown = (tmp_path / "report/report.md").read_text(encoding="utf-8")
+    assert "Of 2,200 trials the 200 best" in markdown
+    assert "The first 200 of" not in markdown
+    csv = (tmp_path / "report/tables/trials.csv").read_text(encoding="utf-8")
+    assert len(csv.splitlines()) == 2201
