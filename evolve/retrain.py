@@ -13,6 +13,7 @@ from optuna.trial import TrialState, create_trial
 from evolve.engine.comparison import Comparison, Row, Training, plan_comparison
 from evolve.engine.devices import ThisMachine
 from evolve.engine.director import Listener
+from evolve.engine.interrupt import Interrupt, stoppable
 from evolve.engine.placement import place
 from evolve.engine.trainers import shared_data
 from evolve.errors import EvolveError
@@ -89,8 +90,11 @@ def retrain_path(request: RunRequest, seeds: int, listener: Listener) -> RunFold
                 trainer=request.trainer,
                 threads=placement.threads,
             )
-            comparison = Comparison(study, plan, folder.comparison(PATH), training, listener)
-            with opened_engine(request.engine, placement) as drive:
+            interrupt = Interrupt(folder.halt)
+            comparison = Comparison(
+                study, plan, folder.comparison(PATH), training, listener, interrupt=interrupt
+            )
+            with stoppable(interrupt), opened_engine(request.engine, placement) as drive:
                 if not comparison.over():
                     listener.on_phase(comparison.phase())
                 drive(comparison)

@@ -15,6 +15,7 @@ from evolve.engine.comparison import Comparison, Training
 from evolve.engine.coordinator import Coordinator, Settings
 from evolve.engine.devices import ThisMachine
 from evolve.engine.director import Director, Listener
+from evolve.engine.interrupt import Interrupt, stoppable
 from evolve.engine.outlook import Outlook, Subject, allowed, look_ahead
 from evolve.engine.placement import Asked, Placement
 from evolve.engine.probe import Probe
@@ -293,7 +294,7 @@ def _run(
     listener: Listener,
 ) -> None:
     space = replace(request.space, trials=manifest["trials"])
-    allowance = allowed(space, placement)
+    allowance, interrupt = allowed(space, placement), Interrupt(folder.halt)
     storage = open_storage(storage_url(folder, manifest))
     try:
         study = open_study(storage)
@@ -315,8 +316,9 @@ def _run(
             ),
             listener,
             allowance=allowance,
+            interrupt=interrupt,
         )
-        with opened_engine(request.engine, placement) as drive:
+        with stoppable(interrupt), opened_engine(request.engine, placement) as drive:
             drive(coordinator)
             comparison = _final_comparison(coordinator, manifest, request, listener)
             if comparison is not None:
@@ -360,6 +362,7 @@ def _final_comparison(
         listener,
         search.remaining(),
         search.settings.max_failures,
+        search.interrupt,
     )
     comparison.pace.expected_s = search.pace.epoch_s
     return comparison
@@ -390,5 +393,7 @@ def opened_engine(name: EngineName, placement: Placement) -> Iterator[Callable[[
                 (run_inline if name == "inline" else on_ray)(director)
             if director.fatal:
                 raise director.fatal
+            if director.interrupt is not None and director.interrupt.asked:
+                raise KeyboardInterrupt
 
         yield drive

@@ -118,6 +118,7 @@ def limits(**given: Any) -> dict[str, Any]:
         given["budget"] = Budget.parse(given["budget"], "--budget").text
     return {key: value for key, value in given.items() if value is not None}
 
+
 on_end = click.option(
     "--on-end",
     callback=parse_on_end,

@@ -1,7 +1,6 @@
 """What `run` and `resume` share: watching, interrupts, and the last words."""
 
 import shlex
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from evolve.cli.listeners import Listeners
 from evolve.cli.main import DONE, FAILED, Interrupted
 from evolve.cli.on_end import calling_at_end
 from evolve.cli.progress import RunView, build_watcher, printable
+from evolve.engine.interrupt import signals
 from evolve.runs import RunRequest, shown_path, start_run
 from evolve.store.folder import RunFolder
 from evolve.tracking import tracked
@@ -32,20 +32,14 @@ def interruptible(out: Path, command: str = "") -> Iterator[None]:
     command : str
         What goes on; `evolve resume` if it is not given.
     """
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        with signals():
+            yield
     except KeyboardInterrupt:
         again = command or f"evolve resume {shlex.quote(shown_path(out))}"
         raise Interrupted(
             f"interrupted; nothing finished is lost. Go on with:\n  {again}"
         ) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def watch(

@@ -15,6 +15,7 @@ from optuna.trial import TrialState, create_trial
 
 from evolve.engine.allowance import Allowance
 from evolve.engine.director import Director, Listener, Phase
+from evolve.engine.interrupt import Interrupt
 from evolve.engine.schedulers import build_scheduler
 from evolve.engine.trial import TrialTask
 from evolve.errors import EvolveError, StoreError
@@ -146,6 +147,7 @@ class Comparison(Director):
     allowance : Allowance, optional
         What the search has left of the budget.
     max_failures : int, optional
+    interrupt : Interrupt, optional
 
     Raises
     ------
@@ -164,10 +166,12 @@ class Comparison(Director):
         listener: Listener,
         allowance: Allowance | None = None,
         max_failures: int | None = None,
+        interrupt: Interrupt | None = None,
     ) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
         super().__init__(study, plan.objective, build_scheduler("none", 1), listener,
-                         Journal(folder.journal), allowance, max_failures)  # fmt: skip
+                         Journal(folder.journal), allowance, max_failures,
+                         interrupt)  # fmt: skip
         self.plan = plan
         self.folder = folder
         self.training = training
@@ -307,5 +311,6 @@ class Comparison(Director):
             data_seed=shared.data_seed,
             threads=shared.threads,
             judged_on="" if self.plan.judged_on == "val" else self.plan.judged_on,
+            halt_file=self._halt_file(),
             alone=self._needs_all(number),
         )

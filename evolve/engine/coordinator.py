@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.engine.allowance import Allowance
 from evolve.engine.director import Director, Listener
+from evolve.engine.interrupt import Interrupt
 from evolve.engine.recipes import Recipe, changeable_parameters, config_of, recipe_of, taken_over
 from evolve.engine.schedulers import OBJECTIVE, TIME, Scheduler
 from evolve.engine.trial import TrialTask
@@ -86,6 +87,7 @@ class Coordinator(Director):
     journal : Journal, optional
         Default: that of the folder.
     allowance : Allowance, optional
+    interrupt : Interrupt, optional
     """
 
     def __init__(
@@ -98,10 +100,11 @@ class Coordinator(Director):
         listener: Listener,
         journal: Journal | None = None,
         allowance: Allowance | None = None,
+        interrupt: Interrupt | None = None,
     ) -> None:
         journal = journal or Journal(folder.journal)
         super().__init__(study, space.objective, scheduler, listener, journal, allowance,
-                         settings.max_failures)  # fmt: skip
+                         settings.max_failures, interrupt)  # fmt: skip
         self.space = space
         self.folder = folder
         self.settings = settings
@@ -401,6 +404,7 @@ class Coordinator(Director):
             trainer=self.settings.trainer,
             data_seed=self.settings.seed,
             threads=self.settings.threads,
+            halt_file=self._halt_file(),
             pauses=self.scheduler.pauses(number),
             keeps=self.scheduler.keeps(),
             alone=self._needs_all(number),

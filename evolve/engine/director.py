@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.engine.allowance import MARGIN, Allowance
 from evolve.engine.failures import Remedy, failure, remedy_for
+from evolve.engine.interrupt import Interrupt
 from evolve.engine.pace import Pace
 from evolve.engine.schedulers import OBJECTIVE, TIME, Decision, Scheduler, decisive
 from evolve.engine.shrinking import smaller
@@ -94,6 +95,8 @@ class Director(ABC):
         Default: as much time as it takes, one training at a time.
     max_failures : int or None
         The run stops after more trainings than that have failed; divergence does not count.
+    interrupt : Interrupt, optional
+        What may ask for an end of all.
 
     Attributes
     ----------
@@ -114,6 +117,7 @@ class Director(ABC):
         journal: Journal,
         allowance: Allowance | None = None,
         max_failures: int | None = None,
+        interrupt: Interrupt | None = None,
     ) -> None:
         self.study = study
         self.objective = objective
@@ -123,6 +127,7 @@ class Director(ABC):
         self.allowance = allowance or Allowance(None, 1)
         self.pace = Pace()
         self.fatal: EvolveError | None = None
+        self.interrupt = interrupt
         self._max_failures = max_failures
         self._failures = 0
         self._ids: dict[int, int] = {}
@@ -135,7 +140,7 @@ class Director(ABC):
 
     def next_task(self) -> TrialTask | None:
         """The next training to run, interrupted ones first; None if none is to be begun now."""
-        if self.fatal:
+        if self._ending:
             return None
         number = self._waiting.popleft() if self._waiting else self._chosen()
         if number is None:
@@ -148,12 +153,19 @@ class Director(ABC):
 
     def over(self) -> bool:
         """Whether nothing runs any more, and nothing is left to be run."""
-        return not self._running and (bool(self.fatal) or self._nothing_left())
+        return not self._running and (self._ending or self._nothing_left())
+
+    @property
+    def _ending(self) -> bool:
+        """Whether the run stops before everything is done."""
+        return bool(self.fatal) or (self.interrupt is not None and self.interrupt.asked)
 
     def take(self, number: int, row: dict[str, Any]) -> Decision:
         """Store an epoch of a training; what becomes of it."""
         if "failure" in row:
             return Decision.STOP
+        if "halted" in row:
+            return Decision.PAUSE
         self._store_value(number, row)
         self.pace.epoch(number, self.journal.now())
         decision = self._decide(number, row)
@@ -180,6 +192,8 @@ class Director(ABC):
         self.pace.leave(number, self.journal.now())
         if death is not None:
             self._failed(number, death)
+        elif row is not None and "halted" in row:
+            self.journal.note("leave", number)
         elif row is not None and "failure" in row:
             self._failed(number, row["failure"])
         elif row is None:
@@ -260,7 +274,7 @@ class Director(ABC):
         if result := decisive(row):
             decision = self.scheduler.take(number, result)
         if decision is Decision.GO and row["epoch"] < row["epochs"]:
-            if self.fatal:
+            if self._ending:
                 return Decision.PAUSE
             if self._must_stop(number):
                 return Decision.STOP
@@ -319,6 +333,9 @@ class Director(ABC):
         for _ in range(remedies.count("smaller")):
             config = smaller(config) or config
         return config
+
+    def _halt_file(self) -> str:
+        return "" if self.interrupt is None else str(self.interrupt.path.absolute())
 
     def _needs_all(self, number: int) -> bool:
         """Whether a training has run out of memory beside others."""

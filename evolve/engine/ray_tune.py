@@ -53,7 +53,7 @@ class EpochSteps(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train an epoch; its row, as text because Ray takes dictionaries apart."""
         row = next(self._rows)
-        done = "failure" in row or row["epoch"] == row["epochs"]
+        done = "failure" in row or "halted" in row or row["epoch"] == row["epochs"]
         return {"row": to_line(row), "done": done}
 
     def cleanup(self) -> None:

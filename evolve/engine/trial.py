@@ -20,6 +20,7 @@ from typing import Any, Self, TextIO
 import yaml
 
 from evolve.engine.board import Board
+from evolve.engine.interrupt import Lookout
 from evolve.engine.trainers import Report, get_trainer
 from evolve.errors import TrialError
 from evolve.store.folder import TrialFolder, to_line
@@ -30,9 +31,11 @@ from model.errors import (
     ConfigurationError,
     DataError,
     Diverged,
+    Halted,
     ModelError,
 )
 from model.files import link_or_copy, write_text_atomically
+from model.halt import Halt
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +67,8 @@ class TrialTask:
     judged_on : str
         Split that the last epoch's weights are measured on beside val, which alone gives the
         objective; empty for none. Its metrics have its name before theirs, as in ``test/AP``.
+    halt_file : str
+        While there is such a file, the training writes a checkpoint and stops; empty for none.
     pauses : tuple of int
         Epochs after which it may be paused: a checkpoint is there before they are told.
     keeps : bool
@@ -81,6 +86,7 @@ class TrialTask:
     data_seed: int
     threads: int
     judged_on: str = ""
+    halt_file: str = ""
     pauses: tuple[int, ...] = ()
     keeps: bool = False
     alone: bool = False
@@ -98,7 +104,8 @@ def run_trial(task: TrialTask) -> Generator[dict[str, Any]]:
     dict
         After each epoch: number, epoch, epochs, objective (NaN where there is none), metrics,
         class_ap, time (Unix seconds). A last one with `failure` (type, what, where, mend, log)
-        in place of the metrics, if the trial failed; nothing follows it.
+        in place of the metrics, if the trial failed, or with `halted` if it was asked to stop;
+        nothing follows it.
     """
     folder = TrialFolder(Path(task.folder))
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -109,6 +116,8 @@ def run_trial(task: TrialTask) -> Generator[dict[str, Any]]:
                 # whoever continues a paused trial may do so while this process still waits
                 with lock.let_go(row["epoch"] in task.pauses):
                     yield row
+    except Halted as halted:
+        yield {"number": task.number, "halted": halted.what}
     except Exception as error:  # every failure of a trial gets its type here
         yield {"number": task.number, "failure": describe_failure(error, folder)}
 
@@ -139,9 +148,12 @@ def _epochs(task: TrialTask, folder: TrialFolder) -> Iterator[dict[str, Any]]:
 def _start(task: TrialTask, folder: TrialFolder, config: TrainConfig) -> Iterator[Report]:
     """Reports from the last checkpoint on, or from the start where it is missing or torn."""
     trainer = get_trainer(task.trainer)
+    halt = Halt(Lookout(Path(task.halt_file)), folder.last) if task.halt_file else None
     resumes = [path for path in (folder.last, folder.previous) if path.is_file()]
     for resume in (*resumes, None):
-        reports = trainer(config, Path(task.data), data_seed=task.data_seed, resume=resume)
+        reports = trainer(
+            config, Path(task.data), data_seed=task.data_seed, resume=resume, halt=halt
+        )
         try:
             first = next(reports)
         except CheckpointError as error:

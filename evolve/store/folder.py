@@ -171,6 +171,11 @@ class RunFolder:
         return self.path / "journal.jsonl"
 
     @property
+    def halt(self) -> Path:
+        """File that asks all trainings to stop."""
+        return self.path / ".halt"
+
+    @property
     def best_config(self) -> Path:
         """The winner as a training configuration."""
         return self.path / "best.yaml"

@@ -1,0 +1,102 @@
+"""An interrupt that loses nothing: every training writes a checkpoint where it is, then all stop.
+
+A cluster that takes a machine back sends SIGTERM and gives some seconds. So trainings are asked to
+stop by a file in the run folder, which their processes look for after every update, on whatever
+machine they are; the driver waits for them, but not for ever.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+GRACE_S = 20.0  # for checkpoints to be written; then whoever still works is killed
+LOOK_EVERY_S = 0.1
+
+
+class Interrupt:
+    """Whether a run is to stop.
+
+    Parameters
+    ----------
+    path : Path
+        File that says so while it is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._asked = False
+
+    def ask(self) -> None:
+        """Ask all trainings of the run to stop."""
+        self._asked = True
+        self.path.touch()
+
+    @property
+    def asked(self) -> bool:
+        """Whether this process was asked."""
+        return self._asked
+
+    def clear(self) -> None:
+        """Forget an interrupt of an earlier session."""
+        self.path.unlink(missing_ok=True)
+
+
+class Lookout:
+    """Looks for the file of an interrupt, but not too often; for the process of a training."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._seen, self._next = path, False, 0.0
+
+    def __call__(self) -> bool:
+        """Whether the training is to stop."""
+        now = time.monotonic()
+        if not self._seen and now >= self._next:
+            self._seen, self._next = self._path.exists(), now + LOOK_EVERY_S
+        return self._seen
+
+
+_current: list[Interrupt] = []  # the innermost last
+
+
+@contextmanager
+def stoppable(interrupt: Interrupt) -> Iterator[None]:
+    """While a run is at work, a signal asks it to stop instead of tearing it down."""
+    interrupt.clear()
+    _current.append(interrupt)
+    try:
+        yield
+    finally:
+        _current.remove(interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        interrupt.clear()
+
+
+def on_signal(*_: object) -> None:
+    """Handler of SIGINT and SIGTERM: ask the run to stop, or raise if it was asked before.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The second time, and where no run is at work.
+    """
+    if not _current or _current[-1].asked:
+        raise KeyboardInterrupt
+    _current[-1].ask()
+    signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+
+
+@contextmanager
+def signals() -> Iterator[None]:
+    """Handle SIGINT and SIGTERM as `on_signal` does; in the main thread only."""
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+    for kind in kinds:
+        if before[kind] is not signal.SIG_IGN:  # a background shell's Ctrl-C is not ours
+            signal.signal(kind, on_signal)
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
