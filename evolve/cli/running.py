@@ -32,14 +32,13 @@ def interruptible(out: Path, command: str = "") -> Iterator[None]:
     command : str
         What goes on; `evolve resume` if it is not given.
     """
+    again = command or f"evolve resume {shlex.quote(shown_path(out))}"
+    words = f"interrupted; nothing finished is lost. Go on with:\n  {again}"
     try:
-        with signals():
+        with signals(lambda: click.echo(words, err=True)):
             yield
     except KeyboardInterrupt:
-        again = command or f"evolve resume {shlex.quote(shown_path(out))}"
-        raise Interrupted(
-            f"interrupted; nothing finished is lost. Go on with:\n  {again}"
-        ) from None
+        raise Interrupted(words) from None
 
 
 def watch(

@@ -5,14 +5,17 @@ stop by a file in the run folder, which their processes look for after every upd
 machine they are; the driver waits for them, but not for ever.
 """
 
+import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 GRACE_S = 20.0  # for checkpoints to be written; then whoever still works is killed
 LOOK_EVERY_S = 0.1
+INTERRUPTED = 130  # exit code
 
 
 class Interrupt:
@@ -73,23 +76,33 @@ def stoppable(interrupt: Interrupt) -> Iterator[None]:
         interrupt.clear()
 
 
-def on_signal(*_: object) -> None:
-    """Handler of SIGINT and SIGTERM: ask the run to stop, or raise if it was asked before.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        The second time, and where no run is at work.
-    """
-    if not _current or _current[-1].asked:
-        raise KeyboardInterrupt
-    _current[-1].ask()
-    signal.setitimer(signal.ITIMER_REAL, GRACE_S)
-
-
 @contextmanager
-def signals() -> Iterator[None]:
-    """Handle SIGINT and SIGTERM as `on_signal` does; in the main thread only."""
+def signals(last_words: Callable[[], object]) -> Iterator[None]:
+    """Handle SIGINT and SIGTERM: the first asks a run that is at work to stop, others interrupt.
+
+    Where a cluster has ended Ray's own processes, too, their library can wait for them for a
+    minute; then this process ends by itself, as nothing is lost any more.
+
+    Parameters
+    ----------
+    last_words : callable
+        Called before that.
+    """
+
+    def give_up() -> None:
+        last_words()
+        os._exit(INTERRUPTED)
+
+    stuck = threading.Timer(GRACE_S + 5.0, give_up)
+    stuck.daemon = True
+
+    def on_signal(*_: object) -> None:
+        if not _current or _current[-1].asked:
+            raise KeyboardInterrupt
+        _current[-1].ask()
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        stuck.start()
+
     kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     before = {kind: signal.getsignal(kind) for kind in kinds}
     for kind in kinds:
@@ -98,5 +111,6 @@ def signals() -> Iterator[None]:
     try:
         yield
     finally:
+        stuck.cancel()
         for kind, handler in before.items():
             signal.signal(kind, handler)

@@ -6,8 +6,10 @@ that is deleted in the end; whatever is killed, the run goes on from the store.
 
 import logging
 import os
+import signal
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,7 @@ def death_of(text: str) -> dict[str, Any]:
 def local_ray(placement: Placement) -> Iterator[None]:
     """A Ray of this process's own, gone at the end."""
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    handlers = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
     ray.init(
         num_cpus=max(placement.cpus, placement.workers),
         num_gpus=placement.gpus,
@@ -179,10 +182,18 @@ def local_ray(placement: Placement) -> Iterator[None]:
         logging_level=logging.ERROR,
         configure_logging=True,
     )
+    _restore(handlers)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    """Take signals back from Ray, whose handlers end the process at once."""
+    if threading.current_thread() is threading.main_thread():
+        for kind, handler in handlers.items():
+            signal.signal(kind, handler)
 
 
 def is_running() -> bool:
