@@ -55,6 +55,7 @@ def plan_final(
     for trial in candidates:
         number, value = trial.number, trial.value
         config = config_of(space, number, trial.params, recipe_of(trial), manifest["seed"])
+        config = config.with_values({"seed": space.base.seed})  # every training has its own
         rows.append(Row(f"trial-{number:05d}", f"trial {number}", config, number, value))
     return plan_comparison(
         FINAL,

@@ -116,6 +116,7 @@ class Coordinator(Director):
         self._best = -math.inf
         self._since_best = 0
         self._closed = ""
+        self._closed_with: dict[str, Any] = {}
         self._rebuild()
 
     # -- restart ---------------------------------------------------------------------------
@@ -136,6 +137,10 @@ class Coordinator(Director):
                 self._recipes[trial.number] = recipe
         reached = self._replay()
         self.journal.note("session")
+        if self._closed and self._closed_with != self._limits():
+            self._closed = ""
+            self.journal.note("open")
+            self.scheduler.reopen()
         self._take_unseen([t.number for t in begun], reached, told=bool(reached) or not trials)
         self.scheduler.stopped()  # those who have not been told are told here
         for trial in begun:
@@ -159,8 +164,11 @@ class Coordinator(Director):
         for event in events:
             number, kind = event.get("number", -1), event["event"]
             if kind == "close":
-                self._closed = event["why"]
+                self._closed, self._closed_with = event["why"], event["limits"]
                 self.scheduler.close()
+            elif kind == "open":
+                self._closed = ""
+                self.scheduler.reopen()
             elif number not in self._params:
                 continue
             elif kind == "begin":
@@ -246,14 +254,22 @@ class Coordinator(Director):
     # -- when to begin no more -------------------------------------------------------------
 
     def _may_begin(self) -> bool:
-        """Whether a new trial may be begun; once not, never again."""
-        why = self._closed if self._closed not in ("", "trials") else self._why_not()
-        if why and self._closed != why:
-            self._closed = why
-            self.journal.note("close", why=why)
+        """Whether a new trial may be begun; once not, never again with the same limits."""
+        if not self._closed and (why := self._why_not()):
+            self._closed, self._closed_with = why, self._limits()
+            self.journal.note("close", why=why, limits=self._closed_with)
             self.scheduler.close()
             logger.info("no further trial: %s", why)
-        return not why
+        return not self._closed
+
+    def _limits(self) -> dict[str, Any]:
+        """What says how far the search goes."""
+        budget = self.allowance.budget
+        return {
+            "trials": self.settings.trials,
+            "until_no_gain": self.settings.until_no_gain,
+            "budget": None if budget is None else budget.text,
+        }
 
     def _why_not(self) -> str:
         """Why no further trial is begun; empty if one may be."""

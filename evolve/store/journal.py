@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO
 
 from evolve.clock import Clock, SystemClock
 
-Kind = Literal["session", "begin", "epoch", "leave", "end", "moved", "retry", "close"]
+Kind = Literal["session", "begin", "epoch", "leave", "end", "moved", "retry", "close", "open"]
 
 
 class Journal:

@@ -164,6 +164,11 @@ class Scheduler:
         with drawn_from(self._seed, -1, -1):
             self._inner.conclude(self._stage)
 
+    def reopen(self) -> None:
+        """There will be further trials after all."""
+        self._closed = False
+        self._inner.reopen()
+
     def choose(self) -> int | None:
         """The paused trial that goes on now (tell it with `add`); None: a new one, if any."""
         if not self._pauses:

@@ -91,6 +91,9 @@ class Kind(Protocol):
     def conclude(self, stage: Stage) -> None:
         """Decide what waited for further trials: there will be none."""
 
+    def reopen(self) -> None:
+        """There will be further trials after all."""
+
     def pauses(self, trial: StageTrial) -> tuple[int, ...]:
         """Epochs after which a trial may be paused, so that it needs a checkpoint there."""
 
@@ -108,6 +111,9 @@ class _Plain:
         stage.add_place({})
 
     def conclude(self, stage: Stage) -> None:
+        """As in `Kind`."""
+
+    def reopen(self) -> None:
         """As in `Kind`."""
 
     def pauses(self, trial: StageTrial) -> tuple[int, ...]:  # noqa: ARG002
@@ -298,6 +304,7 @@ class Promotion(_Plain, FIFOScheduler):
         self._values: dict[StageTrial, float] = {}
         self._promoted: list[StageTrial] = []
         self._concluded = False
+        self._places = setting.promote
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Pause at the rung."""
@@ -322,6 +329,11 @@ class Promotion(_Plain, FIFOScheduler):
         self._concluded = True
         self._promote(stage)
 
+    def reopen(self) -> None:
+        """As many again are promoted of the further trials."""
+        self._concluded = False
+        self._places = self._setting.promote
+
     def choose_trial_to_run(self, tune_controller: Any) -> Any:  # noqa: ARG002
         """The best of the promoted that wait."""
         waiting = (trial for trial in self._promoted if trial.status == Trial.PAUSED)
@@ -338,12 +350,12 @@ class Promotion(_Plain, FIFOScheduler):
         if not self._concluded or not all(trial in self._values for trial in waiting):
             return
         ranked = sorted(waiting, key=lambda one: (-self._values[one], one.number))
-        places = max(0, self._setting.promote - len(self._promoted))
-        chosen = ranked[:places]
+        chosen = ranked[: self._places]
         rest = [trial for trial in ranked if trial not in chosen]
         chosen += [trial for trial in rest if trial.number == 0]
         rest = [trial for trial in rest if trial.number != 0]
-        drawn = random.sample(rest, min(CONTROLS, len(rest))) if places else []
+        drawn = random.sample(rest, min(CONTROLS, len(rest))) if self._places else []
+        self._places -= len(ranked[: self._places])
         self._promoted += chosen + drawn
         for trial in rest:
             if trial not in drawn:

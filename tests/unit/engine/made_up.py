@@ -78,7 +78,10 @@ def make_space(tmp_path, scheduler="none", epochs=4, high=0.1):
     return load_space(path)
 
 
-def make_coordinator(out, space, *, trials=8, seed=0, notes=None, trainer="curve"):
+def make_coordinator(
+    out, space, *, trials=8, seed=0, notes=None, trainer="curve", journal=None, allowance=None,
+    **settings,
+):  # fmt: skip
     """A coordinator on the run in `out`, new or not."""
     folder = RunFolder.create(out)
     study = open_study(open_storage(sqlite_url(folder.study)))
@@ -88,8 +91,10 @@ def make_coordinator(out, space, *, trials=8, seed=0, notes=None, trainer="curve
         space,
         folder,
         build_run_scheduler(replace(space, trials=trials), seed),
-        Settings(trials, seed, Path("curve-0"), trainer, threads=1),
+        Settings(trials, seed, Path("curve-0"), trainer, threads=1, **settings),
         notes or Notes(),
+        journal,
+        allowance,
     )
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from evolve.engine.placement import Asked, place
 from evolve.engine.plan import EPOCH_BYTES, TRIAL_BYTES, check_disk, expected_epochs, make_plan
-from evolve.engine.schedulers import SPARED, build_scheduler, rungs
+from evolve.engine.schedulers import Decision, build_scheduler, rungs
+from evolve.engine.schedulers.kinds import SPARED
 from evolve.errors import EvolveError
 from evolve.testing.devices import GIB, MadeUpDevices, gpu
 from tests.unit.engine.test_placement import A_PROBE
@@ -112,7 +113,7 @@ def simulated(trials, epochs, workers, seed):
             total += 1
             epoch = running[number]
             result = {"epoch": epoch, "objective": float(ends[number] * epoch)}
-            if epoch == epochs or not scheduler.goes_on(number, result):
+            if epoch == epochs or scheduler.take(number, result) is not Decision.GO:
                 del running[number]
     return total / trials
 
