@@ -45,7 +45,10 @@ from evolve.cli import options
 @options.workers
 @options.gpus_per_trial
 @click.option(
-    "--storage", default=None, help="Optuna storage URL [default: study.db in the run folder]."
+    "--storage",
+    default=None,
+    help="Optuna storage URL, e.g. postgresql+psycopg://USER@HOST/DB [default: study.db in the "
+    "run folder]. A password in it is not stored.",
 )
 @click.option(
     "--out",
@@ -100,6 +103,7 @@ def command(
     from evolve.runs import RunRequest
     from evolve.space import apply_overrides, find_space_file, load_space
     from evolve.space.confirm import Confirm
+    from evolve.store.servers import keep_password
 
     space = load_space(find_space_file(space_name))
     named = {"model": model, "trials": trials, "sampler": sampler, "scheduler": scheduler}
@@ -112,6 +116,10 @@ def command(
         if not obj["quiet"]:
             click.echo(one.told(space), err=True)
     source = resolve_data(data)
+    typed = " ".join(["evolve", *sys.argv[1:]])
+    if storage is not None:
+        storage, given = keep_password(storage), storage
+        typed = typed.replace(given, storage)
     request = RunRequest(
         space=space,
         data=source,
@@ -122,7 +130,7 @@ def command(
         gpus_per_trial=gpus_per_trial,
         storage=storage,
         trainer=trainer,
-        command=" ".join(["evolve", *sys.argv[1:]]),
+        command=typed,
         warm_start=warm_start,
     )
     return watch(request, quiet=obj["quiet"])

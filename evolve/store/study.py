@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from evolve.errors import StoreError
 from evolve.store.mirror import MirroredStorage
 from evolve.store.rows import read_all
+from evolve.store.servers import open_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,15 +37,18 @@ def sqlite_url(path: Path) -> str:
 def open_storage(url: str) -> RDBStorage:
     """Open (or make) an Optuna storage; SQLite files are put into write-ahead mode.
 
+    A password is looked for in the URL, then among those that `servers.keep_password` was given,
+    then where the driver does: PGPASSWORD and ~/.pgpass.
+
     Raises
     ------
     StoreError
         If the file is no database, or the server does not answer.
     """
     optuna.logging.set_verbosity(logging.WARNING)
+    if not url.startswith("sqlite"):
+        return open_server(url)
     try:
-        if not url.startswith("sqlite"):
-            return RDBStorage(url)
         file = sqlalchemy.make_url(url).database
         if file and file != ":memory:" and not Path(file).exists():
             _make_sqlite(Path(file))
