@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from evolve.search.genome import Genes, Mask
 from evolve.search.operators.scaling import learn_scale
-from evolve.search.surrogate import Hyper, Process, believed, condition, fit, kernel
+from evolve.search.surrogate import Hyper, Process, believed, condition, diagonal, fit, kernel
 
 _MOST_POINTS = 160  # observations of the surrogate; beyond, the good and the new ones count
 _FIT_POINTS = 120  # of those, for its hyperparameters
@@ -366,7 +366,7 @@ def _draw(process: Process, points: Genes, boldness: float, rng: np.random.Gener
 def _root(covariance: Genes, jitter: float) -> Genes:
     """Cholesky factor of a covariance that rounding may have spoilt."""
     for extra in (jitter, 10.0 * jitter, 100.0 * jitter):
-        covariance[np.diag_indices_from(covariance)] += extra
+        diagonal(covariance)[:] += extra
         factor, failed = lapack.spotrf(covariance, lower=1, clean=1)
         if not failed:
             break

@@ -169,6 +169,11 @@ def _fall(squared: Genes) -> None:
     squared *= np.exp(scaled, out=scaled)
 
 
+def diagonal(square: Genes) -> Genes:
+    """The diagonal of a square array, to be changed in place."""
+    return np.asarray(np.einsum("ii->i", square))
+
+
 def condition(points: Genes, values: Genes, extra: Genes, nominal: Mask, hyper: Hyper) -> Process:
     """The process given observations.
 
@@ -181,7 +186,7 @@ def condition(points: Genes, values: Genes, extra: Genes, nominal: Mask, hyper: 
         Variance of each observation beyond the common noise.
     """
     covariance = kernel(points, points, nominal, hyper)
-    covariance[np.diag_indices_from(covariance)] += hyper.noise + extra + _JITTER
+    diagonal(covariance)[:] += hyper.noise + extra + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
     if failed:
         raise np.linalg.LinAlgError("the covariance of the observations is not positive definite")
@@ -196,7 +201,7 @@ def believed(process: Process, points: Genes) -> Process:
     """
     _, half = process.project(points)
     rest = kernel(points, points, process.nominal, process.hyper) - half.T @ half
-    rest[np.diag_indices_from(rest)] += process.hyper.noise + _ROUNDED
+    diagonal(rest)[:] += process.hyper.noise + _ROUNDED
     corner, failed = lapack.dpotrf(rest, lower=1, clean=1)
     if failed:
         raise np.linalg.LinAlgError("the covariance of the points is not positive definite")
@@ -296,7 +301,7 @@ def loss(theta: Genes, evidence: Evidence) -> tuple[float, Genes]:
     distance = float(np.exp(theta[dims - 1]))  # between studies, if there are any
     straight[evidence.foreign] *= _matern(distance)
     covariance = clean + straight
-    covariance[np.diag_indices(n)] += noise + evidence.extra + _JITTER
+    diagonal(covariance)[:] += noise + evidence.extra + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
     if failed:
         return 1e10, np.zeros_like(theta)
