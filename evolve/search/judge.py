@@ -156,18 +156,23 @@ def _hyper(seen: Observations, fits: Fits) -> Hyper:
     """Hyperparameters from the first so many observations, in steps: few asks need a fit."""
     first = slice(_step_below(len(seen.values)))
     genes, values, errors = seen.genes[first], seen.values[first], seen.errors[first]
+
+    def fitted() -> Hyper:
+        scaled, extra, mean = scale(values, errors)
+        points, targets, extra = _with_earlier(seen, genes, scaled, extra)
+        several = seen.earlier is not None
+        return _fitted(points, targets, extra, seen.tagged_nominal, mean, several)
+
     earlier = () if seen.earlier is None else tuple(seen.earlier)
-    evidence = (genes, values, errors, *earlier)
-    return fits(evidence, lambda: _fitted_to(seen, genes, *scale(values, errors)))
+    return fits((genes, values, errors, *earlier), fitted)
 
 
-def _fitted_to(
-    seen: Observations, genes: Genes, scaled: Genes, extra: Genes, mean: float
-) -> Hyper:
-    """Hyperparameters for some of the observations, and earlier studies."""
-    points, targets, extra = _with_earlier(seen, genes, scaled, extra)
-    several = seen.earlier is not None
-    return _fitted(points, targets, extra, seen.tagged_nominal, mean, several)
+def _survival_hyper(seen: Observations, fits: Fits) -> Hyper:
+    """Hyperparameters of labels, in the same way."""
+    first = _labelled(
+        seen.genes[: _step_below(len(seen.genes))], seen.failed[: _step_below(len(seen.failed))]
+    )
+    return fits(first, lambda: _fitted(*first, seen.nominal, 1.0))
 
 
 def _with_earlier(
@@ -241,11 +246,7 @@ class Judge:
         self.rows = informative(scaled, _MOST_POINTS)
         rows = self.rows
         genes, known, extra_here = _with_earlier(seen, seen.genes[rows], scaled[rows], extra[rows])
-        if seen.is_long and seen.earlier is None:
-            everything = (seen, seen.genes, scaled, extra, mean)
-            hyper = self._kept(VALUE, len(seen.values), lambda: _fitted_to(*everything))
-        else:
-            hyper = _hyper(seen, fits)
+        hyper = self._kept(VALUE, len(seen.values), lambda: _hyper(seen, fits))
         self.hyper = _blurred(hyper._replace(mean=mean), rng)
         process = condition(genes, known, extra_here, seen.tagged_nominal, self.hyper)
         self.means = process.fitted(known, extra_here)[: len(rows)]
@@ -270,7 +271,9 @@ class Judge:
             self._survival = self._surviving(informative(scaled, _LABELS), fits)
 
     def _kept(self, name: str, count: int, fitted: Callable[[], Hyper]) -> Hyper:
-        """What is noted, unless much more is known by now."""
+        """What is fitted; in a long study what is noted, unless much more is known by now."""
+        if not self._seen.is_long or self._seen.earlier is not None:
+            return fitted()
         noted = self._seen.fitted.get(name)
         if noted is not None and count < max(noted["trials"] + 2, _GROWTH * noted["trials"]):
             return Fitted.from_json(noted).hyper
@@ -288,14 +291,7 @@ class Judge:
         seen = self._seen
         counting = _labelled(seen.genes[rows], seen.failed[-_LABELS:])
         count = len(seen.genes) + len(seen.failed)
-        if seen.is_long:
-            hyper = self._kept(SURVIVAL, count, lambda: _fitted(*counting, seen.nominal, 1.0))
-        else:
-            first = _labelled(
-                seen.genes[: _step_below(len(seen.genes))],
-                seen.failed[: _step_below(len(seen.failed))],
-            )
-            hyper = fits(first, lambda: _fitted(*first, seen.nominal, 1.0))
+        hyper = self._kept(SURVIVAL, count, lambda: _survival_hyper(seen, fits))
         hyper = hyper._replace(noise=max(hyper.noise, _SURE / 2))
         return condition(*counting, seen.nominal, hyper)
 
