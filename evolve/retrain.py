@@ -46,7 +46,7 @@ from evolve.store.comparison import (
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import check_same_run
 from evolve.store.read import read_manifest, storage_url
-from evolve.store.study import METRICS_ATTR, open_storage, open_study
+from evolve.store.study import METRICS_ATTR, open_own_storage, open_study
 
 DEFAULTS = "default"
 
@@ -79,7 +79,7 @@ def retrain_path(request: RunRequest, seeds: int, listener: Listener) -> RunFold
     with folder.lock():
         found = find(folder.path, request.data.argument)
         plan = plan_path(found, space, stored, _seeds(folder, seeds))
-        storage = open_storage(storage_url(folder, stored))
+        storage = open_own_storage(storage_url(folder, stored))
         try:
             study = open_study(storage, name=study_name(PATH))
             adopt(study, plan, folder, FINAL)

@@ -39,7 +39,7 @@ from evolve.store.manifest import (
     versions,
 )
 from evolve.store.read import read_manifest, storage_url
-from evolve.store.study import open_storage, open_study
+from evolve.store.study import open_own_storage, open_study
 from evolve.train_one import check_trainable
 from model.data.coco import Dataset
 
@@ -295,7 +295,7 @@ def _run(
 ) -> None:
     space = replace(request.space, trials=manifest["trials"])
     allowance, interrupt = allowed(space, placement), Interrupt(folder.halt)
-    storage = open_storage(storage_url(folder, manifest))
+    storage = open_own_storage(storage_url(folder, manifest))
     try:
         study = open_study(storage)
         study.sampler = build_run_sampler(request, len(study.get_trials(deepcopy=False)))

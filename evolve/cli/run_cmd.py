@@ -69,7 +69,10 @@ from evolve.cli import options
     help="Measure a few steps of a training first, to tell time and memory [default: probe].",
 )
 @click.option(
-    "--storage", default=None, help="Optuna storage URL [default: study.db in the run folder]."
+    "--storage",
+    default=None,
+    help="Optuna storage URL, e.g. postgresql+psycopg://USER@HOST/DB [default: study.db in the "
+    "run folder]. A password in it is not stored.",
 )
 @click.option(
     "--out",
@@ -135,6 +138,7 @@ def command(
     from evolve.runs import RunRequest
     from evolve.space import apply_overrides, find_space_file, load_space
     from evolve.space.confirm import Confirm
+    from evolve.store.servers import keep_password
 
     space = load_space(find_space_file(space_name))
     if scheduler is None and (fidelity is not None or promote is not None):
@@ -157,6 +161,10 @@ def command(
         if not obj["quiet"]:
             click.echo(one.told(space), err=True)
     source = resolve_data(data)
+    typed = " ".join(["evolve", *without(sys.argv[1:], ("--on-end", "--mlflow"))])
+    if storage is not None:
+        storage, given = keep_password(storage), storage
+        typed = typed.replace(given, storage)
     request = RunRequest(
         space=space,
         data=source,
@@ -168,7 +176,7 @@ def command(
         probes=probe,
         storage=storage,
         trainer=trainer,
-        command=" ".join(["evolve", *without(sys.argv[1:], ("--on-end", "--mlflow"))]),
+        command=typed,
         warm_start=warm_start,
     )
     return watch(request, quiet=obj["quiet"], on_end=on_end, mlflow=mlflow)

@@ -27,6 +27,7 @@ from evolve.search.repair import REPAIR, repair
 from evolve.space import Space
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.store.journal import Journal
+from evolve.store.mirror import together
 from evolve.store.study import FAILURE_ATTR, RECIPE_ATTR, failure_of, is_rejected, rejection
 from model.config import TrainConfig
 from model.files import write_text_atomically
@@ -354,9 +355,10 @@ class Coordinator(Director):
         return trial
 
     def _proposal(self) -> FrozenTrial:
-        asked = self.study.ask()
-        self._ids[asked.number] = asked._trial_id
-        self._suggest_all(asked)
+        with together(self.study._storage):
+            asked = self.study.ask()
+            self._ids[asked.number] = asked._trial_id
+            self._suggest_all(asked)
         return self.study._storage.get_trial(asked._trial_id)
 
     def _repaired(self, trial: FrozenTrial) -> dict[str, Any]:
@@ -378,8 +380,9 @@ class Coordinator(Director):
         """Close a trial that violates a constraint, before it runs and unheard by the listener."""
         violated = self.space.violated(trial.params)
         if violated:
-            self._attr(trial.number, FAILURE_ATTR, rejection(violated))
-            self.study.tell(trial.number, state=TrialState.FAIL)
+            with together(self.study._storage):
+                self._attr(trial.number, FAILURE_ATTR, rejection(violated))
+                self.study.tell(trial.number, state=TrialState.FAIL)
         return bool(violated)
 
     # -- how each ends ---------------------------------------------------------------------

@@ -21,6 +21,7 @@ from evolve.engine.trial import TrialTask
 from evolve.errors import EvolveError
 from evolve.store.folder import TrialFolder
 from evolve.store.journal import Journal
+from evolve.store.mirror import together
 from evolve.store.study import ATTEMPTS_ATTR, CONSTRAINT, FAILURE_ATTR, METRICS_ATTR
 from model.config import TrainConfig
 
@@ -344,24 +345,27 @@ class Director(ABC):
     # -- how each ends ---------------------------------------------------------------------
 
     def _tell_complete(self, number: int, row: dict[str, Any]) -> None:
-        self._attr(number, METRICS_ATTR, {k: _plain(v) for k, v in row["metrics"].items()})
-        self.study.tell(number, row["objective"])
+        with together(self.study._storage):
+            self._attr(number, METRICS_ATTR, {k: _plain(v) for k, v in row["metrics"].items()})
+            self.study.tell(number, row["objective"])
         result = {TIME: row["epoch"], OBJECTIVE: row["objective"]}
         self._ended(number, "COMPLETE", result, "")
 
     def _tell_pruned(self, number: int) -> None:
         rows = self.files(number).read_metrics()
-        if rows:
-            metrics = {k: _plain(v) for k, v in rows[-1]["metrics"].items()}
-            self._attr(number, METRICS_ATTR, metrics)
-        self.study.tell(number, state=TrialState.PRUNED)
+        with together(self.study._storage):
+            if rows:
+                metrics = {k: _plain(v) for k, v in rows[-1]["metrics"].items()}
+                self._attr(number, METRICS_ATTR, metrics)
+            self.study.tell(number, state=TrialState.PRUNED)
         self.files(number).drop_checkpoints()
         result = {TIME: rows[-1]["epoch"], OBJECTIVE: rows[-1]["objective"]} if rows else None
         self._ended(number, "PRUNED", result, "")
 
     def _tell_failed(self, number: int, what: dict[str, Any]) -> None:
-        self._attr(number, FAILURE_ATTR, what)
-        self.study.tell(number, state=TrialState.FAIL)
+        with together(self.study._storage):
+            self._attr(number, FAILURE_ATTR, what)
+            self.study.tell(number, state=TrialState.FAIL)
         self._ended(number, "FAIL", None, f"{what['type']}: {what['what']}")
         self._count_failure(what["type"], what["what"])
 

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.search.genome import SAME, Genes, GenomeSpace
 from evolve.search.operators.dominance import scalarised
-from evolve.search.operators.projection import relate
+from evolve.search.operators.projection import relation
 
 ORIGIN = "evolve:origin"
 PARENTS = "evolve:parents"
 SIGMA = "evolve:sigma"
+FITTED = "evolve:fitted"
+
+_RELATED = 1000  # complete trials, and stopped ones, that tell how early and final values relate
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Archive:
     Attributes
     ----------
     space : GenomeSpace
-    trials : tuple of FrozenTrial
+    trials : sequence of FrozenTrial
         With a value: complete or stopped early. N of them.
     numbers : ndarray, shape (N,)
         Of those.
@@ -37,16 +41,19 @@ class Archive:
     errors : ndarray, shape (N,)
         Variance of the projection; 0 for complete trials.
     failed, running : ndarray, shape (F, D), (R, D)
+    fitted : mapping
+        What the newest trial that says so noted of the surrogate; see `judge.Fitted`.
     """
 
     space: GenomeSpace
-    trials: tuple[FrozenTrial, ...]
+    trials: Sequence[FrozenTrial]
     numbers: npt.NDArray[np.int64]
     genes: Genes
     values: Genes
     errors: Genes
     failed: Genes
     running: Genes
+    fitted: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -73,142 +80,164 @@ def _id(trial: FrozenTrial) -> int:
     return own if own >= 0 else -1 - trial.number
 
 
+_ASIDE, _GOOD, _FAILED, _RUNNING = range(4)
+
+
 class Encoder:
-    """Reads trials into arrays; ended ones are remembered, as they never change."""
+    """Keeps trials as rows of arrays, in the order of their numbers.
+
+    An ended trial never changes, so it is looked at once. What a reading costs in Python depends
+    on how many trials run or are new, not on how many there are.
+    """
 
     def __init__(self, space: GenomeSpace) -> None:
         self.space = space
-        self._entries: dict[int, _Entry] = {}
-        self._settled: list[FrozenTrial] = []
-        self._past = _Past.empty(len(space))
+        self._lock = Lock()
+        self._clear(())
 
-    def _entry(self, trial: FrozenTrial, signs: Sequence[float]) -> "_Entry":
-        found = self._entries.get(_id(trial))
-        if found is None:
-            found = _enter(trial, signs, self.space)
-            if trial.state.is_finished():
-                self._entries[_id(trial)] = found
-        return found
+    def _clear(self, signs: Sequence[float]) -> None:
+        self._signs = tuple(signs)
+        self._trials: list[FrozenTrial] = []
+        self._open: list[int] = []  # rows of trials that have not ended
+        self._notes: dict[int, Mapping[str, Any]] = {}  # of the surrogate, by row
+        self._numbers = np.empty(0, dtype=np.int64)
+        self._kinds = np.empty(0, dtype=np.int8)
+        self._stopped = np.empty(0, dtype=np.int64)  # step at which a trial was stopped, or -1
+        self._genes = np.empty((0, len(self.space)))
+        self._values = np.empty((0, len(signs)))  # last ones where a trial was stopped
+        self._at_step: dict[int, Genes] = {}  # values at steps at which a trial was stopped
 
     def read(
-        self, trials: Sequence[FrozenTrial], signs: Sequence[float]
-    ) -> "tuple[_Past, list[_Entry]]":
-        """What has ended, and entries of what runs; trials in the order of their numbers.
+        self, trials: Sequence[FrozenTrial], signs: Sequence[float], but: int = -1
+    ) -> Archive:
+        """Trials as an archive, without the one at the place `but`."""
+        with self._lock:
+            self._update(trials, signs)
+            return self._archive(but)
 
-        The first trials up to one that has not ended, or is missing, are looked at only once.
-        """
-        known = len(self._settled)
-        if known > len(trials) or (known and _id(self._settled[-1]) != _id(trials[known - 1])):
-            known, self._settled, self._past = 0, [], _Past.empty(len(self.space))
-        new = [self._entry(trial, signs) for trial in trials[known:]]
-        in_place = (
-            e.trial.state.is_finished() and e.trial.number == known + i for i, e in enumerate(new)
+    def _update(self, trials: Sequence[FrozenTrial], signs: Sequence[float]) -> None:
+        known = len(self._trials)
+        if (
+            self._signs != tuple(signs)
+            or known > len(trials)
+            or (known and _id(self._trials[-1]) != _id(trials[known - 1]))
+        ):
+            self._clear(signs)
+            known = 0
+        self._grow(len(trials))
+        self._trials += trials[known:]
+        changed = [row for row in self._open if trials[row] is not self._trials[row]]
+        new = range(known, len(trials))
+        for row in (*changed, *new):
+            self._enter(row, trials[row])
+        ended = {row for row in changed if trials[row].state.is_finished()}
+        self._open = [row for row in self._open if row not in ended]
+        self._open += [row for row in new if not trials[row].state.is_finished()]
+
+    def _grow(self, count: int) -> None:
+        size = len(self._numbers)
+        if count <= size:
+            return
+        more = max(count, 2 * size) - size
+        self._numbers = np.append(self._numbers, np.empty(more, dtype=np.int64))
+        self._kinds = np.append(self._kinds, np.full(more, _ASIDE, dtype=np.int8))
+        self._stopped = np.append(self._stopped, np.full(more, -1, dtype=np.int64))
+        self._genes = np.concatenate([self._genes, np.empty((more, len(self.space)))])
+        self._values = np.concatenate([self._values, np.empty((more, len(self._signs)))])
+        for step, column in self._at_step.items():
+            self._at_step[step] = np.append(column, np.full(more, np.nan))
+
+    def _enter(self, row: int, trial: FrozenTrial) -> None:
+        self._trials[row] = trial
+        self._numbers[row] = trial.number
+        genes = self.space.encode(_same_ranges(trial, self.space))
+        self._genes[row] = self.space.complete(genes[None])[0]
+        self._kinds[row] = self._kind(row, trial)
+        if FITTED in trial.user_attrs:
+            self._notes[row] = trial.user_attrs[FITTED]
+
+    def _kind(self, row: int, trial: FrozenTrial) -> int:
+        """Which group a trial is of; the values of a good one are entered."""
+        curve = trial.intermediate_values
+        if not trial.params or (trial.state == TrialState.PRUNED and not curve):
+            return _ASIDE  # it never ran, and so tells nothing about its configuration
+        if not trial.state.is_finished():
+            return _RUNNING
+        values, stopped = None, -1
+        if trial.state == TrialState.COMPLETE:
+            values = [s * v for s, v in zip(self._signs, trial.values, strict=True)]
+        elif trial.state == TrialState.PRUNED:
+            stopped = max(curve)
+            values = [self._signs[0] * curve[stopped]]
+        if values is None or not all(map(math.isfinite, values)):
+            return _FAILED
+        self._values[row], self._stopped[row] = values, stopped
+        if stopped >= 0 and stopped not in self._at_step:
+            self._at_step[stopped] = self._column(stopped)
+        for step, column in self._at_step.items():
+            column[row] = self._signs[0] * curve.get(step, math.nan)
+        return _GOOD
+
+    def _column(self, step: int) -> Genes:
+        """Values at a step, NaN where there is none."""
+        curves = [trial.intermediate_values for trial in self._trials]
+        column = np.full(len(self._numbers), np.nan)
+        column[: len(curves)] = [self._signs[0] * curve.get(step, math.nan) for curve in curves]
+        return column
+
+    def _archive(self, but: int) -> Archive:
+        kinds = self._kinds[: len(self._trials)].copy()
+        if but >= 0:
+            kinds[but] = _ASIDE
+        good = np.flatnonzero(kinds == _GOOD)
+        values, errors = self._projected(good)
+        noted = max((row for row in self._notes if row != but), default=None)
+        return Archive(
+            space=self.space,
+            trials=_Chosen(self._trials, good),
+            numbers=self._numbers[good],
+            genes=self._genes[good],
+            values=values,
+            errors=errors,
+            failed=self._genes[np.flatnonzero(kinds == _FAILED)],
+            running=self._genes[np.flatnonzero(kinds == _RUNNING)],
+            fitted={} if noted is None else self._notes[noted],
         )
-        ended = next((i for i, there in enumerate(in_place) if not there), len(new))
-        self._settled += [entry.trial for entry in new[:ended]]
-        self._past = self._past.followed_by(new[:ended])
-        later = new[ended:]
-        finished = [entry for entry in later if entry.trial.state.is_finished()]
-        running = [entry for entry in later if not entry.trial.state.is_finished()]
-        return self._past.followed_by(finished), [entry for entry in running if not entry.aside]
+
+    def _projected(self, good: npt.NDArray[np.int64]) -> tuple[Genes, Genes]:
+        """Values, with stopped trials at their projected end; and the projections' variances.
+
+        The newest thousand trials of each sort tell how the two relate. No stopped trial is
+        expected to end above everything that did end.
+        """
+        values, stopped = self._values[good], self._stopped[good]
+        errors = np.zeros(len(good))
+        complete, others = np.flatnonzero(stopped < 0), np.flatnonzero(stopped >= 0)
+        finals = values[complete, 0]
+        highest = finals.max() if len(finals) else math.inf
+        complete, others, finals = complete[-_RELATED:], others[-_RELATED:], finals[-_RELATED:]
+        for step, column in self._at_step.items():
+            rows = np.flatnonzero(stopped == step)
+            if len(rows):
+                line = relation(column[good[complete]], finals, column[good[others]])
+                guesses, errors[rows] = line(values[rows, 0])
+                values[rows, 0] = np.minimum(guesses, highest)
+        return values, errors
 
 
-class _Past(NamedTuple):
-    """Ended trials that ran, in the order of their numbers: the good ones, and the failed.
+class _Chosen(Sequence[FrozenTrial]):
+    """Some of many trials, without a list of them."""
 
-    Attributes
-    ----------
-    good : tuple of _Entry
-    trials : tuple of FrozenTrial
-        The good ones, like the arrays that follow.
-    numbers : ndarray, shape (N,)
-    genes, values : ndarray, shape (N, D), (N, M)
-        Last values where one was stopped.
-    stopped : ndarray, shape (N,)
-        Step at which each was stopped early, -1 where it was not.
-    failed : ndarray, shape (F, D)
-    """
+    def __init__(self, trials: list[FrozenTrial], rows: npt.NDArray[np.int64]) -> None:
+        self._trials, self._rows = trials, rows
 
-    good: "tuple[_Entry, ...]"
-    trials: tuple[FrozenTrial, ...]
-    numbers: npt.NDArray[np.int64]
-    genes: Genes
-    values: Genes
-    stopped: npt.NDArray[np.int64]
-    failed: Genes
+    def __len__(self) -> int:
+        return len(self._rows)
 
-    @classmethod
-    def empty(cls, dims: int) -> "_Past":
-        """Of no trials."""
-        nothing = np.empty((0, dims))
-        none = np.empty(0, dtype=np.int64)
-        return cls((), (), none, nothing, np.empty((0, 0)), none, nothing)
-
-    def followed_by(self, entries: "Sequence[_Entry]") -> "_Past":
-        """With more trials at its end."""
-        kept = [entry for entry in entries if not entry.aside]
-        good = [entry for entry in kept if entry.values is not None]
-        bad = [entry for entry in kept if entry.values is None]
-        past = self
-        if good:
-            numbers = np.array([entry.trial.number for entry in good], dtype=np.int64)
-            values = np.array([entry.values for entry in good], dtype=np.float64)
-            past = past._replace(
-                good=past.good + tuple(good),
-                trials=past.trials + tuple(entry.trial for entry in good),
-                numbers=np.concatenate([past.numbers, numbers]),
-                genes=np.concatenate([past.genes, _rows(good, past.genes.shape[1])]),
-                values=np.concatenate([past.values, values]) if past.good else values,
-                stopped=np.append(past.stopped, [entry.stopped for entry in good]),
-            )
-        if bad:
-            rows = _rows(bad, past.genes.shape[1])
-            past = past._replace(failed=np.concatenate([past.failed, rows]))
-        return past
-
-
-def _rows(entries: "Sequence[_Entry]", dims: int) -> Genes:
-    return np.array([entry.genes for entry in entries]).reshape(len(entries), dims)
-
-
-class _Entry(NamedTuple):
-    """A trial as the archive sees it.
-
-    Attributes
-    ----------
-    values : list of float or None
-        Larger is better, the last ones of a stopped trial; None if they are not finite or the
-        trial failed.
-    curve : mapping of step -> value
-        Larger is better; of the first objective.
-    stopped : int
-        Step at which it was stopped early, or -1.
-    aside : bool
-        Whether it never ran, and so tells nothing about its configuration.
-    """
-
-    trial: FrozenTrial
-    genes: Genes
-    values: list[float] | None
-    curve: Mapping[int, float]
-    stopped: int
-    aside: bool
-
-
-def _enter(trial: FrozenTrial, signs: Sequence[float], space: GenomeSpace) -> _Entry:
-    curve = {step: signs[0] * value for step, value in trial.intermediate_values.items()}
-    values, stopped = None, -1
-    if trial.state == TrialState.COMPLETE:
-        values = [s * v for s, v in zip(signs, trial.values, strict=True)]
-    elif trial.state == TrialState.PRUNED and curve:
-        stopped = max(curve)
-        values = [curve[stopped]]
-    if values is not None and not all(map(math.isfinite, values)):
-        values = None
-    same = _same_ranges(trial, space)
-    genes = space.complete(space.encode(same)[None])[0]
-    aside = not trial.params or (trial.state == TrialState.PRUNED and not curve)
-    return _Entry(trial, genes, values, curve, stopped, aside)
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._trials[row] for row in self._rows[index]]
+        return self._trials[self._rows[index]]
 
 
 def _same_ranges(trial: FrozenTrial, space: GenomeSpace) -> dict[str, Any]:
@@ -224,9 +253,14 @@ def read_archive(study: Study, number: int, encoder: Encoder) -> Archive:
     """All trials of the study but one."""
     signs = [1.0 if one == StudyDirection.MAXIMIZE else -1.0 for one in study.directions]
     trials = study.get_trials(deepcopy=False)  # in the order of their numbers
-    if 0 <= number < len(trials):
-        trials = trials[:number] + trials[number + 1 :]
-    return archive_of(trials, signs, encoder)
+    return encoder.read(trials, signs, _place(trials, number))
+
+
+def _place(trials: Sequence[FrozenTrial], number: int) -> int:
+    """Where a trial is, -1 if it is not; a part of a study has its numbers elsewhere."""
+    if number < len(trials) and trials[number].number == number:
+        return number
+    return next((place for place, trial in enumerate(trials) if trial.number == number), -1)
 
 
 def archive_of(trials: Sequence[FrozenTrial], signs: Sequence[float], encoder: Encoder) -> Archive:
@@ -234,36 +268,4 @@ def archive_of(trials: Sequence[FrozenTrial], signs: Sequence[float], encoder: E
 
     A trial counts as failed if its state says so or its value is not finite.
     """
-    past, running = encoder.read(trials, signs)
-    values, errors = _projected(past)
-    return Archive(
-        space=encoder.space,
-        trials=past.trials,
-        numbers=past.numbers,
-        genes=past.genes,
-        values=values.reshape(len(past.good), len(signs)),
-        errors=errors,
-        failed=past.failed,
-        running=_rows(running, len(encoder.space)),
-    )
-
-
-def _projected(past: _Past) -> tuple[Genes, Genes]:
-    """Values, with stopped trials at their projected end; and the variances of the projections.
-
-    No stopped trial is expected to end above everything that did end.
-    """
-    values, errors = past.values.copy(), np.zeros(len(past.good))
-    steps = np.unique(past.stopped[past.stopped >= 0]).tolist()
-    if not steps:
-        return values, errors
-    complete = np.flatnonzero(past.stopped < 0).tolist()
-    finals = values[complete, 0].tolist()
-    curves = [past.good[row].curve for row in complete]
-    others = [past.good[row].curve for row in np.flatnonzero(past.stopped >= 0).tolist()]
-    for step in steps:
-        rows = past.stopped == step
-        early = [curve[step] for curve in others if step in curve]
-        guesses, errors[rows] = relate(step, finals, curves, early)(values[rows, 0])
-        values[rows, 0] = np.minimum(guesses, max(finals, default=math.inf))
-    return values, errors
+    return encoder.read(trials, signs)

@@ -1,8 +1,9 @@
 """What is known about a space: how good each trial probably is, and what a child promises."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import lapack
@@ -10,7 +11,7 @@ from scipy.special import ndtr
 
 from evolve.search.genome import Genes, Mask
 from evolve.search.operators.scaling import learn_scale
-from evolve.search.surrogate import Hyper, Process, condition, fit, kernel
+from evolve.search.surrogate import Hyper, Process, believed, condition, diagonal, fit, kernel
 
 _MOST_POINTS = 160  # observations of the surrogate; beyond, the good and the new ones count
 _FIT_POINTS = 120  # of those, for its hyperparameters
@@ -19,6 +20,9 @@ FLOOR = -1.5
 _PESSIMISM = 0.25  # far from every trial, expect this quantile of the values
 _GROWTH = 1.12  # the surrogate is fitted anew when this much more is known
 _KNOWN_FITS = 16
+VALUE, SURVIVAL = "value", "survival"
+LONG = 320  # beyond so many trials, the surrogate looks at a part of what it knows
+_MOST_RUNNING = 96  # trials under way that count then
 _BLUR = 0.5  # deviation of the logarithm of length scales that are drawn
 _HOPEFUL = 60  # children, the best by what they promise, that are asked whether they would fail
 _SURE = 0.1  # variance of a label that says whether a trial failed
@@ -50,6 +54,31 @@ def _tagged(genes: Genes, studies: Genes) -> Genes:
     return np.column_stack([genes, studies])
 
 
+class Fitted(NamedTuple):
+    """Fitted hyperparameters of a long study, as they are noted in the trial that fitted them.
+
+    Attributes
+    ----------
+    trials : int
+        How many there were to learn from.
+    hyper : Hyper
+    """
+
+    trials: int
+    hyper: Hyper
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types; equal when read again."""
+        weights = self.hyper.weights.tolist()
+        return {"trials": self.trials, **self.hyper._asdict(), "weights": weights}
+
+    @classmethod
+    def from_json(cls, noted: Mapping[str, Any]) -> "Fitted":
+        """From what `to_json` gave."""
+        kept = {name: noted[name] for name in Hyper._fields if name != "weights"}
+        return cls(noted["trials"], Hyper(np.array(noted["weights"]), **kept))
+
+
 class Observations(NamedTuple):
     """What the surrogate learns from; rows in the order of the trials' numbers.
 
@@ -63,6 +92,8 @@ class Observations(NamedTuple):
     failed, running : ndarray, shape (F, D), (R, D)
     nominal : ndarray of bool, shape (D,)
     earlier : Earlier, optional
+    fitted : mapping
+        `Fitted` that an earlier ask noted, as JSON: VALUE and SURVIVAL.
     """
 
     genes: Genes
@@ -72,6 +103,12 @@ class Observations(NamedTuple):
     running: Genes
     nominal: Mask
     earlier: Earlier | None = None
+    fitted: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there are so many trials that a part of them has to do."""
+        return len(self.values) + len(self.failed) + len(self.running) > LONG
 
     def tagged(self, genes: Genes) -> Genes:
         """Genes of this study as the surrogate sees them: with the study, if there are others."""
@@ -130,6 +167,14 @@ def _hyper(seen: Observations, fits: Fits) -> Hyper:
     return fits((genes, values, errors, *earlier), fitted)
 
 
+def _survival_hyper(seen: Observations, fits: Fits) -> Hyper:
+    """Hyperparameters of labels, in the same way."""
+    first = _labelled(
+        seen.genes[: _step_below(len(seen.genes))], seen.failed[: _step_below(len(seen.failed))]
+    )
+    return fits(first, lambda: _fitted(*first, seen.nominal, 1.0))
+
+
 def _with_earlier(
     seen: Observations, genes: Genes, scaled: Genes, extra: Genes
 ) -> tuple[Genes, Genes, Genes]:
@@ -155,13 +200,24 @@ def informative(scaled: Genes, count: int) -> np.ndarray:
     """Rows that tell most about the good part: the better half of them, and the newest."""
     if len(scaled) <= count:
         return np.arange(len(scaled))
-    order = np.argsort(-scaled, kind="stable")
-    best, rest = order[: count // 2], np.sort(order[count // 2 :])
-    return np.sort(np.concatenate([best, rest[-(count - count // 2) :]]))
+    least = np.partition(scaled, len(scaled) - count // 2)[len(scaled) - count // 2]
+    good = np.flatnonzero(scaled >= least)  # few are left to sort
+    best = good[np.argsort(-scaled[good], kind="stable")][: count // 2]
+    others = np.ones(len(scaled), dtype=bool)
+    others[best] = False
+    newest = np.flatnonzero(others)[-(count - count // 2) :]
+    return np.sort(np.concatenate([best, newest]))
 
 
 class Judge:
     """Expected values of trials and children, from a Gaussian process.
+
+    It leans on at most 160 trials with a value: the better half of them, and the newest; and on 40
+    of those and 40 failures to say where trials fail. In a long study (`LONG`) it takes of the
+    trials under way the 48 that promise most and the 48 newest. There it is also fitted anew
+    only when a tenth more is known, to what is known then: results of trials that began long ago
+    keep arriving, and each would ask for another fit. What was fitted is to be noted in the trial
+    that is asked for, so that the study tells it to those that follow.
 
     Attributes
     ----------
@@ -171,6 +227,8 @@ class Judge:
         Noise-free value of each of those, scaled: an order in which a lucky number counts for
         what its neighbours say.
     hyper : Hyper
+    fitted : dict
+        `Fitted`, as JSON, that a long study has to note: VALUE and SURVIVAL; nothing if it has.
 
     Parameters
     ----------
@@ -183,28 +241,59 @@ class Judge:
         self, seen: Observations, fits: Fits, rng: np.random.Generator | None = None
     ) -> None:
         scaled, extra, mean = scale(seen.values, seen.errors)
+        self._seen = seen
+        self.fitted: dict[str, Any] = {}
         self.rows = informative(scaled, _MOST_POINTS)
         rows = self.rows
-        genes, known, extra = _with_earlier(seen, seen.genes[rows], scaled[rows], extra[rows])
-        self.hyper = _blurred(_hyper(seen, fits)._replace(mean=mean), rng)
-        process = condition(genes, known, extra, seen.tagged_nominal, self.hyper)
-        self.means = process.fitted(known, extra)[: len(rows)]
+        genes, known, extra_here = _with_earlier(seen, seen.genes[rows], scaled[rows], extra[rows])
+        hyper = self._kept(VALUE, len(seen.values), lambda: _hyper(seen, fits))
+        self.hyper = _blurred(hyper._replace(mean=mean), rng)
+        process = condition(genes, known, extra_here, seen.tagged_nominal, self.hyper)
+        self.means = process.fitted(known, extra_here)[: len(rows)]
         self._plain, self._points = process, genes[: len(rows)]
         if len(seen.running):
             # what is under way is believed to end as expected, so that others look elsewhere
             under_way = seen.tagged(seen.running)
             expected, _ = process.predict(under_way)
-            process = condition(
-                np.concatenate([genes, under_way]),
-                np.concatenate([known, expected]),
-                np.concatenate([extra, np.zeros(len(expected))]),
-                seen.tagged_nominal,
-                self.hyper,
-            )
-        self._seen, self._process = seen, process
+            if seen.is_long:
+                process = believed(process, under_way[informative(expected, _MOST_RUNNING)])
+            else:
+                process = condition(
+                    np.concatenate([genes, under_way]),
+                    np.concatenate([known, expected]),
+                    np.concatenate([extra_here, np.zeros(len(expected))]),
+                    seen.tagged_nominal,
+                    self.hyper,
+                )
+        self._process = process
         self._survival: Process | None = None
         if len(seen.failed):
-            self._survival = _survival(seen, informative(scaled, _LABELS), fits)
+            self._survival = self._surviving(informative(scaled, _LABELS), fits)
+
+    def _kept(self, name: str, count: int, fitted: Callable[[], Hyper]) -> Hyper:
+        """What is fitted; in a long study what is noted, unless much more is known by now."""
+        if not self._seen.is_long or self._seen.earlier is not None:
+            return fitted()
+        noted = self._seen.fitted.get(name)
+        if noted is not None and count < max(noted["trials"] + 2, _GROWTH * noted["trials"]):
+            return Fitted.from_json(noted).hyper
+        hyper = fitted()
+        self.fitted = {**self._seen.fitted, **self.fitted, name: Fitted(count, hyper).to_json()}
+        return hyper
+
+    def _surviving(self, rows: np.ndarray, fits: Fits) -> Process:
+        """Process of labels, 1 for a trial that ended well, -1 for one that failed.
+
+        Failures count as a constraint that is learned, not as a bad value: after Gelbart, Snoek,
+        Adams, "Bayesian optimization with unknown constraints", UAI 2014, with least squares on
+        labels instead of their probit likelihood.
+        """
+        seen = self._seen
+        counting = _labelled(seen.genes[rows], seen.failed[-_LABELS:])
+        count = len(seen.genes) + len(seen.failed)
+        hyper = self._kept(SURVIVAL, count, lambda: _survival_hyper(seen, fits))
+        hyper = hyper._replace(noise=max(hyper.noise, _SURE / 2))
+        return condition(*counting, seen.nominal, hyper)
 
     @property
     def deviations(self) -> Genes:
@@ -248,22 +337,6 @@ class Judge:
         return left
 
 
-def _survival(seen: Observations, rows: np.ndarray, fits: Fits) -> Process:
-    """Process of labels, 1 for a trial that ended well, -1 for one that failed.
-
-    Failures count as a constraint that is learned, not as a bad value: after Gelbart, Snoek,
-    Adams, "Bayesian optimization with unknown constraints", UAI 2014, with least squares on
-    labels instead of their probit likelihood.
-    """
-    first = _labelled(
-        seen.genes[: _step_below(len(seen.genes))], seen.failed[: _step_below(len(seen.failed))]
-    )
-    hyper = fits(first, lambda: _fitted(*first, seen.nominal, 1.0))
-    hyper = hyper._replace(noise=max(hyper.noise, _SURE / 2))
-    counting = _labelled(seen.genes[rows], seen.failed[-_LABELS:])
-    return condition(*counting, seen.nominal, hyper)
-
-
 def _labelled(good: Genes, failed: Genes) -> tuple[Genes, Genes, Genes]:
     """Genes, labels, and the labels' extra variances, which are none."""
     labels = np.concatenate([np.ones(len(good)), -np.ones(len(failed))])
@@ -289,7 +362,7 @@ def _draw(process: Process, points: Genes, boldness: float, rng: np.random.Gener
 def _root(covariance: Genes, jitter: float) -> Genes:
     """Cholesky factor of a covariance that rounding may have spoilt."""
     for extra in (jitter, 10.0 * jitter, 100.0 * jitter):
-        covariance[np.diag_indices_from(covariance)] += extra
+        diagonal(covariance)[:] += extra
         factor, failed = lapack.spotrf(covariance, lower=1, clean=1)
         if not failed:
             break

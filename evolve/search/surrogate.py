@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from evolve.search.genome import Genes, Mask
 
 _JITTER = 1e-6
+_ROUNDED = 1e-4  # more than single precision loses in a variance
 
 
 class Hyper(NamedTuple):
@@ -168,6 +169,11 @@ def _fall(squared: Genes) -> None:
     squared *= np.exp(scaled, out=scaled)
 
 
+def diagonal(square: Genes) -> Genes:
+    """The diagonal of a square array, to be changed in place."""
+    return np.asarray(np.einsum("ii->i", square))
+
+
 def condition(points: Genes, values: Genes, extra: Genes, nominal: Mask, hyper: Hyper) -> Process:
     """The process given observations.
 
@@ -180,12 +186,36 @@ def condition(points: Genes, values: Genes, extra: Genes, nominal: Mask, hyper: 
         Variance of each observation beyond the common noise.
     """
     covariance = kernel(points, points, nominal, hyper)
-    covariance[np.diag_indices_from(covariance)] += hyper.noise + extra + _JITTER
+    diagonal(covariance)[:] += hyper.noise + extra + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
     if failed:
         raise np.linalg.LinAlgError("the covariance of the observations is not positive definite")
     alpha, _ = lapack.dpotrs(factor, values - hyper.mean, lower=1)
     return Process(points, nominal, hyper, factor.astype(np.float32, order="F"), alpha)
+
+
+def believed(process: Process, points: Genes) -> Process:
+    """The process given that it is right at these points: means stay, deviations shrink there.
+
+    What `condition` gives for observations that equal the means, at a fraction of its cost.
+    """
+    _, half = process.project(points)
+    rest = kernel(points, points, process.nominal, process.hyper) - half.T @ half
+    diagonal(rest)[:] += process.hyper.noise + _ROUNDED
+    corner, failed = lapack.dpotrf(rest, lower=1, clean=1)
+    if failed:
+        raise np.linalg.LinAlgError("the covariance of the points is not positive definite")
+    known, added = len(process.points), len(points)
+    factor: Any = np.zeros((known + added, known + added), dtype=np.float32, order="F")
+    factor[:known, :known], factor[known:, :known] = process.factor, half.T
+    factor[known:, known:] = corner
+    return Process(
+        np.concatenate([process.points, points]),
+        process.nominal,
+        process.hyper,
+        factor,
+        np.append(process.alpha, np.zeros(added)),
+    )
 
 
 class Prior(NamedTuple):
@@ -271,7 +301,7 @@ def loss(theta: Genes, evidence: Evidence) -> tuple[float, Genes]:
     distance = float(np.exp(theta[dims - 1]))  # between studies, if there are any
     straight[evidence.foreign] *= _matern(distance)
     covariance = clean + straight
-    covariance[np.diag_indices(n)] += noise + evidence.extra + _JITTER
+    diagonal(covariance)[:] += noise + evidence.extra + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
     if failed:
         return 1e10, np.zeros_like(theta)

@@ -26,6 +26,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.pool import NullPool
 
 from evolve.errors import StoreError
+from evolve.store.servers import open_engine
 
 BUSY_TIMEOUT_S = 30
 _ATTEMPTS = 3
@@ -74,7 +75,7 @@ def read_trials(url: str, name: str, *, whole: bool = True, first: int = 0) -> l
 def _reading(url: str) -> Iterator[Any]:
     file = sqlalchemy.make_url(url).database if url.startswith("sqlite") else None
     if file is None:
-        engine = sqlalchemy.create_engine(url, poolclass=NullPool)
+        engine = open_engine(url)
     else:
         engine = sqlalchemy.create_engine(
             "sqlite://", creator=lambda: _open_for_reading(Path(file)), poolclass=NullPool
@@ -104,13 +105,26 @@ def _is_at_rest(path: Path) -> bool:
     return journal == _WRITE_AHEAD and not os.path.lexists(f"{path}-wal")
 
 
+def read_study(engine: Any, study_id: int) -> list[tuple[int, FrozenTrial]]:
+    """All trials of a study by number, each after its row, in a consistent state."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            found = _read_study(connection, study_id, True, 0)
+    return sorted(((t._trial_id, t) for t in found), key=lambda item: item[1].number)
+
+
 def _read(connection: Any, name: str, whole: bool, first: int) -> list[FrozenTrial]:
-    """The trials first: what their parts say may be newer, never older."""
-    studies, trials = models.StudyModel, models.TrialModel
+    studies = models.StudyModel
     asked = sqlalchemy.select(studies.study_id).where(studies.study_name == name)
     study = connection.execute(asked).scalar()
-    if study is None:
-        return []
+    return [] if study is None else _read_study(connection, study, whole, first)
+
+
+def _read_study(connection: Any, study: int, whole: bool, first: int) -> list[FrozenTrial]:
+    """The trials first: what their parts say may be newer, never older."""
+    trials = models.TrialModel
     own = sqlalchemy.and_(trials.study_id == study, trials.number >= first)
     heads = connection.execute(
         sqlalchemy.select(*_HEAD).where(own).order_by(trials.trial_id)

@@ -1,4 +1,4 @@
-"""Ask and tell of the genetic sampler at 100 and at 1,000 trials, in memory.
+"""Ask and tell of the genetic sampler at 10, 1,000 and 10,000 trials, in memory.
 
 The medians' limits leave room for a loaded machine. `evolve` draws from a Gaussian process every
 time and fits it now and then, so its slowest ask counts too. Run with
@@ -58,20 +58,40 @@ def _finished(space: Space, number: int, distributions):
     return create_trial(state=state, value=curve[steps[-1]], intermediate_values=curve, **options)
 
 
-def _time_steps(benchmark, space: Space, sampler, trials: int, rounds: int) -> None:
+def _history(space: Space, trials: int, running: int, distributions):
+    """Ended trials, a thousand different ones, and trials under way."""
+    several = [_finished(space, number, distributions) for number in range(min(trials, 1000))]
+    yield from (several[number % 1000] for number in range(trials))
+    for number in range(running):
+        one = _finished(space, 1 + trials + number, distributions)
+        yield create_trial(
+            state=TrialState.RUNNING, params=one.params, distributions=one.distributions
+        )
+
+
+def _time_steps(
+    benchmark, space: Space, sampler, trials: int, rounds: int, running: int = 0
+) -> None:
+    """Asks and tells; every other trial has a curve, which tells of the stopped ones."""
     distributions = space.distributions()
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.add_trials([_finished(space, number, distributions) for number in range(trials)])
+    study.add_trials(list(_history(space, trials, running, distributions)))
+    busy = [trial.number for trial in study.get_trials(states=(TrialState.RUNNING,))]
 
     def step() -> None:
-        study.tell(_ask(study, space, distributions), 0.5)
+        trial = _ask(study, space, distributions)
+        busy.append(trial.number)
+        if trial.number % 2:
+            for epoch in (1, 3, 9):
+                trial.report(0.01 * epoch, epoch)
+        study.tell(busy.pop(0), 0.5)
 
     benchmark.pedantic(step, rounds=rounds, warmup_rounds=5)
 
 
 @pytest.mark.benchmark(warmup=True)
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("trials", [100, 1000])
+@pytest.mark.parametrize("trials", [10, 1000, 10_000])
 def test_ask_and_tell(benchmark, variant, trials):
     space = load_space(find_space_file("ga"))
     sampler = GeneticSampler(
@@ -92,5 +112,14 @@ def test_ask_and_tell_with_conditions_and_constraints(benchmark, tmp_path):
     path.write_text(CONDITIONAL)
     space = load_space(path)
     _time_steps(benchmark, space, build_sampler("genetic", 0, space), 1000, rounds=50)
+    if benchmark.stats:
+        assert benchmark.stats.stats.median < LIMITS_S["evolve"]
+
+
+@pytest.mark.benchmark(warmup=True)
+@pytest.mark.parametrize("trials", [1000, 10_000])
+def test_ask_and_tell_beside_512_trials_under_way(benchmark, trials):
+    space = load_space(find_space_file("ga"))
+    _time_steps(benchmark, space, build_sampler("genetic", 0, space), trials, 50, running=512)
     if benchmark.stats:
         assert benchmark.stats.stats.median < LIMITS_S["evolve"]

@@ -88,11 +88,25 @@ def relate(
     After Swersky, Snoek, Adams, "Freeze-thaw Bayesian optimization", arXiv:1406.3896, whose
     aim this is with a model of curves.
     """
-    pairs = [(c[step], f) for c, f in zip(curves, finals, strict=True) if _known(c, step)]
-    count = len(pairs)
+    early = np.array([curve.get(step, math.nan) for curve in curves], dtype=np.float64)
+    return relation(early, np.array(finals, dtype=np.float64), np.array(stopped, dtype=np.float64))
+
+
+def relation(early: Genome, finals: Genome, stopped: Genome) -> Relation:
+    """As `relate`, from the values at the step: not finite where there is none.
+
+    Parameters
+    ----------
+    early, finals : ndarray, shape (N,)
+        Of the complete trials.
+    stopped : ndarray
+        Of the trials that were stopped there or later.
+    """
+    known = np.isfinite(early)
+    count = int(np.count_nonzero(known))
     if count < 3:
         return Relation(variance=float(np.var(finals)) if len(finals) > 1 else 0.0)
-    early, late = np.array(pairs).T
+    early, late = np.column_stack([early[known], finals[known]]).T
     off, spread = early - early.mean(), float(np.var(early))
     if spread <= (_ROUNDING * float(np.abs(early).max())) ** 2:
         return Relation(0.0, float(late.mean()), 0.0, float(np.var(late)))
@@ -101,10 +115,7 @@ def relate(
     rest = late - late.mean() - slope * off
     variance = float(np.mean(rest**2)) * count / max(count - 2, 1)
     means = float(early.mean()), float(late.mean())
-    edge, bottom = float(early.min()), min([float(early.min()), *stopped])
+    edge = float(early.min())
+    bottom = float(np.fmin.reduce(stopped, initial=edge))
     end = min(bottom, float(late.min()))
     return Relation(*means, slope, variance, 1.0 / count, count * spread, edge, bottom, end)
-
-
-def _known(curve: Curve, step: int) -> bool:
-    return step in curve and math.isfinite(curve[step])

@@ -39,6 +39,7 @@ _WARM_START = 3  # first trials that are the best of earlier studies
 _BRANCH_PACE = 20.0  # trials until a value should have one, and one for each parameter it opens
 _BRANCH_MOST = 12.0
 _BRANCH_RATE = 0.5
+_RECENT = 1000  # trials of a kind, the newest, in which a branch is sought before all others
 _REST = 20  # trials without a better one, and per parameter one more, until others are sought
 _RESTART_RATE = 0.2
 _RESTART_RADIUS = 0.2
@@ -93,11 +94,11 @@ class Guided:
             if index is not None:
                 break
         else:
-            return Proposal(some_free(archive, self._setting, rng), START)
+            free = some_free(archive, self._setting, rng)
+            return Proposal(free, START, fitted=judge.fitted)
         origin = RESTART if restarted else brood.origins[index]
-        return Proposal(
-            brood.genes[index], origin, brood.parents[index], float(brood.sigmas[index])
-        )
+        parents, sigma = brood.parents[index], float(brood.sigmas[index])
+        return Proposal(brood.genes[index], origin, parents, sigma, judge.fitted)
 
     def _judged(self, archive: Archive, rng: np.random.Generator) -> tuple[Judge, np.ndarray]:
         """What is known, and the trials from best to worst."""
@@ -146,15 +147,25 @@ class Guided:
         """
         if not self._branches:
             return None
-        tried = np.concatenate([archive.genes, archive.failed, archive.running])
-        there = self._setting.space.active(tried)
         wanted = min(number / _BRANCH_PACE, _BRANCH_MOST)
-        lacks = []
-        for branch in self._branches:
-            count = np.count_nonzero(branch.holds(tried) & there[:, branch.column])
-            lacks.append(wanted - count / (1 + branch.opens))
+        groups = (archive.genes, archive.failed, archive.running)
+        lacks = self._lacks(np.concatenate([group[-_RECENT:] for group in groups]), wanted)
+        if max(lacks) > 0 and max(map(len, groups)) > _RECENT:
+            lacks = self._lacks(np.concatenate(groups), wanted)
         worst = int(np.argmax(lacks))
         return self._branches[worst] if lacks[worst] > 0 else None
+
+    def _lacks(self, tried: Genes, wanted: float) -> list[float]:
+        """How many trials each branch lacks, for one parameter of those it opens."""
+        there = self._setting.space.active(tried)
+        counts = [
+            np.count_nonzero(branch.holds(tried) & there[:, branch.column])
+            for branch in self._branches
+        ]
+        return [
+            wanted - count / (1 + branch.opens)
+            for count, branch in zip(counts, self._branches, strict=True)
+        ]
 
     def _begin(self, archive: Archive, number: int, rng: np.random.Generator) -> Proposal:
         """One of the first trials: of an earlier study, or around the defaults."""
@@ -186,6 +197,7 @@ def observations(archive: Archive, fitness: Genes) -> Observations:
         archive.failed,
         archive.running,
         archive.space.nominal,
+        fitted=archive.fitted,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -26,12 +27,15 @@ class Proposal(NamedTuple):
         Trial numbers.
     sigma : float or None
         Step size that its children inherit.
+    fitted : mapping
+        What the surrogate was fitted to, if later trials shall know; JSON types.
     """
 
     genes: Genes
     origin: str
     parents: tuple[int, ...] = ()
     sigma: float | None = None
+    fitted: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

@@ -136,3 +136,38 @@ def test_trials_that_end_late_take_their_place():
         np.testing.assert_array_equal(getattr(after, name), getattr(anew, name))
     without = read_archive(study, 0, encoder)
     assert without.numbers.tolist() == [2, 3, 5]
+
+
+def test_what_is_kept_equals_what_is_read_anew_whatever_happens():
+    rng = np.random.default_rng(0)
+    study = optuna.create_study(direction="minimize")
+    encoder, busy = Encoder(SPACE), []
+    for turn in range(150):
+        if len(busy) < 12:
+            busy.append(study.ask(KINDS))
+        for asked in (busy[int(rng.integers(len(busy)))] for _ in range(2)):
+            step = len(study.trials[asked.number].intermediate_values)
+            asked.report(math.nan if rng.random() < 0.05 else rng.random(), 3**step)
+        if rng.random() < 0.7:
+            asked = busy.pop(int(rng.integers(len(busy))))
+            end = int(rng.integers(3))
+            state = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)[end]
+            study.tell(asked, None if end else rng.random(), state=state)
+        number = int(rng.integers(turn + 2))
+        kept, anew = (read_archive(study, number, e) for e in (encoder, Encoder(SPACE)))
+        for name in ("numbers", "genes", "values", "errors", "failed", "running"):
+            np.testing.assert_array_equal(getattr(kept, name), getattr(anew, name))
+        assert [t.number for t in kept.trials] == kept.numbers.tolist()
+        assert number not in kept.numbers
+
+
+def test_notes_of_the_surrogate_are_those_of_the_newest_trial_that_has_some():
+    study = optuna.create_study(direction="maximize")
+    encoder = Encoder(SPACE)
+    for number in range(4):
+        asked = study.ask(KINDS)
+        if number in (1, 3):
+            asked.set_user_attr("evolve:fitted", {"value": number})
+    assert read_archive(study, 1000, encoder).fitted == {"value": 3}
+    assert read_archive(study, 3, encoder).fitted == {"value": 1}
+    assert archive_of(trial(0.1, 0.7)).fitted == {}

@@ -12,6 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
+from evolve.search import judge as judge_module
 from evolve.search.genetic import VARIANTS, GeneticSampler
 from evolve.testing import samplers as contract
 from evolve.testing.samplers import Case
@@ -124,6 +125,47 @@ def test_a_new_process_has_the_same_trials():
 
 def test_a_resume_with_several_objectives_changes_nothing(variant):
     contract.check_resume(plain_case(CUBE, variant, directions=("maximize", "minimize")))
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        contract.check_repeats,
+        contract.check_resume,
+        contract.check_order,
+        contract.check_no_memory,
+    ],
+)
+def test_contract_of_a_long_study(monkeypatch, check):
+    monkeypatch.setattr(judge_module, "LONG", 12)
+    check(case_of())
+
+
+def some_of_many(study: optuna.Study, asks: int) -> None:
+    """Further trials of a study with some under way, of which one in five fails."""
+    for _ in range(asks):
+        study.ask(CUBE)
+        busy = study.get_trials(states=(TrialState.RUNNING,))
+        if len(busy) > 5:
+            ends = busy[len(study.trials) % 3]
+            failed = ends.number % 5 == 0
+            value = None if failed else -sum((x - 0.4) ** 2 for x in ends.params.values())
+            study.tell(ends.number, value, TrialState.FAIL if failed else None)
+
+
+def test_a_long_study_goes_on_as_if_it_never_stopped(monkeypatch):
+    monkeypatch.setattr(judge_module, "LONG", 25)
+    studies = [optuna.create_study(direction="maximize") for _ in range(2)]
+    for study, sessions in zip(studies, [(60,), (20, 13, 27)], strict=True):
+        for asks in sessions:
+            study.sampler = GeneticSampler(seed=0, search_space=CUBE)
+            some_of_many(study, asks)
+    assert sum("evolve:fitted" in trial.user_attrs for trial in studies[0].trials) > 2
+    copied = optuna.create_study(direction="maximize")
+    copied.add_trials(studies[0].trials)
+    copied.sampler = GeneticSampler(seed=0, search_space=CUBE)
+    assert studies[0].ask(CUBE).params == copied.ask(CUBE).params
+    assert [t.params for t in studies[0].trials[:60]] == [t.params for t in studies[1].trials[:60]]
 
 
 def test_another_seed_has_other_trials(variant):

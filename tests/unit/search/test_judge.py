@@ -1,5 +1,7 @@
 """What the surrogate is taken to say of trials and of children."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -114,8 +116,10 @@ def test_few_asks_need_a_fit(monkeypatch):
         Judge(some_seen(count), fits)
     assert 5 < len(made) < 25
     made.clear()
+    fitted = {}
     for count in range(220, 240):  # beyond 160 only some count
-        Judge(some_seen(count, failed=np.linspace(0.9, 1, 200)[: count // 2]), fits)
+        seen = some_seen(count, failed=np.linspace(0.9, 1, 200)[: count // 2])
+        fitted = Judge(seen._replace(fitted=fitted), fits).fitted or fitted
     assert len(made) <= 6
     assert len(fits._known) <= 16
 
@@ -149,3 +153,47 @@ def test_values_and_their_errors_are_scaled_alike():
 def test_equal_values_are_no_obstacle():
     found = Judge(observed([0.1, 0.5, 0.9], [0.3, 0.3, 0.3]), Fits())
     np.testing.assert_allclose(found.means, 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("count", [6, 7, 50])
+def test_informative_rows_are_the_best_and_of_the_others_the_newest(count):
+    rng = np.random.default_rng(3)
+    for scaled in (rng.random(80), rng.integers(4, size=80).astype(float)):
+        order = np.argsort(-scaled, kind="stable")
+        best, others = order[: count // 2], np.sort(order[count // 2 :])
+        wanted = np.sort([*best, *others[-(count - count // 2) :]])
+        assert informative(scaled, count).tolist() == wanted.tolist()
+
+
+@pytest.fixture
+def _long_from_20(monkeypatch):
+    monkeypatch.setattr(judge_module, "LONG", 20)
+
+
+@pytest.mark.usefixtures("_long_from_20")
+def test_a_long_study_is_fitted_once_in_a_while():
+    first = Judge(some_seen(40, failed=[0.9, 0.95]), Fits())
+    assert set(first.fitted) == {"value", "survival"}
+    noted = json.loads(json.dumps(first.fitted))
+    again = Judge(some_seen(40, failed=[0.9, 0.95])._replace(fitted=noted), Fits())
+    assert again.fitted == {}
+    np.testing.assert_array_equal(again.means, first.means)
+    assert Judge(some_seen(43, failed=[0.9])._replace(fitted=noted), Fits()).fitted == {}
+    later = Judge(some_seen(48, failed=[0.9])._replace(fitted=noted), Fits()).fitted
+    assert (later["value"]["trials"], later["survival"]["trials"]) == (48, 49)
+
+
+def test_a_study_that_is_not_long_notes_nothing():
+    assert Judge(some_seen(60, failed=[0.9]), Fits()).fitted == {}
+
+
+@pytest.mark.usefixtures("_long_from_20")
+def test_of_many_trials_under_way_the_promising_and_the_newest_count(monkeypatch):
+    monkeypatch.setattr(judge_module, "_MOST_RUNNING", 6)
+    seen = some_seen(30, running=[0.41, 0.42, 0.43, *np.linspace(0.8, 0.9, 30), 0.1, 0.11, 0.12])
+    spread = Judge(seen, Fits())._process.predict(np.array([[0.42], [0.85], [0.11]]))[1]
+    alone = Judge(seen._replace(running=np.empty((0, 1))), Fits())._process
+    before = alone.predict(np.array([[0.42], [0.85], [0.11]]))[1]
+    assert spread[0] < before[0]
+    assert spread[2] < before[2]
+    assert len(Judge(seen, Fits())._process.points) == 30 + 6

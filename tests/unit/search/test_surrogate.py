@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from evolve.search.surrogate import Hyper, Prior, condition, fit, kernel, loss, weigh
+from evolve.search.surrogate import (
+    Hyper,
+    Prior,
+    believed,
+    condition,
+    fit,
+    kernel,
+    loss,
+    weigh,
+)
 
 NUMBERS = np.zeros(2, dtype=bool)
 MIXED = np.array([False, True, False])
@@ -172,3 +181,20 @@ def test_a_fit_tells_noise_from_shape():
     points = np.repeat(rng.random((20, 2)), 2, axis=0)  # every point twice
     found = fit(points, values, np.zeros(40), NUMBERS, 0.0)
     assert 0.3 < found.noise < 1.5  # 1, drawn towards what the prior expects
+
+
+def test_a_process_that_is_believed_keeps_its_means_and_is_surer_there():
+    rng = np.random.default_rng(0)
+    nominal = np.array([False] * 4 + [True])
+    points, more, others = (rng.random((count, 5)) for count in (60, 20, 50))
+    for part in (points, more, others):
+        part[:, 4] = np.round(part[:, 4])
+    hyper = Hyper(np.ones(5), 1.0, 0.05, 0.0, 0.3)
+    values = rng.standard_normal(60)
+    process = condition(points, values, np.zeros(60), nominal, hyper)
+    means, _ = process.predict(more)
+    everything = np.concatenate([points, more]), np.concatenate([values, means])
+    slow = condition(*everything, np.zeros(80), nominal, hyper).predict(others)
+    fast = believed(process, more).predict(others)
+    np.testing.assert_allclose(fast, slow, atol=1e-3)
+    np.testing.assert_allclose(fast[0], process.predict(others)[0], atol=1e-4)

@@ -1,0 +1,450 @@
+"""A study that one process writes: read from memory, written to its database in groups."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy, deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy.exc
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial, TrialState
+
+from evolve.errors import StoreError
+from evolve.store.rows import Change, ForeignWriteError, write_changes
+from evolve.store.trials import read_study
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 60.0  # how long a write is tried again
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
+_DICTS = ("params", "distributions", "user_attrs", "system_attrs", "intermediate_values")
+
+
+@dataclass
+class _Study:
+    """A study in memory.
+
+    Attributes
+    ----------
+    trials : list of FrozenTrial
+        By number. A trial that changes is replaced, so that who holds the old one sees no change.
+    waiting : set of int
+        Numbers of trials that were enqueued.
+    best : int or None
+        Number of the best complete trial of a study with one objective.
+    kinds : dict of name -> distribution
+    """
+
+    name: str
+    directions: list[StudyDirection]
+    trials: list[FrozenTrial] = field(default_factory=list)
+    waiting: set[int] = field(default_factory=set)
+    best: int | None = None
+    kinds: dict[str, BaseDistribution] = field(default_factory=dict)
+
+    def place(self, trial: FrozenTrial) -> None:
+        """Put a trial at its number, new or in place of what it was."""
+        if trial.number == len(self.trials):
+            self.trials.append(trial)
+        else:
+            self.trials[trial.number] = trial
+        (self.waiting.add if trial.state == TrialState.WAITING else self.waiting.discard)(
+            trial.number
+        )
+        if trial.state == TrialState.COMPLETE and self._is_best(trial):
+            self.best = trial.number
+
+    def _is_best(self, trial: FrozenTrial) -> bool:
+        if len(self.directions) > 1:
+            return False
+        return self.best is None or self._above(trial, self.trials[self.best])
+
+    def _above(self, one: FrozenTrial, other: FrozenTrial) -> bool:
+        larger = self.directions[0] == StudyDirection.MAXIMIZE
+        first, second = float(one.values[0]), float(other.values[0])
+        return first > second if larger else first < second
+
+
+class MirroredStorage(BaseStorage):
+    """An Optuna storage for the process that alone writes a study.
+
+    Optuna's own storage reads every unfinished trial again whenever a trial is asked for, and
+    writes each parameter, attribute and value in a transaction of its own. This one reads the
+    database once, answers from memory, and writes what has changed in a trial in one transaction:
+    at once, or at the end of `together`. Other processes may read meanwhile.
+
+    - What a call has written is in the database when the call, or the outermost `together` around
+      it, returns. If it raises, nothing of it is: neither there nor in memory.
+    - A connection that breaks is tried again for `patience_s`, then a StoreError is raised. A
+      transaction whose end got lost is not written twice.
+    - Trials that another process adds meanwhile are a StoreError at the next new trial: two runs
+      must not share a study.
+
+    Identifiers of trials are this object's own. Threads may share it; they wait for each other.
+
+    Parameters
+    ----------
+    backend : RDBStorage
+    patience_s : float
+    sleep, clock : callable
+        For tests.
+    """
+
+    def __init__(
+        self,
+        backend: RDBStorage,
+        patience_s: float = PATIENCE_S,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.backend = backend
+        self._patience_s, self._sleep, self._clock = patience_s, sleep, clock
+        self._lock = threading.RLock()
+        self._studies: dict[int, _Study] = {}
+        self._places: list[tuple[int, int]] = []  # of each trial: study and number
+        self._ids: dict[tuple[int, int], int] = {}
+        self._keys: dict[int, int] = {}  # of each trial that is in the database: its row there
+        self._pending: dict[int, FrozenTrial | None] = {}  # trials as they are in the database
+        self._depth = 0
+
+    # -- groups of writes ------------------------------------------------------------------
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Everything written inside is one transaction; an exception undoes it."""
+        with self._lock:
+            self._depth += 1
+            try:
+                yield
+                if self._depth == 1 and self._pending:
+                    self._flush()
+            except Exception:
+                if self._depth == 1:
+                    self._undo()
+                raise
+            except BaseException:  # an interrupt may come when all is written, or before
+                self._forget()
+                raise
+            finally:
+                self._depth -= 1
+
+    def _flush(self) -> None:
+        changes = [self._change(trial_id) for trial_id in self._pending]
+        pause_s, end = _FIRST_PAUSE_S, self._clock() + self._patience_s
+        again = False
+        while True:
+            try:
+                keys = write_changes(self.backend.engine, changes, again=again)
+                break
+            except ForeignWriteError as error:
+                raise StoreError(
+                    f"another process writes to this study: {error}",
+                    _shown(self.backend),
+                    "let one run at a time write to a study; 'evolve resume' goes on from it",
+                ) from error
+            except sqlalchemy.exc.DBAPIError as error:
+                if not _passing(error) or self._clock() + pause_s > end:
+                    raise StoreError(
+                        f"the study cannot be written: {_reason(error)}",
+                        _shown(self.backend),
+                        "nothing stored is damaged; see to the database, then 'evolve resume'",
+                    ) from error
+                logger.warning("store=waiting pause_s=%.2f reason=%s", pause_s, _reason(error))
+            self._sleep(pause_s)
+            pause_s, again = min(2.0 * pause_s, _LONGEST_PAUSE_S), True
+        self._keys.update(zip(self._pending, keys, strict=True))
+        self._pending.clear()
+
+    def _change(self, trial_id: int) -> Change:
+        study_id, number = self._places[trial_id]
+        trial = self._studies[study_id].trials[number]
+        return Change(study_id, self._keys.get(trial_id), self._pending[trial_id], trial)
+
+    def _undo(self) -> None:
+        """Memory as the database is."""
+        touched = {self._places[trial_id][0] for trial_id in self._pending}
+        for trial_id, before in reversed(self._pending.items()):
+            study_id, number = self._places[trial_id]
+            study = self._studies[study_id]
+            if before is None:
+                study.trials.pop()
+            else:
+                study.trials[number] = before
+        self._pending.clear()
+        for study_id in touched:
+            self._recount(self._studies[study_id])
+
+    def _forget(self) -> None:
+        """Let what was touched be read anew."""
+        for trial_id in self._pending:
+            self._studies.pop(self._places[trial_id][0], None)
+        self._pending.clear()
+
+    @staticmethod
+    def _recount(study: _Study) -> None:
+        trials, study.trials = study.trials, []
+        study.waiting, study.best = set(), None
+        for trial in trials:
+            study.place(trial)
+
+    # -- studies ---------------------------------------------------------------------------
+
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
+        """A new study; see `BaseStorage`."""
+        study_id = self.backend.create_new_study(directions, study_name)
+        self._study(study_id)
+        return study_id
+
+    def delete_study(self, study_id: int) -> None:
+        """Delete a study."""
+        with self._lock:
+            self.backend.delete_study(study_id)
+            self._studies.pop(study_id, None)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """Identifier of a study, which is read if it was not yet."""
+        for study_id, study in self._studies.items():
+            if study.name == study_name:
+                return study_id
+        study_id = self.backend.get_study_id_from_name(study_name)
+        self._study(study_id)
+        return study_id
+
+    def _study(self, study_id: int) -> _Study:
+        """A study by its identifier; the first time it is read."""
+        with self._lock:
+            if study_id not in self._studies:
+                name = self.backend.get_study_name_from_id(study_id)
+                study = _Study(name, self.backend.get_study_directions(study_id))
+                for key, trial in read_study(self.backend.engine, study_id):
+                    trial._trial_id = self._enter(study_id, trial.number)
+                    self._keys[trial._trial_id] = key
+                    study.kinds.update(trial.distributions)
+                    study.place(trial)
+                self._studies[study_id] = study
+            return self._studies[study_id]
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set an attribute of a study, at once."""
+        self.backend.set_study_user_attr(study_id, key, value)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set an attribute of a study, at once."""
+        self.backend.set_study_system_attr(study_id, key, value)
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        """Name of a study."""
+        return self._study(study_id).name
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """Directions of a study."""
+        return self._study(study_id).directions
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """Attributes of a study."""
+        return self.backend.get_study_user_attrs(study_id)
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """Attributes of a study."""
+        return self.backend.get_study_system_attrs(study_id)
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        """All studies of the database."""
+        return self.backend.get_all_studies()
+
+    # -- trials ----------------------------------------------------------------------------
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """A new trial, running or as the template is."""
+        with self.together():
+            study = self._study(study_id)
+            trial = _running() if template_trial is None else deepcopy(template_trial)
+            for name, kind in trial.distributions.items():
+                self._check_kind(study, name, kind)
+            trial.number = len(study.trials)
+            trial._trial_id = self._enter(study_id, trial.number)
+            self._pending[trial._trial_id] = None
+            study.place(trial)
+            return trial._trial_id
+
+    def _enter(self, study_id: int, number: int) -> int:
+        """Identifier of the trial at a place."""
+        if (study_id, number) not in self._ids:
+            self._places.append((study_id, number))
+            self._ids[study_id, number] = len(self._places) - 1
+        return self._ids[study_id, number]
+
+    @staticmethod
+    def _check_kind(study: _Study, name: str, kind: BaseDistribution) -> None:
+        if name in study.kinds:
+            check_distribution_compatibility(study.kinds[name], kind)
+        study.kinds[name] = kind
+
+    def _changed(self, trial_id: int) -> FrozenTrial:
+        """A copy of an unfinished trial, to be changed and placed."""
+        trial = self._at(trial_id)
+        self.check_trial_is_updatable(trial_id, trial.state)
+        self._pending.setdefault(trial_id, trial)
+        return copy(trial)
+
+    def _place(self, trial: FrozenTrial) -> None:
+        study_id, _ = self._places[trial._trial_id]
+        self._studies[study_id].place(trial)
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        """Set a parameter of an unfinished trial."""
+        with self.together():
+            trial = self._changed(trial_id)
+            self._check_kind(self._studies[self._places[trial_id][0]], param_name, distribution)
+            value = distribution.to_external_repr(param_value_internal)
+            trial.params = {**trial.params, param_name: value}
+            trial.distributions = {**trial.distributions, param_name: distribution}
+            self._place(trial)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Set state and values of an unfinished trial; False if it runs already."""
+        with self.together():
+            trial = self._changed(trial_id)
+            if state == TrialState.RUNNING and trial.state != TrialState.WAITING:
+                return False
+            trial.state = state
+            if values is not None:
+                trial.values = list(values)
+            if state == TrialState.RUNNING:
+                trial.datetime_start = datetime.now()
+            elif state.is_finished():
+                trial.datetime_complete = datetime.now()
+            self._place(trial)
+            return True
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        """Set the value of an unfinished trial at a step."""
+        with self.together():
+            trial = self._changed(trial_id)
+            trial.intermediate_values = {**trial.intermediate_values, step: intermediate_value}
+            self._place(trial)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set an attribute of an unfinished trial."""
+        with self.together():
+            trial = self._changed(trial_id)
+            trial.user_attrs = {**trial.user_attrs, key: value}
+            self._place(trial)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set an attribute of Optuna's own."""
+        with self.together():
+            trial = self._changed(trial_id)
+            trial.system_attrs = {**trial.system_attrs, key: value}
+            self._place(trial)
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """A trial, its own to change: Optuna writes into that of a trial that is asked for."""
+        trial = copy(self._at(trial_id))
+        for name in _DICTS:
+            setattr(trial, name, dict(getattr(trial, name)))
+        return trial
+
+    def _at(self, trial_id: int) -> FrozenTrial:
+        try:
+            study_id, number = self._places[trial_id]
+            return self._study(study_id).trials[number]
+        except (IndexError, KeyError) as error:
+            raise KeyError(f"no trial has the identifier {trial_id}") from error
+
+    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
+        """Identifier of a trial."""
+        self._study(study_id)
+        return self._ids[study_id, trial_number]
+
+    def get_trial_number_from_id(self, trial_id: int) -> int:
+        """Number of a trial in its study."""
+        return self._at(trial_id).number
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Trials by number; with `deepcopy` false they are not to be changed."""
+        study = self._study(study_id)
+        if states is None:
+            found = list(study.trials)
+        elif states == (TrialState.WAITING,):  # asked for with every new trial
+            found = [study.trials[number] for number in sorted(study.waiting)]
+        else:
+            found = [trial for trial in study.trials if trial.state in states]
+        return _deepcopy(found) if deepcopy else found
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        """The complete trial with the best value."""
+        study = self._study(study_id)
+        if len(study.directions) > 1:
+            raise RuntimeError("a study with several objectives has no best trial")
+        if study.best is None:
+            raise ValueError("No trials are completed yet.")
+        return self.get_trial(study.trials[study.best]._trial_id)
+
+    def remove_session(self) -> None:
+        """Close this thread's connection."""
+        self.backend.remove_session()
+
+
+def together(storage: BaseStorage) -> AbstractContextManager[None]:
+    """One transaction for all that is written inside, where the storage knows how."""
+    return storage.together() if isinstance(storage, MirroredStorage) else nullcontext()
+
+
+_deepcopy = deepcopy  # a parameter of Optuna's has the name
+
+
+def _running() -> FrozenTrial:
+    return FrozenTrial(
+        number=-1,
+        trial_id=-1,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=datetime.now(),
+        datetime_complete=None,
+        params={},
+        distributions={},
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+    )
+
+
+def _passing(error: sqlalchemy.exc.DBAPIError) -> bool:
+    """Whether a fault is one of the connection or of a lock, which may pass."""
+    kinds = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+    return bool(error.connection_invalidated) or isinstance(error, kinds)
+
+
+def _reason(error: sqlalchemy.exc.DBAPIError) -> str:
+    """The driver's first line; SQLAlchemy's own has the whole statement."""
+    return (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+
+
+def _shown(backend: RDBStorage) -> str:
+    return str(backend.engine.url.render_as_string(hide_password=True))

@@ -1,0 +1,87 @@
+"""A run whose study lies on a PostgreSQL server, as a user types it."""
+
+import json
+
+import pytest
+
+from evolve.store.servers import keep_password
+from evolve.store.study import open_storage, read_trials
+from tests.e2e.test_run import SPACE, on_curves, run
+from tests.postgres import PASSWORD, a_server
+
+
+@pytest.fixture(scope="module")
+def server():
+    with a_server() as running:
+        yield running
+
+
+@pytest.fixture
+def work(tmp_path):
+    (tmp_path / "my.yaml").write_text(SPACE)
+    (tmp_path / "curve-0").mkdir()
+    return tmp_path
+
+
+def test_a_run_and_its_continuation(server, work):
+    url = server.make("runs")
+    done = run(work, *on_curves("inline", "--storage", url, "--trials", "4"))
+    assert done.returncode == 0, done.stderr
+    assert not (work / "out" / "study.db").exists()
+    first = read_trials(open_storage(url))
+    assert [trial.number for trial in first] == [0, 1, 2, 3]
+    more = run(work, *on_curves("inline", "--storage", url, "--trials", "6"))
+    assert more.returncode == 0, more.stderr
+    trials = read_trials(open_storage(url))
+    assert [trial.params for trial in trials[:4]] == [trial.params for trial in first]
+    assert {trial.state.name for trial in trials} <= {"COMPLETE", "PRUNED"}
+    assert len(trials) == 6
+    straight = run(work, *on_curves("inline", "--trials", "6", "--out", "file"))
+    assert straight.returncode == 0, straight.stderr
+    in_file = read_trials(open_storage(f"sqlite:///{work}/file/study.db"))
+    assert [t.params for t in in_file] == [t.params for t in trials]
+    assert [t.values for t in in_file] == [t.values for t in trials]
+    assert [t.intermediate_values for t in in_file] == [t.intermediate_values for t in trials]
+
+
+def test_status_report_and_resume_find_the_study(server, work):
+    url = server.make("read")
+    assert run(work, *on_curves("inline", "--storage", url, "--trials", "3")).returncode == 0
+    status = json.loads(run(work, "status", "out", "--json").stdout)
+    assert "3" in json.dumps(status)
+    report = run(work, "report", "out")
+    assert report.returncode == 0, report.stderr
+    assert (work / "out" / "report" / "index.html").is_file()
+    resumed = run(work, "resume", "out", "--trials", "4", "--engine", "inline")
+    assert resumed.returncode == 0, resumed.stderr
+    assert len(read_trials(open_storage(url))) == 4
+
+
+def test_a_password_is_written_nowhere(server, work):
+    server.make("secret")
+    url = server.url(PASSWORD, "secret")
+    done = run(work, *on_curves("inline", "--storage", url, "--trials", "2"))
+    assert done.returncode == 0, done.stderr
+    assert run(work, "report", "out", PGPASSWORD=PASSWORD).returncode == 0
+    told = [done.stdout, done.stderr, run(work, "status", "out", PGPASSWORD=PASSWORD).stdout]
+    files = [path for path in (work / "out").rglob("*") if path.is_file()]
+    told += [path.read_text(errors="replace") for path in files]
+    typed = url.split("evolve:", 1)[1].split("@", 1)[0]
+    for secret in (PASSWORD, typed, "s3cr"):
+        assert not any(secret in text for text in told)
+    manifest = json.loads((work / "out" / "manifest.json").read_text())
+    assert manifest["storage"] == keep_password(url)
+    refused = run(work, "status", "out", PGPASSWORD="wrong")
+    assert refused.returncode == 2
+    assert "password authentication failed" in refused.stderr
+    again = run(work, *on_curves("inline", "--storage", url, "--trials", "3"))
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_server_that_is_not_there_is_one_message(work):
+    pytest.importorskip("psycopg")
+    url = "postgresql+psycopg://evolve:s3cr@127.0.0.1:1/runs"
+    done = run(work, *on_curves("inline", "--storage", url))
+    assert done.returncode in (1, 2)
+    assert "the study cannot be opened" in done.stderr
+    assert "s3cr" not in done.stderr + done.stdout
