@@ -163,8 +163,8 @@ def command(
     source = resolve_data(data)
     typed = " ".join(["evolve", *without(sys.argv[1:], ("--on-end", "--mlflow"))])
     if storage is not None:
-        storage, given = keep_password(storage), storage
-        typed = typed.replace(given, storage)
+        public = keep_password(storage)
+        typed, storage = typed.replace(storage, public), public
     request = RunRequest(
         space=space,
         data=source,

@@ -15,6 +15,7 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
+from evolve.attributes import RECIPE
 from evolve.engine.allowance import Allowance
 from evolve.engine.director import Director, Listener
 from evolve.engine.interrupt import Interrupt
@@ -28,7 +29,7 @@ from evolve.space import Space
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.store.journal import Journal
 from evolve.store.mirror import together
-from evolve.store.study import FAILURE_ATTR, RECIPE_ATTR, failure_of, is_rejected, rejection
+from evolve.store.study import FAILURE_ATTR, failure_of, is_rejected, rejection
 from model.config import TrainConfig
 from model.files import write_text_atomically
 
@@ -316,7 +317,7 @@ class Coordinator(Director):
             params=self._params[move.donor],
             before=self._recipes.get(move.donor),
         )
-        self._attr(number, RECIPE_ATTR, self._recipes[number])
+        self._attr(number, RECIPE, self._recipes[number])
         self.files(number).take_over(self.files(move.donor), move.epoch, number)
         self.journal.note("moved", number, epoch=move.epoch, donor=move.donor)
 

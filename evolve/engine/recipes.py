@@ -10,9 +10,9 @@ certain epochs. So a recipe is kept beside the trial's own parameters, and `mode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from evolve.attributes import RECIPE
 from evolve.seeds import trial_seed
 from evolve.space import Space
-from evolve.store.study import RECIPE_ATTR
 from model.config import TrainConfig, changeable
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def taken_over(
 
 def recipe_of(trial: "FrozenTrial") -> Recipe | None:
     """What a stored trial took over; None for most."""
-    return trial.user_attrs.get(RECIPE_ATTR)
+    return trial.user_attrs.get(RECIPE)
 
 
 def config_of(

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from evolve.attributes import RECIPE
 from evolve.search.estimate import estimate_values
 from evolve.search.genetic import DEFAULT, ORIGIN
 from evolve.space import Space
-from evolve.store.study import RECIPE_ATTR
 
 
 def pick_candidates(
@@ -42,9 +42,7 @@ def estimated_values(trials: Sequence[FrozenTrial], space: Space) -> dict[int, f
 
     A trial whose parameters changed on the way stands for itself: its neighbours were none.
     """
-    own = {
-        t.number: t.value for t in trials if RECIPE_ATTR in t.user_attrs and t.value is not None
-    }
+    own = {t.number: t.value for t in trials if RECIPE in t.user_attrs and t.value is not None}
     steady = [trial for trial in trials if trial.number not in own]
     found = estimate_values(steady, space.distributions(), space.ordinal(), space.conditions())
     return {number: estimate.mean for number, estimate in found.items()} | own

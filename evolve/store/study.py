@@ -22,7 +22,6 @@ STUDY_NAME = "evolve"
 FAILURE_ATTR = "evolve:failure"
 METRICS_ATTR = "evolve:metrics"
 ATTEMPTS_ATTR = "evolve:attempts"  # failures that were followed by another try
-RECIPE_ATTR = "evolve:recipe"  # parameters over time, of a trial that took over another's
 
 CONSTRAINT = "constraint"  # type of the failure of a trial that was proposed but never run
 

@@ -15,7 +15,8 @@ from optuna.trial import TrialState, create_trial
 from evolve.errors import StoreError
 from evolve.store import mirror as mirror_module
 from evolve.store.mirror import MirroredStorage, together
-from evolve.store.study import open_own_storage, open_storage, open_study, read_trials, sqlite_url
+from evolve.store.study import open_own_storage, open_storage, open_study, sqlite_url
+from evolve.store.trials import read_study
 
 KINDS = {
     "lr": FloatDistribution(1e-5, 1.0, log=True),
@@ -32,6 +33,12 @@ def url(tmp_path):
 @pytest.fixture
 def storage(url):
     return open_own_storage(url)
+
+
+def read_trials(storage, name="evolve"):
+    """Trials of a study as they are stored."""
+    study_id = storage.get_study_id_from_name(name)
+    return [trial for _, trial in read_study(storage.engine, study_id)]
 
 
 def plain(trial):

@@ -13,8 +13,9 @@ from evolve.errors import StoreError
 from evolve.store import servers
 from evolve.store.mirror import MirroredStorage, together
 from evolve.store.servers import keep_password, shown
-from evolve.store.study import open_own_storage, open_storage, open_study, read_trials
+from evolve.store.study import open_own_storage, open_storage, open_study
 from tests.postgres import PASSWORD, a_server, free_port
+from tests.unit.store.test_mirror import read_trials
 
 KINDS = {"lr": FloatDistribution(1e-5, 1.0, log=True), "kind": CategoricalDistribution(("a", 2))}
 
