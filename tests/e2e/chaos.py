@@ -37,6 +37,7 @@ WAYS = {
     1: ("--sampler", "genetic", "--scheduler", "asha"),
     2: ("--sampler", "qmc", "--scheduler", "none"),
 }
+KILLS = (4, 9)  # of one run
 MOST_WORKER_KILLS = 3  # after more a trial would fail, as it should
 LIMIT_S = 600.0
 
@@ -71,6 +72,7 @@ def prepare(work: Path) -> None:
 def play(work: Path, seed: int, workers: int) -> list[str]:
     """Run under kills until done; what was killed, in order."""
     rng, killed, worker_kills = random.Random(seed), [], 0
+    most = rng.randint(*KILLS)
     started = time.monotonic()
     while True:
         if time.monotonic() - started > LIMIT_S:
@@ -79,7 +81,8 @@ def play(work: Path, seed: int, workers: int) -> list[str]:
         process_killed = False
         while not process_killed:
             try:
-                if process.wait(rng.uniform(0.5, 9.0)) == 0:
+                patience = rng.uniform(1.0, 12.0) if len(killed) < most else LIMIT_S
+                if process.wait(patience) == 0:
                     return killed
                 break  # it gave up by itself; the next goes on
             except subprocess.TimeoutExpired:
