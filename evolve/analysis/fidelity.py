@@ -319,13 +319,13 @@ def _says(rho: float, low: float) -> str:
 def _overtaking(told: Audit, stopped: int) -> str:
     if math.isnan(told.overtakes):
         return ""
-    trials = "the one trial" if stopped == 1 else f"any of the {stopped:,} trials"
+    trials = "the one trial" if stopped == 1 else f"one of the {stopped:,} trials"
     most = ""
     if stopped > 1:
-        most = f" (the likeliest is trial {told.likeliest}: {probability(told.likeliest_p)})"
+        most = f" (the likeliest, trial {told.likeliest}: {probability(told.likeliest_p)})"
     return (
-        f"By the line through these, {trials} stopped there would have overtaken trial "
-        f"{told.winner} with probability {_about(told.overtakes)}{most}."
+        f"By the line through these, the probability that {trials} stopped there would have "
+        f"overtaken trial {told.winner} is {_about(told.overtakes)}{most}."
     )
 
 

@@ -62,7 +62,8 @@ def test_the_sentence_says_how_much():
     found = audit(*made_up([*early, 0.05], [*final, None]), ASHA)
     assert found.sentence.startswith("The order after epoch 3 says much of the final one: rank")
     assert "30 trials" in found.sentence
-    assert "probability below 0.01" in found.sentence
+    assert "would have overtaken trial" in found.sentence
+    assert "is below 0.01" in found.sentence
     assert "spared whatever" in found.caveat
     weak = audit(*made_up([*early, 0.05], [*noisy(30, 1.0, seed=3)[1], None]), ASHA)
     assert "may say nothing of the final one" in weak.sentence
@@ -100,7 +101,7 @@ def test_a_close_stopped_trial_is_likely_to_overtake():
     both = audit(*made_up([*early, best, 0.1], [*final, None, None]), ASHA)
     assert far.overtakes < near.overtakes <= both.overtakes
     assert both.likeliest == 30
-    assert "any of the 2 trials stopped there" in both.sentence
+    assert "one of the 2 trials stopped there" in both.sentence
 
 
 def test_whom_the_lot_promoted_follows_from_the_ranks():
