@@ -11,7 +11,20 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 from evolve.analysis.fidelity import Audit
 from evolve.store.records import ParameterRecord, RunRecord
 from reports.driven import GROUPS
-from reports.figures import BEST, COMPLETE, FAIL, INK, MUTED, PAPER, PRUNED, RUNNING, legend, style
+from reports.figures import (
+    BEST,
+    COMPLETE,
+    FAIL,
+    INK,
+    MUTED,
+    NARROW,
+    PAPER,
+    PRUNED,
+    RUNNING,
+    WIDE,
+    legend,
+    style,
+)
 from reports.schedules import Stretch, changed
 from reports.text import clean
 
@@ -36,7 +49,7 @@ def draw_audit(audit: Audit, objective: str, *, wide: bool) -> Figure | None:
     if len(shown) > MOST_DRAWN:
         shown = shown.sample(MOST_DRAWN, random_state=0)
     with style():
-        figure = Figure(figsize=(6.2, 3.7) if wide else (3.7, 3.6), layout="constrained")
+        figure = Figure(figsize=WIDE if wide else NARROW, layout="constrained")
         axes = figure.add_subplot()
         axes.grid(visible=True, axis="both")
         groups = [name for name in LOOKS if (shown["group"] == name).any()]
@@ -54,7 +67,7 @@ def draw_audit(audit: Audit, objective: str, *, wide: bool) -> Figure | None:
         handles = [_handle(GROUPS[name], LOOKS[name]) for name in groups]
         star = {"marker": "*", "s": 150, "facecolor": BEST, "edgecolor": INK, "linewidth": 0.7}
         handles.append(_handle(f"highest at the end (trial {audit.winner})", star))
-        legend(figure, handles, (2.7 if wide else 1.4, 0), 2 if wide else 1)
+        legend(figure, handles, (6.0 if wide else NARROW[0], 0), 1)
     return figure
 
 
@@ -71,9 +84,9 @@ def draw_schedule(run: RunRecord, found: list[Stretch], *, wide: bool) -> Figure
     parameters = [p for p in changed(run, found) if _drawable(p)][:MOST_PANELS] if found else []
     if not parameters:
         return None
-    columns = min(3 if wide else 1, len(parameters))
+    columns = min(3, max(2, len(parameters))) if wide else 1
     rows = -(-len(parameters) // columns)
-    width = 3.2 * columns if wide else 3.7
+    width = WIDE[0] if wide else NARROW[0]
     with style():
         figure = Figure(figsize=(width, 2.1 * rows + 0.2), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
