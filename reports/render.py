@@ -162,7 +162,7 @@ def _context(
         "pictures": pictures,
         "generator": GENERATOR,
         "words": STATE_WORDS,
-        "facts": _facts(run, summary),
+        "facts": _facts(run, summary, found),
         "states": [(s, STATE_WORDS[s], n) for s, n in summary.counts.items() if n],
         "metrics": tables.metric_table(summary)
         if final is None
@@ -194,13 +194,23 @@ def _listed(run: RunRecord) -> str:
     )
 
 
-def _facts(run: RunRecord, summary: Summary) -> list[tuple[str, str]]:
+def _facts(run: RunRecord, summary: Summary, found: Findings | None) -> list[tuple[str, str]]:
     facts = [
+        ("Search", _closed(run, found)),
         ("Device time", time_text(summary)),
         ("Data", method.data_text(run.manifest)),
         ("Model", method.model_text(run.manifest)),
     ]
     return [(term, text) for term, text in facts if text]
+
+
+def _closed(run: RunRecord, found: Findings | None) -> str:
+    """Why the search ended before all trials that were asked for."""
+    if found is None or not found.closed:
+        return ""
+    asked = run.manifest.get("trials")
+    before = f" before {asked:,} trials" if isinstance(asked, int) else ""
+    return f"ended{before}: {clean(found.closed, longest=40)}"
 
 
 def _render(name: str, context: dict[str, Any], **more: Any) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 
 from evolve.analysis.fidelity import Audit, Rule, audit
 from evolve.analysis.ledger import devices_of, make_ledger
-from evolve.findings.records import Cost
+from evolve.findings.records import Cost, Findings
 from evolve.store.comparison import FINAL
 from evolve.store.folder import RunFolder
 from evolve.store.journal import read_journal
@@ -18,12 +19,23 @@ from evolve.store.records import RunRecord
 PROMOTED = 5  # trials, where the manifest does not say
 
 
-def read_driven(folder: Path, run: RunRecord) -> tuple[Cost | None, Audit | None]:
-    """Cost of a run, and audit of its early stopping; None where nothing was written down."""
+def with_journals(found: Findings, folder: Path, run: RunRecord) -> Findings:
+    """Findings with what the journals of a run tell, where anything was written down."""
     place = RunFolder(folder)
     search = list(read_journal(place.journal))
     final = list(read_journal(place.comparison(FINAL).journal))
-    return cost_of(search, final, run.manifest), audit_of(search, run)
+    return replace(
+        found,
+        cost=cost_of(search, final, run.manifest),
+        audit=audit_of(search, run),
+        closed=closed_for(search),
+    )
+
+
+def closed_for(search: Sequence[dict[str, Any]]) -> str:
+    """Why a search ends before all trials that were asked for; empty if it does not."""
+    whys = [str(event.get("why", "")) for event in search if event["event"] == "close"]
+    return "" if not whys or whys[-1] == "trials" else whys[-1]
 
 
 def cost_of(

@@ -26,7 +26,7 @@ from evolve.analysis.verdict import Luck, RowValues, Verdict, judge, judge_luck,
 from evolve.analysis.words import apart, explain
 from evolve.errors import SpaceError
 from evolve.findings.cache import Cache, plain
-from evolve.findings.driven import read_driven
+from evolve.findings.driven import with_journals
 from evolve.findings.images import Resampled, resample
 from evolve.findings.records import AblationPath, Final, Findings, RowFinding
 from evolve.findings.steps import FEWEST_TRIALS, VERSIONS, row_key, steps_to, told
@@ -64,8 +64,7 @@ def find(folder: Path, data: str | None = None, run: RunRecord | None = None) ->
     cache = Cache(RunFolder(folder).findings)
     found = join(run, record, path, cache, data)
     cache.write()
-    cost, audit = read_driven(folder, run)
-    return replace(found, cost=cost, audit=audit)
+    return with_journals(found, folder, run)
 
 
 def join(

@@ -179,6 +179,8 @@ class Findings:
         None where the driver wrote down nothing.
     audit : Audit or None
         What early values say of final ones; None where the scheduler stops nothing.
+    closed : str
+        Why the search ends before all trials that were asked for: budget or no gain; else empty.
     """
 
     objective: str
@@ -190,6 +192,7 @@ class Findings:
     moved: int = 0
     cost: Cost | None = None
     audit: Audit | None = None
+    closed: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; null for what is unknown."""
@@ -207,6 +210,7 @@ class Findings:
             "no_path": self.no_path,
             "words": self.words,
             "moved": self.moved,
+            "closed": self.closed,
             "cost": None if self.cost is None else _cost_dict(self.cost),
             "early_stopping": None if self.audit is None else _audit_dict(self.audit),
         }

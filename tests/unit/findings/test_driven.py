@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from evolve.findings.cache import Cache
-from evolve.findings.driven import audit_of, cost_of
+from evolve.findings.driven import audit_of, closed_for, cost_of
 from evolve.findings.join import join
 from tests.unit.findings.made_up import make_record, make_run
 
@@ -56,3 +56,10 @@ def test_a_path_is_drawn_through_the_others(tmp_path):
     run = replace(make_run(), recipes=dict.fromkeys((1, 2, 3), RECIPE))
     why = join(run, None, None, Cache(tmp_path / "findings.json")).no_path
     assert why.startswith("it takes 4 complete trials whose parameters stayed as they were")
+
+
+def test_why_a_search_ended_early():
+    begun = {"event": "session", "at": 0.0}
+    assert closed_for([begun]) == ""
+    assert closed_for([begun, {"event": "close", "at": 1.0, "why": "trials"}]) == ""
+    assert closed_for([begun, {"event": "close", "at": 1.0, "why": "budget"}]) == "budget"

@@ -160,3 +160,13 @@ def test_without_a_journal_nothing_is_said(tmp_path: Path) -> None:
     assert 'id="cost"' not in page
     assert 'id="early"' not in page
     assert math.isnan(Cost(make_ledger([])).planned_search_s)
+
+
+def test_a_search_that_its_budget_ended_is_not_unfinished(tmp_path: Path) -> None:
+    run = make_run(("COMPLETE", "COMPLETE"))
+    run.manifest["trials"] = 50
+    found = Findings("AP", None, make_found().importances, None, "", "", closed="budget")
+    assert "48 have not started" in summarise(run, replace(found, closed="")).unfinished
+    assert summarise(run, found).unfinished == ""
+    render_report(run, tmp_path / "report", found)
+    assert "ended before 50 trials: budget" in (tmp_path / "report" / "report.md").read_text()
