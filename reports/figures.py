@@ -1,6 +1,6 @@
 """Figures of a run's trials, and the look of all figures.
 
-Beside `found_figures` the only place that draws with matplotlib.
+Beside `found_figures` and `driven_figures` the only place that draws with matplotlib.
 
 The data behind a figure and its drawing are apart: `history_data`, `parameter_data` and
 `curve_data` are tested by value, the `draw_` functions turn them into a `Figure`. Drawing is
@@ -150,10 +150,12 @@ def parameter_data(run: RunRecord, parameter: ParameterRecord) -> pd.DataFrame:
     """Frame of number, state, value in percent and place on the axis of `parameter`.
 
     The place of a categorical is the index of its choice. Trials that have none (no value
-    stored, an unknown choice, a number a log axis cannot hold) are left out.
+    stored, an unknown choice, a number a log axis cannot hold) are left out, and so are those
+    whose parameters changed on the way: no one place is theirs.
     """
     frame = history_data(run)[["number", "state", "value"]]
     frame["place"] = [_place(parameter, v) for v in parameter_values(run, parameter)]
+    frame = frame[~frame["number"].isin(list(run.recipes))]
     return frame.dropna(subset=["place"]).reset_index(drop=True)
 
 

@@ -53,7 +53,16 @@ def found_context(found: Findings | None) -> dict[str, Any]:
         "path": path and found_tables.path_table(path),
         "no_path": "" if found is None else clean(found.no_path),
         "training": "" if path is None else clean(path.training),
+        "moved": "" if found is None or not found.moved else _moved(found.moved),
     }
+
+
+def _moved(trials: int) -> str:
+    return (
+        f"Importances and path leave out {plural(trials, 'complete trial')} that took over "
+        "another's training: their parameters changed on the way, so no one configuration gave "
+        "their values."
+    )
 
 
 def _luck(final: Final | None, objective: str) -> Table | None:

@@ -188,6 +188,13 @@ def _stopping(scheduler: str) -> str:
         return ""
     if scheduler == "none":
         return "; no trial was stopped early"
+    if scheduler == "pbt":
+        return (
+            "; in population-based training the worst quarter went on from checkpoints of the "
+            "best, with changed parameters"
+        )
+    if scheduler == "promote":
+        return "; all trials were paused early, and the best of them trained in full"
     return f"; the {scheduler} scheduler stopped weak trials early"
 
 

@@ -18,7 +18,8 @@ from evolve.errors import ReportError
 from evolve.findings import Findings
 from evolve.store.records import ParameterRecord, RunRecord
 from model.files import write_atomically
-from reports import figures, found_tables, method, tables
+from reports import driven_figures, figures, found_tables, method, schedules, tables
+from reports.driven import driven_context, driven_files
 from reports.found import FOUND_TITLES, found_caption, found_context, found_drawings
 from reports.summary import STATE_WORDS, STATES, Summary, reasons, summarise, time_text
 from reports.svg import inline_svg
@@ -137,13 +138,15 @@ def _make_files(run: RunRecord, found: Findings | None) -> dict[str, bytes]:
     }
     if found is not None:
         files |= _found_files(found, context)
+    if run.recipes:
+        files["tables/schedules.json"] = schedules.schedules_file(run).encode()
     for picture in pictures.values():
         files |= {f"figures/{picture.name}{end}": data for end, data in picture.files.items()}
     return files
 
 
 def _found_files(found: Findings, context: dict[str, Any]) -> dict[str, bytes]:
-    texts = found_tables.csv_files(found)
+    texts = found_tables.csv_files(found) | driven_files(found)
     for name in ("comparison", "luck", "importance", "path"):
         if context[name] is not None:
             texts[f"{name}.md"] = f"{tables.to_markdown(context[name])}\n"
@@ -159,7 +162,7 @@ def _context(
         "pictures": pictures,
         "generator": GENERATOR,
         "words": STATE_WORDS,
-        "facts": _facts(run, summary),
+        "facts": _facts(run, summary, found),
         "states": [(s, STATE_WORDS[s], n) for s, n in summary.counts.items() if n],
         "metrics": tables.metric_table(summary)
         if final is None
@@ -176,6 +179,8 @@ def _context(
         "created": clean(run.manifest.get("created")),
         "markdown_rows": MARKDOWN_ROWS,
         **found_context(found),
+        **driven_context(found, run),
+        **schedules.schedules_context(run, summary),
     }
 
 
@@ -189,13 +194,23 @@ def _listed(run: RunRecord) -> str:
     )
 
 
-def _facts(run: RunRecord, summary: Summary) -> list[tuple[str, str]]:
+def _facts(run: RunRecord, summary: Summary, found: Findings | None) -> list[tuple[str, str]]:
     facts = [
+        ("Search", _closed(run, found)),
         ("Device time", time_text(summary)),
         ("Data", method.data_text(run.manifest)),
         ("Model", method.model_text(run.manifest)),
     ]
     return [(term, text) for term, text in facts if text]
+
+
+def _closed(run: RunRecord, found: Findings | None) -> str:
+    """Why the search ended before all trials that were asked for."""
+    if found is None or not found.closed:
+        return ""
+    asked = run.manifest.get("trials")
+    before = f" before {asked:,} trials" if isinstance(asked, int) else ""
+    return f"ended{before}: {clean(found.closed, longest=40)}"
 
 
 def _render(name: str, context: dict[str, Any], **more: Any) -> str:
@@ -230,13 +245,28 @@ def _draw(run: RunRecord, summary: Summary, found: Findings | None) -> dict[str,
         "history": tuple(figures.draw_history(run, summary, s) for s in _SIZES),
         "parameters": (figures.draw_parameters(run, summary),),
         "curves": tuple(figures.draw_curves(run, summary, s) for s in _SIZES),
+        "schedule": _schedule(run, summary),
+        "early": _early(found, summary),
     }
     made = {}
     for name, (wide, *rest) in drawn.items():
         if wide is not None:
-            caption = _caption(name, summary, found) + _part(name, run)
+            caption = _caption(name, summary, found, len(run.recipes)) + _part(name, run)
             made[name] = _picture(name, caption, wide, rest[0] if rest else None)
     return made
+
+
+def _schedule(run: RunRecord, summary: Summary) -> tuple[Figure | None, ...]:
+    found = schedules.schedule_of(run, summary)
+    return tuple(driven_figures.draw_schedule(run, found, wide=wide) for wide in (True, False))
+
+
+def _early(found: Findings | None, summary: Summary) -> tuple[Figure | None, ...]:
+    audit = None if found is None else found.audit
+    if audit is None:
+        return (None,)
+    shapes = (True, False)
+    return tuple(driven_figures.draw_audit(audit, summary.objective, wide=w) for w in shapes)
 
 
 _SIZES = (figures.WIDE, figures.NARROW)
@@ -244,10 +274,12 @@ _TITLES = FOUND_TITLES | {
     "history": "Search history",
     "parameters": "Parameters",
     "curves": "Learning curves",
+    "schedule": "Parameters over the training",
+    "early": "Early and final values",
 }
 
 
-def _caption(name: str, summary: Summary, found: Findings | None) -> str:
+def _caption(name: str, summary: Summary, found: Findings | None, moved: int = 0) -> str:
     objective = summary.objective
     captions = {
         "history": (
@@ -258,13 +290,29 @@ def _caption(name: str, summary: Summary, found: Findings | None) -> str:
         "parameters": (
             f"{objective} on val against each searched parameter, over its whole range. All "
             "parameters change at once, so a slope here is a hint and not an effect."
+            f"{_moved(moved)}"
         ),
         "curves": (
             "AP on val after each epoch, one line a trial. Pruned and failed trials end at "
             "their mark."
         ),
+        "schedule": (
+            "What the parameters were in each epoch of the training behind the "
+            f"{summary.role}, those that changed. Dotted lines are changes of hands."
+        ),
+        "early": (
+            f"{objective} on val when others were stopped, against the value at the end, of each "
+            "trial that was trained to its end."
+        ),
     }
     return captions[name] if name in captions else found_caption(name, objective, found)
+
+
+def _moved(trials: int) -> str:
+    """Why trials are missing where each must have one value of every parameter."""
+    if not trials:
+        return ""
+    return f" Left out: {plural(trials, 'trial')} whose parameters changed on the way."
 
 
 def _part(name: str, run: RunRecord) -> str:

@@ -88,7 +88,7 @@ def summarise(run: RunRecord, found: Findings | None = None) -> Summary:
 
     With a final comparison in `found` the verdict is its own.
     """
-    summary = _summarise_search(run)
+    summary = _summarise_search(run, "" if found is None else found.closed)
     if found is None or found.final is None:
         return summary
     final = found.final
@@ -131,7 +131,7 @@ def _compared_caveat(final: Final) -> str:
     return f"{chosen} Intervals allow for seeds alone: {clean(final.no_images)}."
 
 
-def _summarise_search(run: RunRecord) -> Summary:
+def _summarise_search(run: RunRecord, closed: str) -> Summary:
     """What the search alone says."""
     objective = clean(run.manifest.get("objective", "AP"))
     best, default = best_score(run), default_score(run)
@@ -142,7 +142,7 @@ def _summarise_search(run: RunRecord) -> Summary:
         outcome=outcome,
         verdict=_verdict(run, objective, best, default),
         caveat=_caveat(run, outcome),
-        unfinished=_unfinished(run),
+        unfinished=_unfinished(run, closed),
         best=best,
         default=default,
         difference=_difference(outcome, best, default),
@@ -299,11 +299,11 @@ def _caveat(run: RunRecord, outcome: Outcome) -> str:
     )
 
 
-def _unfinished(run: RunRecord) -> str:
+def _unfinished(run: RunRecord, closed: str) -> str:
     running = run.trials[run.trials["state"] == "RUNNING"]
     ended = len(run.trials) - len(running)
     asked = run.manifest.get("trials")
-    lacking = max(0, asked - len(run.trials)) if isinstance(asked, int) else 0
+    lacking = max(0, asked - len(run.trials)) if isinstance(asked, int) and not closed else 0
     if running.empty and not lacking:
         return ""
     of_all = f" of the {asked:,} asked for" if isinstance(asked, int) else ""

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from evolve.store.records import ParameterRecord, RunRecord
 from reports.summary import DEFAULT_NUMBER, METRICS, STATE_WORDS, Score, Summary
 from reports.text import (
     EN_DASH,
+    MISSING,
     clean,
     clean_lines,
     duration,
@@ -93,17 +95,23 @@ def parameter_table(run: RunRecord, summary: Summary) -> Table:
         Column("why", "Why"),
     )
     best = None if summary.best is None else trial_row(run, summary.best.number)
-    return Table(columns, tuple(_parameter_row(p, best) for p in run.parameters))
+    recipe = None if summary.best is None else run.recipes.get(summary.best.number)
+    return Table(columns, tuple(_parameter_row(p, best, recipe) for p in run.parameters))
 
 
-def _parameter_row(parameter: ParameterRecord, best: "pd.Series[Any] | None") -> Row:
+def _parameter_row(
+    parameter: ParameterRecord,
+    best: "pd.Series[Any] | None",
+    recipe: Mapping[str, Any] | None,
+) -> Row:
     value = None if best is None else parameter_value(parameter, best)
-    changed = not is_missing(value) and number(value) != number(parameter.default)
+    shown = number(value) if recipe is None else over_time(recipe, parameter.path)
+    changed = shown != MISSING and shown != number(parameter.default)
     cells = (
         clean(parameter.path),
         range_text(parameter),
         number(parameter.default),
-        number(value),
+        shown,
         clean(parameter.why),
     )
     return Row(cells, "changed" if changed else "")
@@ -139,7 +147,7 @@ def parameter_value(parameter: ParameterRecord, row: "pd.Series[Any]") -> Any:
 
 def at_edge(run: RunRecord, summary: Summary) -> list[str]:
     """Parameters whose best value lies in the outer 5 % of its range (on its scale)."""
-    if summary.best is None:
+    if summary.best is None or summary.best.number in run.recipes:
         return []
     best = trial_row(run, summary.best.number)
     return [clean(p.path) for p in run.parameters if _is_at_edge(p, parameter_value(p, best))]
@@ -185,12 +193,48 @@ def trial_table(run: RunRecord, summary: Summary) -> Table:
         [str(s) for s in frame["seed"]],
         [clean(o) for o in frame["origin"]],
         [", ".join(str(p) for p in parents) for parents in frame["parents"]],
-        *([number(v) for v in parameter_values(run, p)] for p in run.parameters),
-        [clean(r, longest=90) for r in frame["reason"]],
+        *(_shown_values(run, p) for p in run.parameters),
+        [_reason(run, int(n), r) for n, r in zip(frame["number"], frame["reason"], strict=True)],
     )
     marks = [_trial_mark(int(n), summary) for n in frame["number"]]
     rows = zip(zip(*cells, strict=True), marks, strict=True)
     return Table(columns, tuple(Row(row, mark) for row, mark in rows))
+
+
+def _shown_values(run: RunRecord, parameter: ParameterRecord) -> list[str]:
+    """Values of a parameter; of trials that took over another's training first and last."""
+    given = zip(run.trials["number"], parameter_values(run, parameter), strict=True)
+    return [
+        over_time(run.recipes[n], parameter.path) if n in run.recipes else number(value)
+        for n, value in given
+    ]
+
+
+def over_time(recipe: Mapping[str, Any], path: str) -> str:
+    """First and last value of a parameter that changed on the way; the one of another."""
+    first = last = recipe["params"].get(path)
+    for epoch in sorted(recipe["changes"], key=int):
+        last = recipe["changes"][epoch].get(path, last)
+    same = number(first) == number(last)
+    return number(first) if same else f"{number(first)} \u2192 {number(last)}"
+
+
+def _reason(run: RunRecord, trial: int, reason: Any) -> str:
+    """Why a trial failed or was stopped, and which try it is if not the first."""
+    said = clean(reason, longest=90)
+    attempts = run.attempts.get(trial, ())
+    if not attempts:
+        return said
+    kinds = dict.fromkeys(clean(one.get("type", "error"), longest=20) for one in attempts)
+    tried = f"{ordinal(len(attempts) + 1)} try, after {', '.join(kinds)}"
+    return f"{said} ({tried})" if said else tried
+
+
+def ordinal(count: int) -> str:
+    """1st, 2nd, 3rd, 4th."""
+    last = count % 100
+    ending = "th" if 10 < last < 20 else {1: "st", 2: "nd", 3: "rd"}.get(last % 10, "th")
+    return f"{count}{ending}"
 
 
 def listed_trials(run: RunRecord) -> RunRecord:

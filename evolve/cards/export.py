@@ -30,7 +30,7 @@ from evolve.store.comparison import ComparisonRecord, RowRecord, read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import now
 from evolve.store.read import read_manifest, stored_trials
-from evolve.store.study import failure_of
+from evolve.store.study import RECIPE_ATTR, failure_of
 
 BEST = 20
 OTHERS = 40  # trials beyond the best, good and bad: contrast teaches a surrogate
@@ -45,7 +45,8 @@ def card_of_run(
     """The card of the run in a folder.
 
     Settings with a path among their values are left out, and so is why a setting is searched:
-    a card is made to be shared.
+    a card is made to be shared. Trials that took over another's training are left out: what they
+    began with is not what gave their values.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def card_of_run(
     StoreError
         If the folder holds no run that this version can read.
     CardError
-        If no trial is complete.
+        If no trial is complete whose parameters stayed as they were.
     """
     folder = RunFolder.open(path)
     manifest = read_manifest(folder)
@@ -71,6 +72,11 @@ def card_of_run(
     if not complete:
         mend = "let one complete with 'evolve resume'"
         raise CardError("the run has no complete trial: there is nothing to tell", str(path), mend)
+    steady = [trial for trial in complete if RECIPE_ATTR not in trial.user_attrs]
+    if not steady:
+        what = "the parameters of every complete trial changed during its training"
+        mend = "a card tells configurations that stay as they are: take another scheduler than pbt"
+        raise CardError(what, str(path), mend)
     public = public_parameters(space)
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     return StudyCard(
@@ -84,9 +90,9 @@ def card_of_run(
         epochs=space.base.epochs,
         image_size=space.base.image_size,
         data=data,
-        confirmed=_confirmed(read_comparison(path), complete, space, public),
+        confirmed=_confirmed(read_comparison(path), steady, space, public),
         space=_card_space(space, public),
-        trials=tuple(_card_trial(t, public) for t in _worth_telling(complete, space, best)),
+        trials=tuple(_card_trial(t, public) for t in _worth_telling(steady, space, best)),
         failed=tuple(_card_failure(t, public) for t in _spread(failed, FAILED)),
     )
 
@@ -169,11 +175,13 @@ def _confirmed(
     space: Space,
     public: set[str],
 ) -> CardWinner | None:
-    """The winner of a final comparison that has ended."""
+    """The winner of a final comparison that has ended, unless it is none of these trials."""
     winner = record.winner() if record is not None and record.is_complete else None
     if record is None or winner is None:
         return None
     params = {trial.number: trial.params for trial in trials}
+    if winner.trial is not None and winner.trial not in params:
+        return None  # its parameters changed on the way
     values = space.complete({}) if winner.trial is None else params[winner.trial]
     rows = record.of_row(winner.key)
     return CardWinner(

@@ -101,11 +101,17 @@ def _report(run: Path, found: "Findings") -> None:
 
 
 def told(found: "Findings") -> list[str]:
-    """Importance, path and words for a terminal."""
+    """Importance, path, words and what early stopping was worth, for a terminal."""
+    from evolve.analysis.phrases import plural
     from evolve.cli.progress import printable
 
     lines = [*_importance(found), "", *_path(found)]
     lines += ["", found.words] if found.words else []
+    if found.moved:
+        left = plural(found.moved, "complete trial")
+        lines += ["", f"left out: {left} whose parameters changed during the training"]
+    if found.audit is not None:
+        lines += ["", found.audit.sentence]
     return [printable(line) for line in lines]
 
 

@@ -96,36 +96,44 @@ def render(status: "Status", run: Path) -> Any:
     from evolve.cli.progress import percent, printable
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for one in status.running[:MOST_RUNNING]:
+    for one, note in _shown(status):
         table.add_row(
             Text(printable(one.name)),
             ProgressBar(total=max(one.epochs, 1), completed=one.epoch, width=20),
             Text(f"{one.epoch} of {one.epochs}"),
             Text(f"{status.objective} {percent(one.value)}"),
+            Text(note, "dim"),
         )
     head, *rest = _head_lines(status, run)
     lines = [Text(head, "bold"), *(Text(line, overflow="ellipsis", no_wrap=True) for line in rest)]
     more = [Text(line, "dim") for line in _hidden(status)]
-    return Group(*lines, *([table] if status.running else []), *more)
+    return Group(*lines, *([table] if table.row_count else []), *more)
 
 
 def _text(status: "Status", run: Path, as_json: bool) -> str:
     if as_json:
         return json.dumps(status.to_dict(), allow_nan=False)
-    running = [_running_line(one, status.objective) for one in status.running[:MOST_RUNNING]]
+    running = [_running_line(one, note, status.objective) for one, note in _shown(status)]
     return "\n".join((*_head_lines(status, run), *running, *_hidden(status)))
 
 
+def _shown(status: "Status") -> list[tuple["RunningTrial", str]]:
+    """What runs, then what waits, of many the first."""
+    running = [(one, "") for one in status.running]
+    return [*running, *((one, "paused") for one in status.paused)][:MOST_RUNNING]
+
+
 def _hidden(status: "Status") -> list[str]:
-    hidden = len(status.running) - MOST_RUNNING
+    hidden = len(status.running) + len(status.paused) - MOST_RUNNING
     return [f"         and {hidden} more"] if hidden > 0 else []
 
 
-def _running_line(one: "RunningTrial", objective: str | None) -> str:
+def _running_line(one: "RunningTrial", note: str, objective: str | None) -> str:
     from evolve.cli.progress import percent, printable
 
     value = f", {objective} {percent(one.value)}" if one.epoch else ""
-    return f"         {printable(one.name)}: epoch {one.epoch} of {one.epochs}{value}"
+    note = f", {note}" if note else ""
+    return f"         {printable(one.name)}: epoch {one.epoch} of {one.epochs}{value}{note}"
 
 
 def _head_lines(status: "Status", run: Path) -> list[str]:
@@ -133,7 +141,7 @@ def _head_lines(status: "Status", run: Path) -> list[str]:
     from evolve.cli.progress import percent, printable
     from evolve.units import duration
 
-    counts = ", ".join(f"{n} {s.lower()}" for s, n in sorted(status.states.items())) or "none"
+    counts = _counts(status)
     best = percent(math.nan if status.best is None else status.best)
     by = "" if status.best_trial is None else f" (trial {status.best_trial})"
     warm = (
@@ -143,14 +151,57 @@ def _head_lines(status: "Status", run: Path) -> list[str]:
     lines = [
         f"run      {status.run}, {status.phase}{_driver(status, run)}",
         f"trials   {counts}, of {status.asked}",
+        *_closed_line(status),
         *warm,
         f"best     {status.objective} {best}{by}",
         *_failure_lines(status),
+        *_retry_lines(status),
         *_final_line(status.final),
         f"trained  {duration(status.trial_seconds)}",
         *_pace_line(status),
     ]
     return [printable(line) for line in lines]
+
+
+def _counts(status: "Status") -> str:
+    """Trials by state; those that wait are not called running."""
+    states = dict(status.states)
+    if status.paused:
+        states["RUNNING"] = states.get("RUNNING", 0) - len(status.paused)
+        states["PAUSED"] = len(status.paused)
+    shown = (f"{n} {state.lower()}" for state, n in sorted(states.items()) if n)
+    return ", ".join(shown) or "none"
+
+
+def _closed_line(status: "Status") -> list[str]:
+    if not status.search_closed:
+        return []
+    over = "is ending" if status.phase == "search" else "ended"
+    return [f"search   {over}: {status.search_closed}"]
+
+
+def _retry_lines(status: "Status") -> list[str]:
+    lines = []
+    for one in status.retries:
+        remedies = ", ".join(f"{name} {count}" for name, count in one.remedies.items())
+        trials = "1 trial" if one.count == 1 else f"{one.count} trials"
+        lines.append(
+            f"retried  {trials} after {one.type}: {remedies} (last, trial {one.last_trial}: "
+            f"{_short(one.last)})"
+        )
+        lines += _log_lines(one.log)
+    return lines
+
+
+def _log_lines(log: tuple[str, ...]) -> list[str]:
+    return [f"         | {_short(line)}" for line in log]
+
+
+def _short(text: str) -> str:
+    from evolve.cli.progress import printable
+
+    shown = printable(text)
+    return shown if len(shown) <= WIDEST_REASON else f"{shown[: WIDEST_REASON - 1]}…"
 
 
 def _driver(status: "Status", run: Path) -> str:
@@ -163,14 +214,11 @@ def _driver(status: "Status", run: Path) -> str:
 
 
 def _failure_lines(status: "Status") -> list[str]:
-    from evolve.cli.progress import printable
-
     lines = []
     for one in status.failures:
-        why = printable(one.last)
-        why = why if len(why) <= WIDEST_REASON else f"{why[: WIDEST_REASON - 1]}…"
         last = f"last, trial {one.last_trial}" if one.count > 1 else f"trial {one.last_trial}"
-        lines.append(f"failed   {one.count} {one.type} ({last}: {why})")
+        lines.append(f"failed   {one.count} {one.type} ({last}: {_short(one.last)})")
+        lines += _log_lines(one.log)
     return lines
 
 
@@ -180,7 +228,7 @@ def _final_line(final: "FinalStatus | None") -> list[str]:
     failed = f", {n} failed" if (n := final.states.get("FAIL", 0)) else ""
     return [
         f"final    {final.ended} of {final.trainings} trainings{failed}, "
-        f"judged on {final.judged_on}"
+        f"judged on {final.judged_on}{f'; ended: {final.closed}' if final.closed else ''}"
     ]
 
 

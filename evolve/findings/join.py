@@ -26,6 +26,7 @@ from evolve.analysis.verdict import Luck, RowValues, Verdict, judge, judge_luck,
 from evolve.analysis.words import apart, explain
 from evolve.errors import SpaceError
 from evolve.findings.cache import Cache, plain
+from evolve.findings.driven import with_journals
 from evolve.findings.images import Resampled, resample
 from evolve.findings.records import AblationPath, Final, Findings, RowFinding
 from evolve.findings.steps import FEWEST_TRIALS, VERSIONS, row_key, steps_to, told
@@ -63,7 +64,7 @@ def find(folder: Path, data: str | None = None, run: RunRecord | None = None) ->
     cache = Cache(RunFolder(folder).findings)
     found = join(run, record, path, cache, data)
     cache.write()
-    return found
+    return with_journals(found, folder, run)
 
 
 def join(
@@ -82,18 +83,24 @@ def join(
     except (KeyError, TypeError, ValidationError, SpaceError):
         nothing = Importances(pd.DataFrame(), 0, "the run does not say what it searched")
         return Findings(_objective(run), final, nothing, None, nothing.reason, "")
-    trials = trials_of(run.trials, space.distributions())
+    moved = run.trials["number"].isin(list(run.recipes))
+    trials = trials_of(run.trials[~moved], space.distributions())
+    aside = int((moved & _is_complete(run)).sum())
     importances = _importances(trials, cache)
     end, why_not = _end(run, record, final, trials)
     if why_not:
-        return Findings(_objective(run), final, importances, None, why_not, "")
+        return Findings(_objective(run), final, importances, None, why_not, "", aside)
     evolved = space.complete({}) if end is None else _params_of(run, end, space)
     steps = steps_to(evolved, space, trials, cache)
     if not apart(steps, len(trials)):  # the surrogate's own doubt knows nothing of that
         steps = tuple(replace(step, gain_sd=math.nan) for step in steps)
     ablation = _path(steps, end, len(trials), space, path, images)
     words = _words(ablation, importances, final)
-    return Findings(_objective(run), final, importances, ablation, "", words)
+    return Findings(_objective(run), final, importances, ablation, "", words, aside)
+
+
+def _is_complete(run: RunRecord) -> "pd.Series[bool]":
+    return (run.trials["state"] == "COMPLETE") & run.trials["value"].notna()
 
 
 def _objective(run: RunRecord) -> str:
@@ -257,13 +264,26 @@ def _end(
     trials: Sequence[FrozenTrial],
 ) -> tuple[int | None, str]:
     """Trial at the end of the path, None for the defaults; and why there is no path."""
+    end = _last(run, record, final)
+    if end in run.recipes:
+        return None, f"the parameters of trial {end} changed during its training"
     if len(trials) < FEWEST_TRIALS:
-        return None, f"it takes {FEWEST_TRIALS} complete trials, and there are {len(trials)}"
+        steady = " whose parameters stayed as they were" if run.recipes else ""
+        return (
+            None,
+            f"it takes {FEWEST_TRIALS} complete trials{steady}, and there are {len(trials)}",
+        )
+    return (None if end == _DEFAULTS else end), ""
+
+
+def _last(run: RunRecord, record: ComparisonRecord | None, final: Final | None) -> int | None:
+    """The winner's trial, or the best of the search; None for the defaults, or for none."""
     if record is not None and final is not None and final.winner:
-        return final.row(final.winner).trial, ""
-    complete = run.trials[(run.trials["state"] == "COMPLETE") & run.trials["value"].notna()]
-    best = int(complete["number"].iloc[int(complete["value"].to_numpy().argmax())])
-    return (None if best == _DEFAULTS else best), ""
+        return final.row(final.winner).trial
+    complete = run.trials[_is_complete(run)]
+    if complete.empty:
+        return None
+    return int(complete["number"].iloc[int(complete["value"].to_numpy().argmax())])
 
 
 def _params_of(run: RunRecord, number: int, space: Space) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 
 from evolve.analysis.deltas import Delta
+from evolve.analysis.fidelity import Audit
 from evolve.analysis.importance import Importances
+from evolve.analysis.ledger import Ledger
 from evolve.analysis.path import Step, path_frame
 from evolve.analysis.verdict import Luck, RowValues, Verdict
 
@@ -137,6 +139,25 @@ class AblationPath:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a run has cost, and what it was expected to.
+
+    Attributes
+    ----------
+    search : Ledger
+    final : Ledger or None
+        Of the final comparison, once it is begun.
+    planned_search_s, planned_final_s : float
+        Seconds of work that the outlook gave; NaN where there was none.
+    """
+
+    search: Ledger
+    final: Ledger | None = None
+    planned_search_s: float = math.nan
+    planned_final_s: float = math.nan
+
+
+@dataclass(frozen=True)
 class Findings:
     """All that can be said of a run from what is stored.
 
@@ -151,6 +172,15 @@ class Findings:
         Why there is no path; else empty.
     words : str
         What mattered, in a few sentences; empty where nothing is known.
+    moved : int
+        Complete trials that took over another's training. Their parameters changed on the way,
+        so importances and path leave them out.
+    cost : Cost or None
+        None where the driver wrote down nothing.
+    audit : Audit or None
+        What early values say of final ones; None where the scheduler stops nothing.
+    closed : str
+        Why the search ends before all trials that were asked for: budget or no gain; else empty.
     """
 
     objective: str
@@ -159,6 +189,10 @@ class Findings:
     path: AblationPath | None
     no_path: str
     words: str
+    moved: int = 0
+    cost: Cost | None = None
+    audit: Audit | None = None
+    closed: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; null for what is unknown."""
@@ -175,6 +209,10 @@ class Findings:
             "path": None if path is None else _path_dict(path),
             "no_path": self.no_path,
             "words": self.words,
+            "moved": self.moved,
+            "closed": self.closed,
+            "cost": None if self.cost is None else _cost_dict(self.cost),
+            "early_stopping": None if self.audit is None else _audit_dict(self.audit),
         }
         cleaned = _without_nan(tree)
         assert isinstance(cleaned, dict)
@@ -191,6 +229,38 @@ def _path_dict(path: AblationPath) -> dict[str, Any]:
     ]
     head = {"trial": path.trial, "trials": path.trials, "start": path.start}
     return {**head, "split": path.split, "training": path.training, "steps": steps}
+
+
+def _cost_dict(cost: Cost) -> dict[str, Any]:
+    return {
+        "search": _ledger_dict(cost.search) | {"planned_s": cost.planned_search_s},
+        "final": None
+        if cost.final is None
+        else _ledger_dict(cost.final) | {"planned_s": cost.planned_final_s},
+    }
+
+
+def _ledger_dict(ledger: Ledger) -> dict[str, Any]:
+    devices = ledger.devices
+    return {
+        "wall_s": ledger.wall_s,
+        "held_s": ledger.held_s,
+        "device_s": ledger.device_s,
+        "device": None if devices is None else devices.kind,
+        "lost_s": ledger.lost_s,
+        "idle": ledger.idle,
+        "by_state": {
+            state: {"trials": count, "held_s": seconds}
+            for state, (count, seconds) in ledger.spent().items()
+        },
+        "sessions": ledger.sessions.to_dict("records"),
+    }
+
+
+def _audit_dict(audit: Audit) -> dict[str, Any]:
+    frames = {"pairs", "ranks"}
+    plain = {key: value for key, value in vars(audit).items() if key not in frames}
+    return plain | {"ranks": audit.ranks.to_dict("records")}
 
 
 def _without_nan(tree: Any) -> Any:

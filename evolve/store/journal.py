@@ -65,6 +65,42 @@ class Journal:
             self._file = None
 
 
+class JournalTail:
+    """Reads what has come to a journal since the last time.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+
+    def new(self) -> tuple[list[dict[str, Any]], bool]:
+        """Events since the last call, and whether they are all there are: the file is another."""
+        try:
+            size = self._path.stat().st_size
+        except OSError:
+            size = 0
+        anew = size < self._read
+        if anew:
+            self._read = 0
+        if size == self._read:
+            return [], anew
+        events = []
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                event = _event(line.decode("utf-8", errors="replace"))
+                if event is None:  # torn, or being written
+                    break
+                events.append(event)
+                self._read += len(line)
+        return events, anew
+
+
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     """Events of a journal in order, up to the first line that is none."""
     if not path.is_file():

@@ -14,7 +14,15 @@ from evolve.search.genetic import ORIGIN, PARENTS
 from evolve.seeds import trial_seed
 from evolve.store.folder import RunFolder
 from evolve.store.records import ParameterRecord, RunRecord
-from evolve.store.study import METRICS_ATTR, STUDY_NAME, failure_of, is_rejected, sqlite_url
+from evolve.store.study import (
+    METRICS_ATTR,
+    RECIPE_ATTR,
+    STUDY_NAME,
+    attempts_of,
+    failure_of,
+    is_rejected,
+    sqlite_url,
+)
 from evolve.store.trials import read_trials
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
@@ -58,6 +66,13 @@ def read_run(path: Path) -> RunRecord:
         parameters=parameters,
         trials=_trial_frame(trials, rows, manifest, parameters),
         epochs=_epoch_frame(rows),
+        attempts={t.number: attempts for t in trials if (attempts := attempts_of(t))},
+        failures={t.number: failure for t in trials if (failure := failure_of(t))},
+        recipes={
+            t.number: dict(t.user_attrs[RECIPE_ATTR])
+            for t in trials
+            if t.user_attrs.get(RECIPE_ATTR)
+        },
     )
 
 

@@ -50,6 +50,14 @@ class RunRecord:
         so numbers may be missing.
     epochs : DataFrame, one row an epoch of a trial
         number, epoch (from 1), AP, AP50, loss, loss_box, loss_obj, loss_cls, lr, wall_time_s.
+    attempts : mapping of int -> tuple of dict
+        Failures after which a trial was tried again, oldest first, by its number: type, what,
+        where, mend, log (last lines), remedy (again, alone or smaller).
+    failures : mapping of int -> dict
+        What a failed trial failed with, in the same form without a remedy.
+    recipes : mapping of int -> dict
+        Trials that took over another's training: root, params, changes and lineage, as in
+        `evolve.engine.recipes`.
     """
 
     folder: Path
@@ -57,3 +65,6 @@ class RunRecord:
     parameters: tuple[ParameterRecord, ...]
     trials: pd.DataFrame
     epochs: pd.DataFrame
+    attempts: Mapping[int, tuple[dict[str, Any], ...]] = field(default_factory=dict)
+    failures: Mapping[int, dict[str, Any]] = field(default_factory=dict)
+    recipes: Mapping[int, dict[str, Any]] = field(default_factory=dict)

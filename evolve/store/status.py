@@ -24,8 +24,11 @@ from evolve.store.comparison import (
     stored_trainings,
 )
 from evolve.store.folder import RunFolder, TrialFolder
+from evolve.store.journal import JournalTail
 from evolve.store.read import read_manifest, stored_trials
-from evolve.store.study import METRICS_ATTR, failure_of
+from evolve.store.study import METRICS_ATTR, attempts_of, failure_of
+
+LOG_LINES = 3  # of a failure
 
 State = Literal["running", "interrupted", "done"]
 
@@ -42,22 +45,48 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class Failures:
-    """Trials that failed for one type of reason, and what the last of them said."""
+    """Trials that failed for one type of reason, and what the last of them said and logged."""
 
     type: str
     count: int
     last_trial: int
     last: str
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Retries:
+    """Trials that were tried again after one type of failure.
+
+    `remedies` counts what was done each time; `log` has the last lines of the last one.
+    """
+
+    type: str
+    count: int
+    remedies: dict[str, int]
+    last_trial: int
+    last: str
+    log: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class FinalStatus:
-    """How far a final comparison is; trainings that rows share are counted once."""
+    """How far a final comparison is; trainings that rows share are counted once.
+
+    `closed` tells why it ends before all are trained; empty if it does not.
+    """
 
     judged_on: str
     trainings: int
     ended: int
     states: dict[str, int]
+    closed: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to be trained."""
+        begun = sum(count for state, count in self.states.items() if state != "WAITING")
+        return self.ended == (begun if self.closed else self.trainings)
 
 
 @dataclass(frozen=True)
@@ -85,8 +114,14 @@ class Status:
     here : bool
         Whether a process of that number lives on this machine.
     running : tuple of RunningTrial
+    paused : tuple of RunningTrial
+        Trials that wait to be continued or stopped.
+    search_closed : str
+        Why the search ends before all trials that were asked for: budget or no gain; else empty.
     failures : tuple of Failures
         The most frequent first.
+    retries : tuple of Retries
+        Of trials of the search, whatever became of them; the most frequent first.
     epochs_per_hour : float or None
         Of all workers since the process took the run; None if none runs or no epoch has ended.
     seconds_left : float or None
@@ -109,7 +144,10 @@ class Status:
     pid: int | None
     here: bool
     running: tuple[RunningTrial, ...]
+    paused: tuple[RunningTrial, ...]
+    search_closed: str
     failures: tuple[Failures, ...]
+    retries: tuple[Retries, ...]
     epochs_per_hour: float | None
     seconds_left: float | None
     final: FinalStatus | None
@@ -118,7 +156,7 @@ class Status:
     def to_dict(self) -> dict[str, Any]:
         """JSON types; null for a value that a trial does not have."""
         tree = asdict(self)
-        for one in tree["running"]:
+        for one in (*tree["running"], *tree["paused"]):
             one["value"] = None if math.isnan(one["value"]) else one["value"]
         return tree
 
@@ -127,8 +165,36 @@ class Status:
         return replace(self, epochs_per_hour=None, seconds_left=None)
 
 
+class _Driven:
+    """What a journal says of the present: who waits, and whether more is to come."""
+
+    def __init__(self, path: Path) -> None:
+        self._tail = JournalTail(path)
+        self._waiting: set[int] = set()
+        self._closed = ""
+
+    def read(self) -> tuple[frozenset[int], str]:
+        """Numbers that wait to go on, and why no more is begun before all is; empty if it is."""
+        events, anew = self._tail.new()
+        if anew:
+            self._waiting, self._closed = set(), ""
+        for event in events:
+            self._take(event)
+        return frozenset(self._waiting), self._closed
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind, number = event["event"], event.get("number", -1)
+        if kind == "close":
+            why = str(event.get("why", ""))
+            self._closed = "" if why == "trials" else why
+        elif kind in ("leave", "moved", "retry") or event.get("says") == "pause":
+            self._waiting.add(number)
+        elif kind in ("begin", "epoch", "end"):
+            self._waiting.discard(number)
+
+
 class StatusReader:
-    """Reads the status of a run again and again; trials that have ended are read once.
+    """Reads the status of a run again and again; what does not change any more is read once.
 
     Parameters
     ----------
@@ -140,6 +206,8 @@ class StatusReader:
         self.folder = RunFolder.open(path)
         self._ended: list[FrozenTrial] = []  # all before the first that runs
         self._next = 0
+        self._search = _Driven(self.folder.journal)
+        self._comparison = _Driven(self.folder.comparison(FINAL).journal)
 
     def read(self, now: float | None = None) -> Status:
         """How far the run is; `now` in Unix seconds.
@@ -155,15 +223,23 @@ class StatusReader:
         trials = self._trials(manifest)
         record = read_comparison(folder.path)
         trainings = [] if record is None else list(stored_trainings(folder, FINAL).values())
-        final = None if record is None else _final(record)
+        waiting, closed = self._search.read()
+        waiting_finals, final_closed = self._comparison.read()
+        final = None if record is None else _final(record, final_closed)
         states = dict(Counter(trial.state.name for trial in trials))
-        phase = _phase(states, manifest, final, trials)
-        running = _running(folder, manifest, record, trials, trainings)
+        phase = _phase(states, manifest, final, trials, closed)
+        paused = _begun(folder, manifest, [t for t in trials if t.number in waiting])
+        running = [
+            *_begun(folder, manifest, [t for t in trials if t.number not in waiting]),
+            *_begun_finals(
+                folder, manifest, record, [t for t in trainings if t.number not in waiting_finals]
+            ),
+        ]
         pace, left = None, None
         if pid is not None:
             since = folder.lock_file.stat().st_mtime
             pace = _pace([*trials, *trainings], running, since, now)
-            left = _seconds_left(manifest, phase, trials, running, final, pace)
+            left = _seconds_left(manifest, phase, trials, running, final, pace, closed)
         best = _best(trials)
         return Status(
             run=str(manifest.get("name", folder.path.name)),
@@ -178,7 +254,10 @@ class StatusReader:
             pid=pid,
             here=bool(pid) and _lives(pid or 0),
             running=tuple(one for one, _ in running),
+            paused=tuple(one for one, _ in paused),
+            search_closed=closed,
             failures=_failures(trials),
+            retries=_retries(trials),
             epochs_per_hour=None if pace is None else round(3600 * pace, 2),
             seconds_left=None if left is None else round(left, 1),
             final=final,
@@ -215,11 +294,14 @@ def _phase(
     manifest: dict[str, Any],
     final: FinalStatus | None,
     trials: Sequence[FrozenTrial],
+    closed: str,
 ) -> str:
-    if sum(states.values()) - states.get("RUNNING", 0) < (manifest.get("trials") or 0):
+    running = states.get("RUNNING", 0)
+    asked = manifest.get("trials") or 0
+    if running if closed else sum(states.values()) - running < asked:
         return "search"
     if final is not None:
-        return "done" if final.ended == final.trainings else "final comparison"
+        return "done" if final.over else "final comparison"
     # without a trial beside the defaults there is nothing to compare
     any_candidate = any(t.state == TrialState.COMPLETE and t.number > 0 for t in trials)
     return "final comparison" if any_candidate and _confirms(manifest) else "done"
@@ -232,11 +314,11 @@ def _confirms(manifest: dict[str, Any]) -> bool:
         return False
 
 
-def _final(record: ComparisonRecord) -> FinalStatus:
+def _final(record: ComparisonRecord, closed: str) -> FinalStatus:
     trainings = record.trainings.drop_duplicates("training")
     states = {str(state): int(n) for state, n in trainings["state"].value_counts().items()}
     ended = states.get("COMPLETE", 0) + states.get("FAIL", 0)
-    return FinalStatus(record.judged_on, len(trainings), ended, states)
+    return FinalStatus(record.judged_on, len(trainings), ended, states, closed)
 
 
 def _best(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
@@ -249,33 +331,65 @@ def _failures(trials: Sequence[FrozenTrial]) -> tuple[Failures, ...]:
     counts = Counter(failure.get("type", "error") for failure, _ in failed)
     last = {failure.get("type", "error"): (failure, trial) for failure, trial in failed}
     return tuple(
-        Failures(kind, count, last[kind][1].number, str(last[kind][0].get("what", "")))
+        Failures(
+            kind, count, last[kind][1].number, str(last[kind][0].get("what", "")),
+            _log(last[kind][0]),
+        )
         for kind, count in counts.most_common()
+    )  # fmt: skip
+
+
+def _log(failure: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(line) for line in (failure.get("log") or ())[-LOG_LINES:])
+
+
+def _retries(trials: Sequence[FrozenTrial]) -> tuple[Retries, ...]:
+    found = [(one, trial.number) for trial in trials for one in attempts_of(trial)]
+    counts = Counter(one.get("type", "error") for one, _ in found)
+    return tuple(_retries_of(kind, found) for kind, _ in counts.most_common())
+
+
+def _retries_of(kind: str, found: Sequence[tuple[dict[str, Any], int]]) -> Retries:
+    own = [(one, number) for one, number in found if one.get("type", "error") == kind]
+    last, number = own[-1]
+    return Retries(
+        type=kind,
+        count=len({number for _, number in own}),
+        remedies=dict(Counter(str(one.get("remedy", "again")) for one, _ in own)),
+        last_trial=number,
+        last=str(last.get("what", "")),
+        log=_log(last),
     )
 
 
-def _running(
-    folder: RunFolder,
-    manifest: dict[str, Any],
-    record: ComparisonRecord | None,
-    trials: Sequence[FrozenTrial],
-    trainings: Sequence[FrozenTrial],
+def _begun(
+    folder: RunFolder, manifest: dict[str, Any], trials: Sequence[FrozenTrial]
 ) -> list[tuple[RunningTrial, list[dict[str, Any]]]]:
-    """What runs, each with its epochs so far."""
+    """Those of the trials that have not ended, each with its epochs so far."""
     epochs = int(manifest.get("train", {}).get("epochs", 0))
-    places = [
-        (f"trial {trial.number}", folder.trial(trial.number))
+    return [
+        _with_epochs(f"trial {trial.number}", folder.trial(trial.number), epochs)
         for trial in trials
         if trial.state == TrialState.RUNNING
     ]
-    if record is not None:
-        comparison = folder.comparison(FINAL)
-        places += [
-            (_name(record, trial), folder_of(trial, comparison))
-            for trial in trainings
-            if trial.state == TrialState.RUNNING
-        ]
-    return [_with_epochs(name, place, epochs) for name, place in places]
+
+
+def _begun_finals(
+    folder: RunFolder,
+    manifest: dict[str, Any],
+    record: ComparisonRecord | None,
+    trainings: Sequence[FrozenTrial],
+) -> list[tuple[RunningTrial, list[dict[str, Any]]]]:
+    """The same of the final comparison."""
+    if record is None:
+        return []
+    epochs = int(manifest.get("train", {}).get("epochs", 0))
+    comparison = folder.comparison(FINAL)
+    return [
+        _with_epochs(_name(record, trial), folder_of(trial, comparison), epochs)
+        for trial in trainings
+        if trial.state == TrialState.RUNNING
+    ]
 
 
 def _with_epochs(
@@ -332,6 +446,7 @@ def _seconds_left(
     running: _Running,
     final: FinalStatus | None,
     pace: float | None,
+    closed: str = "",
 ) -> float | None:
     """Until the phase ends; finished trials tell how many epochs a trial takes."""
     if pace is None or phase == "done":
@@ -340,10 +455,11 @@ def _seconds_left(
     if phase == "search":
         lengths = [len(t.intermediate_values) for t in trials if t.state.is_finished()]
         per_trial = sum(lengths) / len(lengths) if lengths else whole
-        unbegun = max(0, (manifest.get("trials") or 0) - len(trials))
+        unbegun = 0 if closed else max(0, (manifest.get("trials") or 0) - len(trials))
     elif final is not None:
         per_trial = whole
-        unbegun = final.trainings - final.ended - final.states.get("RUNNING", 0)
+        left = final.trainings - final.ended - final.states.get("RUNNING", 0)
+        unbegun = 0 if final.closed else left
     else:
         return None
     # one that outlived the usual length will run to its end

@@ -133,6 +133,11 @@ def failure_of(trial: FrozenTrial) -> dict[str, Any]:
     return dict(trial.user_attrs.get(FAILURE_ATTR, {}))
 
 
+def attempts_of(trial: FrozenTrial) -> tuple[dict[str, Any], ...]:
+    """Failures after which a trial was tried again, oldest first, each with its remedy."""
+    return tuple(trial.user_attrs.get(ATTEMPTS_ATTR, ()))
+
+
 def rejection(violated: str) -> dict[str, Any]:
     """Failure of a trial whose values violate a constraint, in the form of the others."""
     return {"type": CONSTRAINT, "what": violated, "where": "", "mend": "", "log": []}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from evolve.store.journal import Journal, read_journal
+from evolve.store.journal import Journal, JournalTail, read_journal
 
 
 class Hands:
@@ -50,3 +50,21 @@ def test_no_journal_is_an_empty_one(tmp_path):
     journal = Journal(tmp_path / "j")
     assert journal.earlier == []
     assert not (tmp_path / "j").exists()
+
+
+def test_a_tail_reads_what_is_new_and_waits_for_whole_lines(tmp_path):
+    path = tmp_path / "j"
+    tail = JournalTail(path)
+    assert tail.new() == ([], False)
+    journal = Journal(path, Hands())
+    journal.note("begin", 1)
+    assert [event["event"] for event in tail.new()[0]] == ["begin"]
+    assert tail.new() == ([], False)
+    with path.open("a") as file:
+        file.write('{"event": "ep')
+    assert tail.new() == ([], False)
+    with path.open("a") as file:
+        file.write('och", "at": 3.0}\n')
+    assert [event["event"] for event in tail.new()[0]] == ["epoch"]
+    path.write_text("")
+    assert tail.new() == ([], True)

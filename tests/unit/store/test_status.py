@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from evolve.space import find_space_file, load_space
 from evolve.store.read import read_manifest
-from evolve.store.status import Failures, StatusReader
+from evolve.store.status import Failures, FinalStatus, StatusReader
 from evolve.store.study import failure_of, open_storage, sqlite_url
 from evolve.testing.large_run import EPOCHS, make_large_run
 
@@ -47,8 +47,9 @@ def test_the_best_and_the_failures_are_those_of_the_study(folder):
     assert (status.best_trial, status.best) == (best.number, best.value)
     for one in status.failures:
         same = [t for t in trials if failure_of(t).get("type") == one.type]
-        what = same[-1].user_attrs["evolve:failure"]["what"]
-        assert one == Failures(one.type, len(same), same[-1].number, what)
+        failure = same[-1].user_attrs["evolve:failure"]
+        log = tuple(failure["log"][-3:])
+        assert one == Failures(one.type, len(same), same[-1].number, failure["what"], log)
 
 
 def test_a_run_that_is_held_tells_pace_and_end(folder):
@@ -118,6 +119,78 @@ def test_the_lock_is_taken_although_somebody_looks(folder):
         threading.Timer(0.05, lambda: fcntl.flock(file, fcntl.LOCK_UN)).start()
         with folder.lock():
             assert folder.holder() == os.getpid()
+
+
+def _write(path, *events):
+    path.parent.mkdir(exist_ok=True)
+    lines = [json.dumps({"event": kind, "at": 1.0, **more}) for kind, more in events]
+    with path.open("a") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+
+
+@pytest.mark.parametrize("why", ["budget", "no gain"])
+def test_a_search_that_was_closed_early_is_over(folder, why):
+    _ask_for(folder, 100)
+    assert StatusReader(folder.path).read().phase == "search"
+    _write(folder.journal, ("close", {"why": why}))
+    status = StatusReader(folder.path).read()
+    assert (status.phase, status.search_closed) == ("search", why)  # two trials have not ended
+    storage = open_storage(sqlite_url(folder.study))
+    for trial in (59, 60):
+        storage.set_trial_state_values(trial, TrialState.PRUNED)
+    storage.remove_session()
+    storage.engine.dispose()
+    status = StatusReader(folder.path).read()
+    assert (status.phase, status.state) == ("done", "done")
+
+
+def test_a_search_that_had_all_its_trials_was_not_closed_early(folder):
+    _write(folder.journal, ("close", {"why": "trials"}))
+    assert StatusReader(folder.path).read().search_closed == ""
+
+
+def test_trials_that_wait_are_told_apart(folder):
+    reader = StatusReader(folder.path)
+    assert [one.name for one in reader.read().running] == ["trial 58", "trial 59"]
+    _write(
+        folder.journal,
+        ("begin", {"number": 58}),
+        ("epoch", {"number": 58, "epoch": 3, "says": "pause"}),
+        ("leave", {"number": 58}),
+        ("begin", {"number": 59}),
+    )
+    status = reader.read()
+    assert [one.name for one in status.paused] == ["trial 58"]
+    assert [one.name for one in status.running] == ["trial 59"]
+    _write(folder.journal, ("begin", {"number": 58}))
+    assert reader.read().paused == ()
+    folder.journal.unlink()
+    _write(folder.journal, ("retry", {"number": 59}))
+    assert [one.name for one in reader.read().paused] == ["trial 59"]
+
+
+def test_retries_are_counted_with_what_was_done(folder):
+    storage = open_storage(sqlite_url(folder.study))
+    tries = [
+        {"type": "oom", "what": "no room", "remedy": "alone", "log": list("abcd")},
+        {"type": "oom", "what": "no room yet", "remedy": "smaller", "log": []},
+        {"type": "killed", "what": "signal 9", "remedy": "again", "log": []},
+    ]
+    for trial, several in ((59, tries), (60, tries[:1])):
+        storage.set_trial_user_attr(trial, "evolve:attempts", several)
+    storage.remove_session()
+    storage.engine.dispose()
+    oom, killed = StatusReader(folder.path).read().retries
+    assert (oom.type, oom.count, oom.remedies) == ("oom", 2, {"alone": 2, "smaller": 1})
+    assert (oom.last_trial, oom.last, oom.log) == (59, "no room", ("b", "c", "d"))
+    assert (killed.count, killed.remedies) == (1, {"again": 1})
+
+
+def test_a_comparison_that_its_budget_ended_is_over():
+    states = {"COMPLETE": 4, "FAIL": 1, "WAITING": 4}
+    assert FinalStatus("test", 9, 5, states, "budget").over
+    assert not FinalStatus("test", 9, 5, states).over
+    assert not FinalStatus("test", 9, 5, states | {"RUNNING": 1}, "budget").over
 
 
 def _ask_for(folder, trials, **more):
