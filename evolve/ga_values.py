@@ -38,6 +38,12 @@ def read_ga_values(run: Path) -> dict[str, Any]:
             "let a trial complete with 'evolve resume'",
         )
     best = validate(undotted(load_yaml(folder.best_config, StoreError)), TrainConfig, StoreError)
+    if best.changes:
+        raise StoreError(
+            "the best trial of this run changed its settings during the training",
+            str(folder.best_config),
+            "take a run of another scheduler than pbt, or train best.yaml itself",
+        )
     values = key_paths(best)
     return {path: values[path] for path in searched}
 

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
 from evolve.analysis.verdict import judge
+from evolve.attributes import RECIPE
 from evolve.cards.card import (
     FORMAT,
     CardDelta,
@@ -30,7 +31,7 @@ from evolve.store.comparison import ComparisonRecord, RowRecord, read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import now
 from evolve.store.read import read_manifest, stored_trials
-from evolve.store.study import RECIPE_ATTR, failure_of
+from evolve.store.study import failure_of
 
 BEST = 20
 OTHERS = 40  # trials beyond the best, good and bad: contrast teaches a surrogate
@@ -72,7 +73,7 @@ def card_of_run(
     if not complete:
         mend = "let one complete with 'evolve resume'"
         raise CardError("the run has no complete trial: there is nothing to tell", str(path), mend)
-    steady = [trial for trial in complete if RECIPE_ATTR not in trial.user_attrs]
+    steady = [trial for trial in complete if RECIPE not in trial.user_attrs]
     if not steady:
         what = "the parameters of every complete trial changed during its training"
         mend = "a card tells configurations that stay as they are: take another scheduler than pbt"

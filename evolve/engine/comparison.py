@@ -182,6 +182,7 @@ class Comparison(Director):
         self._trainings: dict[int, str] = {}
         self._places: dict[int, tuple[str, int]] = {}
         self._ended_before: dict[str, int] = {}
+        self._closed = False
         self._rebuild()
         plan.write(folder)
 
@@ -237,8 +238,13 @@ class Comparison(Director):
         pass  # no training depends on another
 
     def _has_time(self) -> bool:
-        """Whether the budget has room for one more training."""
-        return self.left() >= self.cost(1, self._epochs())
+        """Whether the budget has room for one more training; once not, the journal says so."""
+        if self.left() >= self.cost(1, self._epochs()):
+            return True
+        if not self._closed and not self._cells.keys() <= self._numbers.keys():
+            self._closed = True
+            self.journal.note("close", why="budget", limits={})
+        return False
 
     def _epochs(self) -> int:
         return max(TrainConfig.model_validate(row.config).epochs for row in self.plan.rows)

@@ -34,8 +34,9 @@ def with_journals(found: Findings, folder: Path, run: RunRecord) -> Findings:
 
 def closed_for(search: Sequence[dict[str, Any]]) -> str:
     """Why a search ends before all trials that were asked for; empty if it does not."""
-    whys = [str(event.get("why", "")) for event in search if event["event"] == "close"]
-    return "" if not whys or whys[-1] == "trials" else whys[-1]
+    told = [event for event in search if event["event"] in ("close", "open")]
+    why = str(told[-1].get("why", "")) if told else ""  # an opening has none
+    return "" if why == "trials" else why
 
 
 def cost_of(

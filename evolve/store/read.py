@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from evolve.attributes import RECIPE
 from evolve.errors import StoreError
 from evolve.search.genetic import ORIGIN, PARENTS
 from evolve.seeds import trial_seed
@@ -16,7 +17,6 @@ from evolve.store.folder import RunFolder
 from evolve.store.records import ParameterRecord, RunRecord
 from evolve.store.study import (
     METRICS_ATTR,
-    RECIPE_ATTR,
     STUDY_NAME,
     attempts_of,
     failure_of,
@@ -68,11 +68,7 @@ def read_run(path: Path) -> RunRecord:
         epochs=_epoch_frame(rows),
         attempts={t.number: attempts for t in trials if (attempts := attempts_of(t))},
         failures={t.number: failure for t in trials if (failure := failure_of(t))},
-        recipes={
-            t.number: dict(t.user_attrs[RECIPE_ATTR])
-            for t in trials
-            if t.user_attrs.get(RECIPE_ATTR)
-        },
+        recipes={t.number: dict(t.user_attrs[RECIPE]) for t in trials if t.user_attrs.get(RECIPE)},
     )
 
 

@@ -187,6 +187,8 @@ class _Driven:
         if kind == "close":
             why = str(event.get("why", ""))
             self._closed = "" if why == "trials" else why
+        elif kind == "open":
+            self._closed = ""
         elif kind in ("leave", "moved", "retry") or event.get("says") == "pause":
             self._waiting.add(number)
         elif kind in ("begin", "epoch", "end"):

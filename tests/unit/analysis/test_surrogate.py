@@ -57,7 +57,7 @@ def test_an_absent_parameter_is_told_from_every_value():
 
 
 def test_many_trials_are_thinned(monkeypatch):
-    monkeypatch.setattr("evolve.analysis.surrogate._MOST_TRIALS", 5)
+    monkeypatch.setattr("evolve.analysis.surrogate.MOST_TRIALS", 5)
     params = [{"wd": w} for w in np.linspace(0, 1, 12)]
     values = [p["wd"] for p in params]
     one, two = (Surrogate(params, values, {"wd": SPACE["wd"]}).predict(params) for _ in range(2))
