@@ -186,7 +186,7 @@ class _Cluster:
         return max(node.cpus for node in self.nodes)
 
     def _share(self, asked: Asked, workers: int | None) -> float:
-        """Part of a GPU that each trial gets: the largest with which so many fit; None for most."""
+        """Part of a GPU for each trial: the largest with which so many fit; None for most."""
         if not self.gpus:
             return 0.0
         if asked.gpus_per_trial != "auto":
