@@ -84,14 +84,15 @@ def _check(asked: Asked, used: Sequence[Node], with_gpus: Sequence[Node]) -> Non
     if share == "auto":
         return
     most = max(node.gpus for node in used)
-    if not share > 0 or (most and share > most):
+    if not share > 0 or share > most:
+        has = f"more than {most}, and a trial lives on one" if most else "one"
         raise EvolveError(
             f"{share:g} GPUs per trial cannot be had",
             "--gpus-per-trial",
-            f"no machine of this cluster has more than {most}, and a trial lives on one; "
-            "give a number above 0",
+            f"no machine of this cluster has {has}; give "
+            + ("a number above 0" if most else "auto to train on the CPU"),
         )
-    if most and share > 1 and share != int(share):
+    if share > 1 and share != int(share):
         raise EvolveError(
             f"{share:g} GPUs per trial cannot be had: a trial shares one GPU, or has whole ones",
             "--gpus-per-trial",

@@ -73,6 +73,12 @@ def test_a_share_that_no_machine_has_is_refused(share, said):
     assert said in e.value.mend
 
 
+def test_a_share_of_a_gpu_needs_a_gpu():
+    with pytest.raises(EvolveError, match=r"0\.5 GPUs per trial cannot be had") as e:
+        place_on(None, [node(8)], Asked(gpus_per_trial=0.5))
+    assert "auto to train on the CPU" in e.value.mend
+
+
 def test_more_workers_than_the_cluster_has_room_for_are_refused():
     with pytest.raises(EvolveError, match="5 trials at once cannot be had on 2 machines") as e:
         place_on(None, [node(2), node(2)], Asked(workers=5))
