@@ -45,6 +45,7 @@ QUIET = {
 
 LOST_NODE = re.compile(
     r"node (has died|is dead|was (terminated|preempted|forcibly))|NodeDiedError"
+    r"|node it was running on is dead"
     r"|Owner's node has crashed|actor is temporarily unavailable"
 )
 """What Ray says when a machine is gone; the last of it before it knows so itself."""
