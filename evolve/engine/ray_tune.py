@@ -234,6 +234,7 @@ def run_on_ray(director: Director, placement: Placement, shipped: Shipped | None
 
     An interrupt leaves them resumable. Trials read the data that were `shipped`, if any were.
     """
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the director tells of every end
     search = DirectedSearch(director)
     steps = tune.with_parameters(EpochSteps, shipped=shipped) if shipped else EpochSteps
     with tempfile.TemporaryDirectory(prefix="evolve-ray-") as scratch:
