@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -255,6 +256,21 @@ def test_data_are_sent_and_trained_on(work, cluster):
 def epochs(work, number):
     """Epochs that a trial has behind it."""
     return [row["epoch"] for row in RunFolder(work / "out").trial(number).read_metrics()]
+
+
+def test_a_cluster_that_takes_machines_back_loses_nothing(work, cluster):
+    more = ("--address", "auto", "--set", "scheduler=none", "--set", "epochs=60", "--trials", "2")
+    process = start(work, *on_curves("ray", *more, data="curve-0.5"), every_s="1000")
+    try:
+        wait_until(lambda: all(epochs(work, number) for number in range(2)))
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert "evolve resume out" in errors
+    assert all(RunFolder(work / "out").trial(number).last.is_file() for number in range(2))
+    assert left_alone(cluster)
 
 
 def test_a_machine_is_lost_and_nothing_else(work, cluster):
