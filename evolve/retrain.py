@@ -25,6 +25,7 @@ from evolve.runs import (
     build_manifest,
     describe_data,
     opened_engine,
+    reached_cluster,
     resolve_space,
 )
 from evolve.seeds import fresh_seed
@@ -75,8 +76,9 @@ def retrain_path(request: RunRequest, seeds: int, listener: Listener) -> RunFold
         space, data = resolve_space(space, dataset), describe_data(request.data, dataset)
     wanted = build_manifest(replace(request, space=space), space, data, stored["judged_on"])
     check_same_run(stored, wanted, folder.path)
-    placement = place(None, ThisMachine(), asked_of(request))
-    with folder.lock():
+    with reached_cluster(request) as cluster, folder.lock():
+        asked = asked_of(request)
+        placement = cluster.place(None, asked) if cluster else place(None, ThisMachine(), asked)
         found = find(folder.path, request.data.argument)
         plan = plan_path(found, space, stored, _seeds(folder, seeds))
         storage = open_own_storage(storage_url(folder, stored))
@@ -94,7 +96,8 @@ def retrain_path(request: RunRequest, seeds: int, listener: Listener) -> RunFold
             comparison = Comparison(
                 study, plan, folder.comparison(PATH), training, listener, interrupt=interrupt
             )
-            with stoppable(interrupt), opened_engine(request.engine, placement) as drive:
+            engine = opened_engine(request.engine, placement, cluster)
+            with stoppable(interrupt), engine as drive:
                 if not comparison.over():
                     listener.on_phase(comparison.phase())
                 drive(comparison)

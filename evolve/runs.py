@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from optuna.samplers import BaseSampler
 
 from evolve.cards.warm_start import WarmStart
-from evolve.data_source import DataSource, resolve_data
+from evolve.data_source import EMBEDDED, DataSource, resolve_data
 from evolve.engine.comparison import Comparison, Training
 from evolve.engine.coordinator import Coordinator, Settings
 from evolve.engine.devices import ThisMachine
@@ -22,7 +22,7 @@ from evolve.engine.probe import Probe
 from evolve.engine.recipes import changeable_parameters
 from evolve.engine.schedulers import Scheduler, Setting, build_scheduler
 from evolve.engine.trainers import shared_data
-from evolve.errors import StoreError
+from evolve.errors import EvolveError, StoreError
 from evolve.final import judged_split, plan_final, write_confirmed
 from evolve.search.factory import build_sampler
 from evolve.space import Space
@@ -42,6 +42,9 @@ from evolve.store.read import read_manifest, storage_url
 from evolve.store.study import open_own_storage, open_study
 from evolve.train_one import check_trainable
 from model.data.coco import Dataset
+
+if TYPE_CHECKING:
+    from evolve.engine.cluster import Cluster
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +76,10 @@ class RunRequest:
         As typed, for the manifest.
     warm_start : tuple of WarmStart
         Earlier studies to begin with.
+    address : str or None
+        Of a Ray cluster to run on; None runs on this machine. It is no part of what the run is.
+    ship_data : bool
+        Whether the data are sent to the machines of the cluster.
     """
 
     space: Space
@@ -87,6 +94,8 @@ class RunRequest:
     trainer: str = "detector"
     command: str = ""
     warm_start: tuple[WarmStart, ...] = ()
+    address: str | None = None
+    ship_data: bool = False
 
 
 def asked_of(request: RunRequest) -> Asked:
@@ -187,26 +196,80 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
     build_run_scheduler(space, request.seed)  # refuses early what it cannot work with
     build_run_sampler(request)
     manifest = build_manifest(request, space, data, judged_on)
-    outlook = _look_ahead(request, manifest)
-    folder = RunFolder.create(request.out)
-    with folder.lock():
-        manifest = _agree_on_manifest(folder, manifest | {"confirm": str(outlook.confirm)})
-        manifest |= {"workers": outlook.placement.workers, "outlook": outlook.to_dict()}
-        folder.write_json(folder.manifest, manifest)
-        listener.on_begin(manifest)
-        _run(folder, manifest, request, outlook.placement, listener)
+    before = _known_probe(request, manifest)
+    with reached_cluster(request) as cluster:
+        machines = cluster.to_dict() if cluster else None
+        probe = before[0] if before and before[1] == _kinds(machines) else None
+        outlook = _look_ahead(request, manifest, probe, cluster)
+        folder = RunFolder.create(request.out)
+        with folder.lock():
+            manifest = _agree_on_manifest(folder, manifest | {"confirm": str(outlook.confirm)})
+            manifest |= {"workers": outlook.placement.workers, "outlook": outlook.to_dict()}
+            manifest |= {"cluster": machines}
+            folder.write_json(folder.manifest, manifest)
+            listener.on_begin(manifest)
+            _run(folder, manifest, request, outlook.placement, listener, cluster)
     return folder
 
 
-def _look_ahead(request: RunRequest, manifest: dict[str, Any]) -> Outlook:
-    """Outlook of a run; of one that goes on on the same machine with the probe that it had."""
-    before, folder = None, RunFolder(request.out)
-    if folder.manifest.is_file():
-        stored = read_manifest(folder)
-        check_same_run(stored, manifest, folder.path)
-        known = (stored.get("outlook") or {}).get("probe")
-        if known and stored.get("hardware") == manifest["hardware"]:
-            before = Probe.from_dict(known)
+@contextmanager
+def reached_cluster(request: RunRequest) -> Iterator["Cluster | None"]:
+    """The cluster that a request names, whose machines have all that a trial needs; or None.
+
+    Raises
+    ------
+    EvolveError
+        If it cannot be reached, or one of its machines cannot train.
+    """
+    if request.address is None:
+        if request.ship_data:
+            raise EvolveError("data are sent to a cluster only", "--ship-data", "give --address")
+        yield None
+        return
+    if request.engine == "inline":
+        raise EvolveError("the inline engine uses no cluster", "--address", "give --engine ray")
+    from evolve.engine.cluster import opened_cluster
+
+    with opened_cluster(request.address) as cluster:
+        if request.ship_data or request.data.argument == EMBEDDED:
+            cluster.ship(request.data.path)
+        cluster.check(request.out, request.data.path)
+        yield cluster
+
+
+def _known_probe(
+    request: RunRequest, manifest: dict[str, Any]
+) -> tuple[Probe, list[list[int]]] | None:
+    """Probe of an earlier session with this driver, and the kinds of machines it was for.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds another run.
+    """
+    folder = RunFolder(request.out)
+    if not folder.manifest.is_file():
+        return None
+    stored = read_manifest(folder)
+    check_same_run(stored, manifest, folder.path)
+    known = (stored.get("outlook") or {}).get("probe")
+    if not known or stored.get("hardware") != manifest["hardware"]:
+        return None
+    return Probe.from_dict(known), _kinds(stored.get("cluster"))
+
+
+def _kinds(cluster: dict[str, Any] | None) -> list[list[int]]:
+    """CPUs and GPUs of each machine of a cluster, as the manifest has it."""
+    return sorted([node["cpus"], node["gpus"]] for node in (cluster or {"nodes": ()})["nodes"])
+
+
+def _look_ahead(
+    request: RunRequest,
+    manifest: dict[str, Any],
+    probe: Probe | None,
+    cluster: "Cluster | None",
+) -> Outlook:
+    """Outlook of a run, with the probe that it had before, if there is one."""
     images = manifest["data"].get("images", {}).get(manifest["judged_on"], 0)
     subject = Subject(
         request.space, request.data.path, request.seed, request.trainer, judged_images=images
@@ -216,8 +279,9 @@ def _look_ahead(request: RunRequest, manifest: dict[str, Any]) -> Outlook:
         asked_of(request),
         ThisMachine(),
         request.out,
-        probe=before,
+        probe=probe,
         measures=request.probes,
+        site=cluster,
     )
 
 
@@ -245,6 +309,8 @@ def stored_request(
     workers: int | None = None,
     gpus_per_trial: float | Literal["auto"] = "auto",
     limits: Mapping[str, Any] | None = None,
+    address: str | None = None,
+    ship_data: bool = False,
 ) -> RunRequest:
     """The request that continues the run in a folder, with what differs this time.
 
@@ -273,6 +339,8 @@ def stored_request(
             storage=manifest.get("storage"),
             trainer=manifest["trainer"],
             warm_start=tuple(map(WarmStart.from_dict, manifest.get("warm_start", ()))),
+            address=address,
+            ship_data=ship_data,
         )
     except (KeyError, TypeError) as error:
         raise StoreError(
@@ -292,6 +360,7 @@ def _run(
     request: RunRequest,
     placement: Placement,
     listener: Listener,
+    cluster: "Cluster | None",
 ) -> None:
     space = replace(request.space, trials=manifest["trials"])
     allowance, interrupt = allowed(space, placement), Interrupt(folder.halt)
@@ -318,7 +387,7 @@ def _run(
             allowance=allowance,
             interrupt=interrupt,
         )
-        with stoppable(interrupt), opened_engine(request.engine, placement) as drive:
+        with stoppable(interrupt), opened_engine(request.engine, placement, cluster) as drive:
             drive(coordinator)
             comparison = _final_comparison(coordinator, manifest, request, listener)
             if comparison is not None:
@@ -375,8 +444,13 @@ def final_trainings(confirm: str) -> int:
 
 
 @contextmanager
-def opened_engine(name: EngineName, placement: Placement) -> Iterator[Callable[[Director], None]]:
-    """What runs all trainings of a director; Ray starts with the first, and once for them all."""
+def opened_engine(
+    name: EngineName, placement: Placement, cluster: "Cluster | None" = None
+) -> Iterator[Callable[[Director], None]]:
+    """What runs all trainings of a director; Ray starts with the first, and once for them all.
+
+    With a cluster it is there already.
+    """
     with ExitStack() as stack:
 
         def on_ray(director: Director) -> None:
@@ -384,7 +458,7 @@ def opened_engine(name: EngineName, placement: Placement) -> Iterator[Callable[[
 
             if not is_running():
                 stack.enter_context(local_ray(placement))
-            run_on_ray(director, placement)
+            run_on_ray(director, placement, cluster.shipment if cluster else None)
 
         def drive(director: Director) -> None:
             from evolve.engine.inline import run_inline

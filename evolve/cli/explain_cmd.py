@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 )
 @options.workers
 @options.gpus_per_trial
+@options.address
+@options.ship_data
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @click.pass_obj
 def command(
@@ -46,6 +48,8 @@ def command(
     engine: str | None,
     workers: int | None,
     gpus_per_trial: float | Literal["auto"],
+    address: str | None,
+    ship_data: bool,
     as_json: bool,
 ) -> None:
     """Say which parameters mattered in the run in folder RUN.
@@ -66,6 +70,8 @@ def command(
             engine=engine,
             workers=workers,
             gpus_per_trial=gpus_per_trial,
+            address=address,
+            ship_data=ship_data,
         )
         _retrain(request, seeds, quiet=obj["quiet"])
     found = find(run, data)

@@ -59,7 +59,20 @@ workers = click.option(
     "--workers",
     type=click.IntRange(min=1),
     default=None,
-    help="Trials at once [default: one per GPU, or per core without one].",
+    help="Trials at once [default: one per GPU, or per core without one; of all machines of a "
+    "cluster].",
+)
+address = click.option(
+    "--address",
+    default=None,
+    metavar="ADDRESS",
+    help="Run on a Ray cluster that is there, and leave it running: auto, HOST:PORT, or "
+    "ray://HOST:PORT from outside of it [default: this machine].",
+)
+ship_data = click.option(
+    "--ship-data",
+    is_flag=True,
+    help="Send the data to the machines of the cluster, which need not have them.",
 )
 
 

@@ -23,6 +23,8 @@ from evolve.cli import options
 )
 @options.workers
 @options.gpus_per_trial
+@options.address
+@options.ship_data
 @options.budget
 @options.until_no_gain
 @options.max_failures
@@ -38,6 +40,8 @@ def command(
     engine: str | None,
     workers: int | None,
     gpus_per_trial: float | Literal["auto"],
+    address: str | None,
+    ship_data: bool,
     budget: str | None,
     until_no_gain: int | None,
     max_failures: int | None,
@@ -60,6 +64,8 @@ def command(
         engine=engine,
         workers=workers,
         gpus_per_trial=gpus_per_trial,
+        address=address,
+        ship_data=ship_data,
         limits=options.limits(
             budget=budget, until_no_gain=until_no_gain, max_failures=max_failures
         ),

@@ -63,6 +63,8 @@ from evolve.cli import options
 )
 @options.workers
 @options.gpus_per_trial
+@options.address
+@options.ship_data
 @click.option(
     "--probe/--no-probe",
     default=True,
@@ -112,6 +114,8 @@ def command(
     engine: str,
     workers: int | None,
     gpus_per_trial: float | Literal["auto"],
+    address: str | None,
+    ship_data: bool,
     probe: bool,
     storage: str | None,
     out: Path | None,
@@ -173,6 +177,8 @@ def command(
         engine="inline" if engine == "inline" else "ray",
         workers=workers,
         gpus_per_trial=gpus_per_trial,
+        address=address,
+        ship_data=ship_data,
         probes=probe,
         storage=storage,
         trainer=trainer,

@@ -275,8 +275,10 @@ class Director(ABC):
         if result := decisive(row):
             decision = self.scheduler.take(number, result)
         if decision is Decision.GO and row["epoch"] < row["epochs"]:
-            if self._ending:
+            if self.fatal:
                 return Decision.PAUSE
+            if self._ending:  # it sees that for itself, and writes a checkpoint first
+                return Decision.GO
             if self._must_stop(number):
                 return Decision.STOP
         return decision

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from evolve.engine.allowance import MARGIN, Allowance
 from evolve.engine.devices import Devices
@@ -15,6 +15,7 @@ from evolve.errors import EvolveError
 from evolve.space import Space
 from evolve.space.confirm import Confirm, planned_trainings
 from evolve.units import duration
+from model.config import TrainConfig
 
 MOST_FOR_FINAL = 0.5  # of a budget
 
@@ -39,6 +40,40 @@ class Subject:
     data_seed: int
     trainer: str
     judged_images: int = 0
+
+
+class Site(Protocol):
+    """Other machines that trials run on instead of this one."""
+
+    def place(self, probe: Probe | None, asked: Asked) -> Placement:
+        """As many trials at once as they have room for."""
+
+    def measure(
+        self, config: TrainConfig, data: Path, data_seed: int, trainer: str, placement: Placement
+    ) -> Probe:
+        """What a trial takes on one of them."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """A site that is this machine.
+
+    Parameters
+    ----------
+    devices : Devices
+    """
+
+    devices: Devices
+
+    def place(self, probe: Probe | None, asked: Asked) -> Placement:
+        """As many trials at once as it has room for."""
+        return place(probe, self.devices, asked)
+
+    def measure(
+        self, config: TrainConfig, data: Path, data_seed: int, trainer: str, placement: Placement
+    ) -> Probe:
+        """What a trial takes here."""
+        return measure(config, data, data_seed, trainer, placement.threads)
 
 
 @dataclass(frozen=True)
@@ -87,6 +122,7 @@ def look_ahead(
     *,
     probe: Probe | None = None,
     measures: bool = True,
+    site: Site | None = None,
 ) -> Outlook:
     """Outlook of a run.
 
@@ -101,6 +137,8 @@ def look_ahead(
         Of an earlier session on the same machine.
     measures : bool
         Whether a probe is made if none is given.
+    site : Site, optional
+        Where trials run, if not here.
 
     Raises
     ------
@@ -108,15 +146,16 @@ def look_ahead(
         If a trial cannot be trained or placed, the disk is too small, or the budget.
     """
     space = subject.space
-    placement = place(None, devices, asked)
+    site = site or Here(devices)
+    placement = site.place(None, asked)
     if probe is None and measures:
-        probe = measure(
-            space.base, subject.data, subject.data_seed, subject.trainer, placement.threads
+        probe = site.measure(
+            space.base, subject.data, subject.data_seed, subject.trainer, placement
         )
     wanted = Confirm.parse(space.confirm)
     if probe is None:
         return Outlook(placement, None, None, wanted)
-    placement = place(probe, devices, asked)
+    placement = site.place(probe, asked)
     allowance = allowed(space, placement)
     confirm, notes = _within(allowance, wanted, probe)
     plan = make_plan(

@@ -46,7 +46,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Placement:
-    """How trials share a machine.
+    """How trials share a machine, or several.
 
     Attributes
     ----------
@@ -66,6 +66,12 @@ class Placement:
         What keeps the trials from being more.
     why : str
         The same, in words.
+    nodes : int
+        Machines that get trials.
+    cpus_alone : int
+        Cores of a trial that shares its machine with none; 0 for all of them.
+    memory_bytes : int
+        Memory of the host that Ray keeps for each trial; 0 if it is not asked to.
     """
 
     workers: int
@@ -76,6 +82,9 @@ class Placement:
     trials_per_gpu: int
     bound: Bound
     why: str
+    nodes: int = 1
+    cpus_alone: int = 0
+    memory_bytes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -6,13 +6,15 @@ that is deleted in the end; whatever is killed, the run goes on from the store.
 
 import logging
 import os
+import re
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 from ray import tune
@@ -41,6 +43,21 @@ QUIET = {
 }
 
 
+LOST_NODE = re.compile(
+    r"node (has died|is dead|was (terminated|preempted|forcibly))|NodeDiedError"
+    r"|node it was running on is dead"
+    r"|Owner's node has crashed|actor is temporarily unavailable"
+)
+"""What Ray says when a machine is gone; the last of it before it knows so itself."""
+
+
+class Shipped(Protocol):
+    """Data that were sent to the machines of a cluster."""
+
+    def here(self) -> Path:
+        """Where they are on this machine."""
+
+
 class EpochSteps(tune.Trainable):
     """One trial as Ray Tune sees it: a step is an epoch.
 
@@ -48,9 +65,15 @@ class EpochSteps(tune.Trainable):
     decoded images stay where they are.
     """
 
-    def setup(self, config: dict[str, Any]) -> None:
-        """Begin the trial in `config`."""
-        self._rows = run_trial(TrialTask(**config["task"]))
+    def setup(self, config: dict[str, Any], shipped: Shipped | None = None) -> None:
+        """Begin the trial in `config`, on the data that were sent if there are any."""
+        self._shipped = shipped
+        self._begin(TrialTask(**config["task"]))
+
+    def _begin(self, task: TrialTask) -> None:
+        if self._shipped is not None:
+            task = replace(task, data=str(self._shipped.here()))
+        self._rows = run_trial(task)
 
     def step(self) -> dict[str, Any]:
         """Train an epoch; its row, as text because Ray takes dictionaries apart."""
@@ -65,7 +88,7 @@ class EpochSteps(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Leave the old trial and begin another in this process."""
         self._rows.close()
-        self.setup(new_config)
+        self._begin(TrialTask(**new_config["task"]))
         return True
 
 
@@ -161,7 +184,7 @@ def death_of(text: str) -> dict[str, Any]:
     """Failure of a process from what Ray says of its end; empty if it says nothing."""
     if "low on memory" in text or "OutOfMemoryError" in text or "memory pressure" in text:
         return failure("oom", "the machine ran out of memory, and its process was killed")
-    if "node has died" in text or "node is dead" in text or "NodeDiedError" in text:
+    if LOST_NODE.search(text):
         return failure("lost-node", "its machine is gone")
     if "RayTaskError" in text or "Traceback" in text:
         lines = text.strip().splitlines()
@@ -171,29 +194,34 @@ def death_of(text: str) -> dict[str, Any]:
 
 @contextmanager
 def local_ray(placement: Placement) -> Iterator[None]:
-    """A Ray of this process's own, gone at the end."""
+    """A Ray of this process's own, gone at the end; whatever else runs here is left alone."""
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
-    handlers = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
-    ray.init(
-        num_cpus=max(placement.cpus, placement.workers),
-        num_gpus=placement.gpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=True,
-    )
-    _restore(handlers)
+    with signals_kept():
+        ray.init(
+            address="local",
+            num_cpus=max(placement.cpus, placement.workers),
+            num_gpus=placement.gpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+        )
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+@contextmanager
+def signals_kept() -> Iterator[None]:
     """Take signals back from Ray, whose handlers end the process at once."""
-    if threading.current_thread() is threading.main_thread():
-        for kind, handler in handlers.items():
-            signal.signal(kind, handler)
+    handlers = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for kind, handler in handlers.items():
+                signal.signal(kind, handler)
 
 
 def is_running() -> bool:
@@ -201,12 +229,18 @@ def is_running() -> bool:
     return bool(ray.is_initialized())
 
 
-def run_on_ray(director: Director, placement: Placement) -> None:
-    """Run all trials of a director on a Ray of `local_ray`; an interrupt leaves them resumable."""
+def run_on_ray(director: Director, placement: Placement, shipped: Shipped | None = None) -> None:
+    """Run all trials of a director on the Ray of this process.
+
+    An interrupt leaves them resumable. Trials read the data that were `shipped`, if any were.
+    """
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the director tells of every end
     search = DirectedSearch(director)
+    steps = tune.with_parameters(EpochSteps, shipped=shipped) if shipped else EpochSteps
     with tempfile.TemporaryDirectory(prefix="evolve-ray-") as scratch:
-        tuner = tune.Tuner(
-            tune.with_resources(EpochSteps, lambda config: demands(config, placement)),
+        fit = _fit_as_client if ray.util.client.ray.is_connected() else _fit
+        fit(
+            trainable=tune.with_resources(steps, lambda config: demands(config, placement)),
             tune_config=tune.TuneConfig(
                 search_alg=search,
                 scheduler=Directed(search),
@@ -224,13 +258,35 @@ def run_on_ray(director: Director, placement: Placement) -> None:
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
-        tuner.fit()
+
+
+def _fit(**settings: Any) -> None:
+    tune.Tuner(**settings).fit()
+
+
+def _fit_as_client(**settings: Any) -> None:
+    """Let Tune's loop stay in this process, where the study is.
+
+    With Ray's client it would move to the cluster. It only goes there for the folder of a
+    session, of which a client has none.
+    """
+    from ray.train._internal import storage
+    from ray.tune.impl.tuner_internal import TunerInternal
+
+    with tempfile.TemporaryDirectory(prefix="evolve-session-") as session:
+        before = storage._get_ray_train_session_dir
+        storage._get_ray_train_session_dir = lambda: session
+        try:
+            TunerInternal(**settings, _tuner_kwargs={"_remote": False}).fit()
+        finally:
+            storage._get_ray_train_session_dir = before
 
 
 def demands(config: dict[str, Any], placement: Placement) -> tune.PlacementGroupFactory:
     """What a trial needs of a machine: its share, or all of a device if it must be alone."""
     alone = config["task"]["alone"]
-    cpus = placement.cpus if alone and not placement.gpus else placement.threads
-    gpus = 1.0 if alone and placement.gpus else placement.gpus_per_trial
-    share = {"CPU": float(cpus), "GPU": gpus}
+    all_cpus = placement.cpus_alone or placement.cpus
+    cpus = all_cpus if alone and not placement.gpus else placement.threads
+    gpus = 1.0 if alone and 0 < placement.gpus_per_trial < 1 else placement.gpus_per_trial
+    share = {"CPU": float(cpus), "GPU": gpus, "memory": float(placement.memory_bytes)}
     return tune.PlacementGroupFactory([{k: v for k, v in share.items() if v}])

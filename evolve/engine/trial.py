@@ -40,7 +40,7 @@ from model.halt import Halt
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_EVERY_S = float(os.environ.get("EVOLVE_CHECKPOINT_EVERY_S", "20"))
-LOCK_WAIT_S = 30.0
+LOCK_WAIT_S = 120.0  # a network file system keeps the lock of a lost machine for a while
 LOG_LINES_KEPT = 20
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 

@@ -59,12 +59,12 @@ def run(work, *arguments, **environment):
     return done
 
 
-def start(work, *arguments):
-    """Start a command in a process group of its own."""
+def start(work, *arguments, every_s="0"):
+    """Start a command in a process group of its own, with a checkpoint every so often."""
     return subprocess.Popen(
         [*EVOLVE, *arguments],
         cwd=work,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "EVOLVE_CHECKPOINT_EVERY_S": "0"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "EVOLVE_CHECKPOINT_EVERY_S": every_s},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -22,6 +22,7 @@ FORBIDDEN = {
     "evolve/engine": ("evolve.cli", "reports"),
 }
 RAY_ALLOWED = {
+    "evolve/engine/cluster.py",
     "evolve/engine/ray_tune.py",
     *(f"evolve/engine/schedulers/{name}.py" for name in ("__init__", "kinds", "stage")),
 }
