@@ -162,7 +162,7 @@ class FewSteps(Generic[Batch]):
         """Take another recipe."""
         self._loader.use(recipe)
 
-    def epoch(self, epoch: int, start: int) -> Iterator[Batch]:  # noqa: ARG002
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:  # noqa: ARG002
         """Give the mini-batches, and take the time."""
         batches = self._batches()
         for number in range(self._warm_up):
