@@ -142,6 +142,7 @@ def own_environment(private_ray, monkeypatch):
         (f"127.0.0.1:{free_port()}", "nothing answers at", "ray status"),
         (f"ray://127.0.0.1:{free_port()}", "nothing answers at", "ray status"),
     ],
+    ids=["none", "nonsense", "no-port", "no-host", "closed", "closed-to-clients"],
 )
 def test_an_address_without_a_cluster(own_environment, address, what, mend):
     begun = time.monotonic()

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from evolve.store.servers import keep_password
-from evolve.store.study import open_storage, read_trials
+from evolve.store.study import open_storage
 from tests.e2e.test_run import SPACE, on_curves, run
 from tests.postgres import PASSWORD, a_server
+from tests.unit.store.test_mirror import read_trials
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ class MadeUpLoader:
     def plan(self, epoch):
         return tuple(MiniBatch(4 * i, 4, 32, 8, i % 2 == 0, i % 2 == 1) for i in range(10))
 
-    def epoch(self, epoch):
+    def epoch(self, epoch, start):
         try:
             for step in self.plan(epoch):
                 self.given.append((epoch, step))
