@@ -150,6 +150,10 @@ class DirectedSearch(Searcher):
                 self._director.take(number, row)
         self._director.finish(number, row)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray writes searchers down when a search begins, and never reads this one."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the store is the state."""
 
