@@ -112,7 +112,7 @@ def quickly_refused(work, *arguments):
     """What a command says that must give up within ten seconds; imports are not counted."""
     begun = time.monotonic()
     done = run(work, *arguments)
-    assert time.monotonic() - begun < 10 + 5
+    assert time.monotonic() - begun < 10 + 20  # a busy machine imports slowly
     assert done.returncode == 2, done.stderr
     assert not (work / "out").exists()
     return done.stderr
