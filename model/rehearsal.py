@@ -59,11 +59,12 @@ def rehearse(training: BaseTraining[Any, Any, Any], config: TrainConfig) -> floa
     if config.sat.kind == "none":
         return _pace(training)
     attacked = config.sat.probability * (1 - config.schedule.warmup)
-    own, seconds = training.config, 0.0
+    whole, own, seconds = training.whole, training.config, 0.0
     for probability, share in ((0.0, 1 - attacked), (1.0, attacked)):
-        training.config = own.with_values({"sat.probability": probability})
+        # both, or the training would settle for what it was given
+        training.whole = training.config = own.with_values({"sat.probability": probability})
         seconds += share * _pace(training)
-    training.config = own
+    training.whole, training.config = whole, own
     return seconds
 
 
