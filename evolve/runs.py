@@ -100,8 +100,7 @@ class RunRequest:
 
 def asked_of(request: RunRequest) -> Asked:
     """What a request wants of the machine."""
-    size = Confirm.parse(request.space.confirm)
-    at_once = max(request.space.trials, planned_trainings(size.candidates, size.seeds))
+    at_once = max(request.space.trials, final_trainings(request.space.confirm))
     return Asked(request.workers, request.gpus_per_trial, request.engine, at_once)
 
 

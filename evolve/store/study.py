@@ -123,11 +123,6 @@ def open_study(
     )
 
 
-def unfinished(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that were running when the run was interrupted."""
-    return study.get_trials(states=(TrialState.RUNNING,))
-
-
 def failure_of(trial: FrozenTrial) -> dict[str, Any]:
     """Type, message and place of a failure; empty for other trials."""
     return dict(trial.user_attrs.get(FAILURE_ATTR, {}))

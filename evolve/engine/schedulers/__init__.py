@@ -13,7 +13,6 @@ from evolve.engine.schedulers.kinds import (
     OBJECTIVE,
     TIME,
     Kind,
-    NoScheduler,
     Setting,
     rungs,
 )
@@ -209,8 +208,3 @@ def build_scheduler(name: str, epochs: int, setting: Setting | None = None) -> S
         raise SpaceError(f"unknown scheduler '{name}'", "scheduler", nearest(name, KINDS))
     setting = setting or Setting(epochs)
     return Scheduler(KINDS[name](setting), setting.seed)
-
-
-def no_scheduler() -> Scheduler:
-    """One that stops nothing."""
-    return Scheduler(NoScheduler())
