@@ -4,8 +4,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
@@ -127,44 +126,6 @@ class RunView:
         rest = sum(end - v.done for end, v in zip(ends, running, strict=True))
         epochs = unbegun * per_trial + rest
         return epochs * sum(paces) / len(paces) / self.workers
-
-
-class Watcher(Protocol):
-    """A listener that is entered before a run and left after it."""
-
-    view: RunView
-
-    def __enter__(self) -> Self:
-        """Begin to watch."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop watching."""
-
-    def on_begin(self, manifest: dict[str, Any]) -> None:
-        """See `Listener`."""
-
-    def on_phase(self, phase: "Phase") -> None:
-        """See `Listener`."""
-
-    def on_start(self, number: int, params: dict[str, Any], done: int, epochs: int) -> None:
-        """See `Listener`."""
-
-    def on_epoch(self, number: int, row: dict[str, Any]) -> None:
-        """See `Listener`."""
-
-    def on_pause(self, number: int) -> None:
-        """See `Listener`."""
-
-    def on_retry(self, number: int, reason: str, remedy: str) -> None:
-        """See `Listener`."""
-
-    def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
-        """See `Listener`."""
 
 
 def describe(manifest: dict[str, Any]) -> list[str]:
