@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.config import TrainConfig
@@ -37,12 +36,7 @@ def dataset(folder):
     return load_dataset(folder)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def tiny(values=None):

@@ -3,7 +3,6 @@
 import dataclasses
 
 import pytest
-import torch
 
 from evolve.testing import ingredients as contract
 from model.checkpoint import load_checkpoint, save_checkpoint
@@ -30,12 +29,7 @@ NAMED_BY_THE_PAPER = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
