@@ -42,11 +42,10 @@ from evolve.store.comparison import (
     folder_of,
     read_comparison,
     stored_trainings,
-    study_name,
 )
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import check_same_run
-from evolve.store.read import read_manifest, storage_url
+from evolve.store.read import read_manifest, storage_url, study_name
 from evolve.store.study import METRICS_ATTR, open_own_storage, open_study
 
 DEFAULTS = "default"
@@ -83,7 +82,7 @@ def retrain_path(request: RunRequest, seeds: int, listener: Listener) -> RunFold
         plan = plan_path(found, space, stored, _seeds(folder, seeds))
         storage = open_own_storage(storage_url(folder, stored))
         try:
-            study = open_study(storage, name=study_name(PATH))
+            study = open_study(storage, name=study_name(stored, PATH))
             adopt(study, plan, folder, FINAL)
             training = Training(
                 data=request.data.path,

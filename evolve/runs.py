@@ -1,6 +1,7 @@
 """A whole run: from a space and data to stored trials, started or continued."""
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from evolve.search.factory import build_sampler
 from evolve.space import Space
 from evolve.space.confirm import Confirm, planned_trainings
 from evolve.space.space import LIMITS
-from evolve.store.comparison import read_comparison, study_name
+from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import (
     FORMAT,
@@ -38,8 +39,9 @@ from evolve.store.manifest import (
     now,
     versions,
 )
-from evolve.store.read import read_manifest, storage_url
-from evolve.store.study import open_own_storage, open_study
+from evolve.store.read import read_manifest, storage_url, study_name
+from evolve.store.servers import keep_password
+from evolve.store.study import STUDY_NAME, open_own_storage, open_study
 from evolve.train_one import check_trainable
 from model.data.coco import Dataset
 
@@ -149,7 +151,8 @@ def build_manifest(
         "trainer": request.trainer,
         "trials": space.trials,
         "confirm": space.confirm,
-        "storage": request.storage,
+        "storage": request.storage and keep_password(request.storage),
+        "study": _new_study_name(request),
         "space": space.to_dict(),
         "train": space.base.to_dict(),
         "data": data,
@@ -162,6 +165,11 @@ def build_manifest(
         "hardware": hardware(),
         "git": git_state(),
     }
+
+
+def _new_study_name(request: RunRequest) -> str:
+    """One that no other run has, where several may share the storage."""
+    return STUDY_NAME if not request.storage else f"{request.out.name}-{secrets.token_hex(4)}"
 
 
 def describe_data(source: DataSource, dataset: Dataset) -> dict[str, Any]:
@@ -365,7 +373,7 @@ def _run(
     allowance, interrupt = allowed(space, placement), Interrupt(folder.halt)
     storage = open_own_storage(storage_url(folder, manifest))
     try:
-        study = open_study(storage)
+        study = open_study(storage, name=study_name(manifest))
         study.sampler = build_run_sampler(request, len(study.get_trials(deepcopy=False)))
         coordinator = Coordinator(
             study,
@@ -421,7 +429,7 @@ def _final_comparison(
         trainer=request.trainer,
         threads=search.settings.threads,
     )
-    study = open_study(search.study._storage, name=study_name(plan.name))
+    study = open_study(search.study._storage, name=study_name(manifest, plan.name))
     comparison = Comparison(
         study,
         plan,

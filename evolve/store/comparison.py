@@ -167,11 +167,6 @@ class ComparisonRecord:
         return len(values), float(values.mean()) if len(values) else -math.inf
 
 
-def study_name(name: str) -> str:
-    """Name of a comparison's study in the storage of its run."""
-    return f"evolve-{name}"
-
-
 def read_comparison(path: Path, name: str = FINAL) -> ComparisonRecord | None:
     """Read a comparison from the folder of its run; None if it was not begun.
 
@@ -196,7 +191,7 @@ def _by_row(plan: PlanRecord) -> Iterator[tuple[RowRecord, int]]:
 
 def stored_trainings(run: RunFolder, name: str) -> dict[str, FrozenTrial]:
     """Trials of a comparison by their training."""
-    trials = stored_trials(run, read_manifest(run), study_name(name))
+    trials = stored_trials(run, read_manifest(run), name)
     return {trial.user_attrs[TRAINING_ATTR]: trial for trial in trials}
 
 

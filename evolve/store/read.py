@@ -47,6 +47,12 @@ def storage_url(folder: RunFolder, manifest: dict[str, Any]) -> str:
     return str(manifest.get("storage") or sqlite_url(folder.study))
 
 
+def study_name(manifest: dict[str, Any], comparison: str = "") -> str:
+    """Name of the study of a run's search, or of one of its comparisons, in the run's storage."""
+    search = str(manifest.get("study", STUDY_NAME))
+    return f"{search}-{comparison}" if comparison else search
+
+
 def read_run(path: Path) -> RunRecord:
     """Read a run, finished or not, from its folder.
 
@@ -75,17 +81,18 @@ def read_run(path: Path) -> RunRecord:
 def stored_trials(
     folder: RunFolder,
     manifest: dict[str, Any],
-    name: str = STUDY_NAME,
+    comparison: str = "",
     *,
     whole: bool = True,
     first: int = 0,
 ) -> list[FrozenTrial]:
-    """Trials of a run's search, or of another study of it, without those only proposed.
+    """Trials of a run's search, or of a comparison of it, without those only proposed.
 
     They are read and not touched; `whole` and `first` as in `read_trials`.
     """
     if not manifest.get("storage") and not folder.study.is_file():
         return []
+    name = study_name(manifest, comparison)
     trials = read_trials(storage_url(folder, manifest), name, whole=whole, first=first)
     return [trial for trial in trials if not is_rejected(trial)]
 

@@ -24,16 +24,22 @@ def work(tmp_path):
     return tmp_path
 
 
+def stored(url, run_folder):
+    """Trials of a run's search on the server."""
+    manifest = json.loads((run_folder / "manifest.json").read_text())
+    return read_trials(open_storage(url), manifest["study"])
+
+
 def test_a_run_and_its_continuation(server, work):
     url = server.make("runs")
     done = run(work, *on_curves("inline", "--storage", url, "--trials", "4"))
     assert done.returncode == 0, done.stderr
     assert not (work / "out" / "study.db").exists()
-    first = read_trials(open_storage(url))
+    first = stored(url, work / "out")
     assert [trial.number for trial in first] == [0, 1, 2, 3]
     more = run(work, *on_curves("inline", "--storage", url, "--trials", "6"))
     assert more.returncode == 0, more.stderr
-    trials = read_trials(open_storage(url))
+    trials = stored(url, work / "out")
     assert [trial.params for trial in trials[:4]] == [trial.params for trial in first]
     assert {trial.state.name for trial in trials} <= {"COMPLETE", "PRUNED"}
     assert len(trials) == 6
@@ -55,7 +61,20 @@ def test_status_report_and_resume_find_the_study(server, work):
     assert (work / "out" / "report" / "index.html").is_file()
     resumed = run(work, "resume", "out", "--trials", "4", "--engine", "inline")
     assert resumed.returncode == 0, resumed.stderr
-    assert len(read_trials(open_storage(url))) == 4
+    assert len(stored(url, work / "out")) == 4
+
+
+def test_two_runs_of_one_name_share_a_database(server, work):
+    url = server.make("both")
+    for folder, seed in (("a/out", "1"), ("b/out", "2")):
+        arguments = on_curves("inline", "--storage", url, "--trials", "3", "--seed", seed)
+        done = run(work, *arguments, "--out", folder, "--confirm", "1x2")
+        assert done.returncode == 0, done.stderr
+    first, second = stored(url, work / "a/out"), stored(url, work / "b/out")
+    assert [t.number for t in first] == [t.number for t in second] == [0, 1, 2]
+    assert [t.params for t in first] != [t.params for t in second]
+    status = json.loads(run(work, "status", "a/out", "--json").stdout)
+    assert status["final"]["trainings"] == status["final"]["ended"] == 4
 
 
 def test_a_password_is_written_nowhere(server, work):

@@ -15,7 +15,7 @@ from evolve.engine.inline import run_inline
 from evolve.engine.trial import run_trial
 from evolve.errors import EvolveError, StoreError
 from evolve.seeds import fresh_seed, trial_seed
-from evolve.store.comparison import read_comparison, study_name
+from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.study import open_storage, open_study, sqlite_url
 from model.config import TrainConfig
@@ -45,7 +45,7 @@ def make(out, rows=ROWS, seeds=SEEDS, *, judged_on="test", notes=None, digest="d
     plan = plan_comparison(
         name, "a comparison", rows, seeds, objective="AP", judged_on=judged_on, data_digest=digest
     )
-    study = open_study(open_storage(sqlite_url(folder.study)), name=study_name(name))
+    study = open_study(open_storage(sqlite_url(folder.study)), name=f"evolve-{name}")
     training = Training(Path("curve-0"), digest, 0, "curve", threads=1)
     return Comparison(study, plan, folder.comparison(name), training, notes or Notes())
 
