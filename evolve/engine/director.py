@@ -304,8 +304,8 @@ class Director(ABC):
             self._try_again(number, what, remedy)
 
     def _try_again(self, number: int, what: dict[str, Any], remedy: Remedy) -> None:
-        attempts = self._attempts[number]
-        attempts.append({**what, "remedy": remedy})
+        attempts = [*self._attempts[number], {**what, "remedy": remedy}]
+        self._attempts[number] = attempts
         self._attr(number, ATTEMPTS_ATTR, attempts)
         self.journal.note("retry", number, type=what["type"], remedy=remedy)
         self._waiting.append(number)
@@ -398,7 +398,8 @@ class Director(ABC):
     def _store_value(self, number: int, row: dict[str, Any]) -> None:
         storage, trial_id = self.study._storage, self._ids[number]
         if math.isfinite(row["objective"]):
-            storage.set_trial_intermediate_value(trial_id, row["epoch"], row["objective"])
+            with together(storage, unhurried=True):  # the trial's folder has it
+                storage.set_trial_intermediate_value(trial_id, row["epoch"], row["objective"])
 
     def _attr(self, number: int, key: str, value: Any) -> None:
         self.study._storage.set_trial_user_attr(self._ids[number], key, value)
