@@ -18,7 +18,7 @@ from evolve.engine.pace import Pace
 from evolve.engine.schedulers import OBJECTIVE, TIME, Decision, Scheduler, decisive
 from evolve.engine.shrinking import smaller
 from evolve.engine.trial import TrialTask
-from evolve.errors import EvolveError
+from evolve.errors import EvolveError, RunError
 from evolve.store.folder import TrialFolder
 from evolve.store.journal import Journal
 from evolve.store.mirror import together
@@ -296,7 +296,7 @@ class Director(ABC):
         remedy = remedy_for(what["type"], before, shares=self.allowance.workers > 1)
         if remedy == "halt":
             mend = "make room, then go on with 'evolve resume': nothing finished is lost"
-            self._stop_all(EvolveError(what["what"], what["where"] or self._place(number), mend))
+            self._stop_all(RunError(what["what"], what["where"] or self._place(number), mend))
             self.journal.note("leave", number)
         elif remedy == "none" or (remedy == "smaller" and not self._has_smaller(number)):
             self._tell_failed(number, what)
@@ -375,7 +375,7 @@ class Director(ABC):
         self._failures += kind not in ("diverged", CONSTRAINT)
         if self._max_failures is not None and self._failures > self._max_failures:
             self._stop_all(
-                EvolveError(
+                RunError(
                     f"{self._failures} {self.noun}s have failed, the last with {kind}: {what}",
                     "--max-failures",
                     "mend the cause, then 'evolve resume' with a larger --max-failures",

@@ -18,13 +18,14 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from evolve.errors import StoreError
+from evolve.errors import StoreError, WriteError
 from evolve.store.rows import Change, ForeignWriteError, write_changes
 from evolve.store.trials import read_study
 
 logger = logging.getLogger(__name__)
 
 PATIENCE_S = 60.0  # how long a write is tried again
+FULL = "disk is full"  # what SQLite says
 COMPANY_S = 1.0  # how long after another a write that may wait does so
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
 _DICTS = ("params", "distributions", "user_attrs", "system_attrs", "intermediate_values")
@@ -165,10 +166,11 @@ class MirroredStorage(BaseStorage):
                 ) from error
             except sqlalchemy.exc.DBAPIError as error:
                 if not _passing(error) or self._clock() + pause_s > end:
-                    raise StoreError(
+                    raise WriteError(
                         f"the study cannot be written: {_reason(error)}",
                         _shown(self.backend),
-                        "nothing stored is damaged; see to the database, then 'evolve resume'",
+                        "nothing stored is damaged; see to the database or make room, then "
+                        "'evolve resume'",
                     ) from error
                 logger.warning("store=waiting pause_s=%.2f reason=%s", pause_s, _reason(error))
             self._sleep(pause_s)
@@ -468,6 +470,8 @@ def _running() -> FrozenTrial:
 
 def _passing(error: sqlalchemy.exc.DBAPIError) -> bool:
     """Whether a fault is one of the connection or of a lock, which may pass."""
+    if FULL in str(error.orig):
+        return False
     kinds = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
     return bool(error.connection_invalidated) or isinstance(error, kinds)
 
