@@ -10,8 +10,10 @@ row or more has "no effect" with chance alpha at most.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
 
 from evolve.analysis.deltas import Delta
 from evolve.analysis.outlook import Aim, more_images, more_seeds
@@ -80,21 +82,18 @@ def decide(deltas: Mapping[str, Delta], rule: Rule | None = None) -> dict[str, D
     effects, sames = rule.effects or len(deltas), rule.sames or len(deltas)
     level = rule.alpha * rule.share / max(1, effects)
     tests = {key: judge_sign(delta, level) for key, delta in deltas.items()}
-    p_holm = holm([one.p for one in tests.values()], effects) / rule.share
-    p_same = holm([same_p(one, rule.region) for one in deltas.values()], sames) / rule.share
-    ends = zip(deltas, p_holm.tolist(), p_same.tolist(), strict=True)
-    found = {key: (min(1.0, p), min(1.0, same)) for key, p, same in ends}
-    words = {key: _word(deltas[key], *found[key], rule) for key in deltas}
+    p_holm = holm([one.p for one in tests.values()], effects)
+    p_same = holm([same_p(one, rule.region) for one in deltas.values()], sames)
+    both = np.minimum(np.stack((p_holm, p_same), axis=1) / rule.share, 1.0)  # NaN stays
+    found = dict(zip(deltas, both.tolist(), strict=True))
+    words = {key: _word(deltas[key], p, same, rule) for key, (p, same) in found.items()}
     aim = _aim(words, rule, effects, sames)
     return {
-        key: Decision(words[key], tests[key].p, tests[key].test, *_nan(*found[key], delta),
-                      *_outlook(words[key], delta, aim))
-        for key, delta in deltas.items()
-    }  # fmt: skip
-
-
-def _nan(p_holm: float, p_same: float, delta: Delta) -> tuple[float, float]:
-    return (math.nan, math.nan) if delta.spread is None else (p_holm, p_same)
+        key: with_outlook(
+            Decision(words[key], tests[key].p, tests[key].test, p, same), deltas[key], aim
+        )
+        for key, (p, same) in found.items()
+    }
 
 
 def _word(delta: Delta, p_holm: float, p_same: float, rule: Rule) -> Word:
@@ -116,8 +115,10 @@ def _aim(words: Mapping[str, Word], rule: Rule, effects: int, sames: int) -> Aim
     return Aim(spent / left, spent / unlike, rule.region)
 
 
-def _outlook(word: Word, delta: Delta, aim: Aim) -> tuple[int | None, float]:
-    if word != "undecided":
-        return None, math.nan
+def with_outlook(decision: Decision, delta: Delta, aim: Aim) -> Decision:
+    """The same decision; an undecided one with what it would take to reach `aim`."""
+    if decision.word != "undecided":
+        return decision
     seeds = more_seeds(delta, aim)
-    return seeds, more_images(delta, aim) if seeds is None else math.nan
+    images = more_images(delta, aim) if seeds is None else math.nan
+    return replace(decision, more_seeds=seeds, more_images=images)

@@ -7,6 +7,7 @@ complete ones, and `n` beside `planned` says so.
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -81,24 +82,27 @@ def judge_table(
     return lines.frame(rows, deltas, decisions)
 
 
+@dataclass(frozen=True)
 class Lines:
-    """Turns deltas and decisions into the lines of a table; arguments as for `judge_table`."""
+    """Turns deltas and decisions into the lines of a table.
 
-    def __init__(
-        self,
-        trainings: pd.DataFrame,
-        baseline: str,
-        family: int,
-        region: float,
-        column: str,
-        metric: str,
-        split: str,
-        also: Sequence[str],
-        images: int | None,
-    ) -> None:
-        self._trainings, self._baseline, self._family = trainings, baseline, family
-        self._region, self._column, self._also = region, column, also
-        self._unit, self._split, self._images = f"{metric} points on {split}", split, images
+    Attributes
+    ----------
+    trainings, baseline, region, column, metric, split, also, images
+        As for `judge_table`.
+    family : int
+        Rows that p is corrected for.
+    """
+
+    trainings: pd.DataFrame
+    baseline: str
+    family: int
+    region: float
+    column: str
+    metric: str
+    split: str
+    also: Sequence[str]
+    images: int | None
 
     def frame(
         self,
@@ -108,17 +112,17 @@ class Lines:
     ) -> pd.DataFrame:
         """The table; rows without a delta are the baseline."""
         lines = [self._line(row, deltas.get(row), decisions.get(row)) for row in rows]
-        return pd.DataFrame(lines, columns=[*COLUMNS, *self._also])
+        return pd.DataFrame(lines, columns=[*COLUMNS, *self.also])
 
     def _line(self, row: str, delta: Delta | None, decision: Decision | None) -> dict[str, Any]:
-        own = self._trainings[self._trainings["row"] == row]
+        own = self.trainings[self.trainings["row"] == row]
         head = self._head(row, own)
         if delta is None or decision is None:
             return head | {"pairs": head["n"], "word": "baseline", "sentence": ""}
         told = self._told(head)
         word, sentence = decision.word, row_sentence(decision, delta, told)
         open_ones = head["planned"] - head["n"] - head["failed"]
-        is_failed = head["failed"] and head["n"] < 2 and not open_ones and delta.pairs < 2
+        is_failed = head["failed"] and head["n"] < 2 and not open_ones
         return head | {
             "pairs": delta.pairs,
             "delta": delta.mean,
@@ -139,9 +143,9 @@ class Lines:
         }
 
     def _head(self, row: str, own: pd.DataFrame) -> dict[str, Any]:
-        done = own[is_complete(own, self._column)]
+        done = own[is_complete(own, self.column)]
         failed = own[own["state"] == "FAIL"]
-        ended_without = own[(own["state"] == "COMPLETE") & own[self._column].isna()]
+        ended_without = own[(own["state"] == "COMPLETE") & own[self.column].isna()]
         return {
             "row": row,
             "title": self._title(row),
@@ -149,26 +153,26 @@ class Lines:
             "planned": len(own),
             "failed": len(failed) + len(ended_without),
             "reason": _reasons(failed, len(ended_without)),
-            "mean": float(done[self._column].mean()),
-            "sd": float(done[self._column].std()),
-            **{name: _mean_of(done, f"{self._split}/{name}") for name in self._also},
+            "mean": float(done[self.column].mean()),
+            "sd": float(done[self.column].std()),
+            **{name: _mean_of(done, f"{self.split}/{name}") for name in self.also},
         }
 
     def _title(self, row: str) -> str:
-        own = self._trainings[self._trainings["row"] == row]
+        own = self.trainings[self.trainings["row"] == row]
         return str(own["title"].iloc[0]) if "title" in own and len(own) else row
 
     def _told(self, head: Mapping[str, Any]) -> Told:
         return Told(
             title=head["title"],
-            baseline=self._title(self._baseline),
-            unit=self._unit,
+            baseline=self._title(self.baseline),
+            unit=f"{self.metric} points on {self.split}",
             planned=head["planned"],
             failed=head["failed"],
             reason=head["reason"],
-            images=self._images,
-            rows=self._family,
-            region=self._region,
+            images=self.images,
+            rows=self.family,
+            region=self.region,
         )
 
 

@@ -1,11 +1,14 @@
 """The verdict on a row of a table in words, with all that limits it."""
 
+import math
 from dataclasses import dataclass
 
 from evolve.analysis.decisions import Decision
 from evolve.analysis.deltas import Delta
 from evolve.analysis.phrases import digits_for, plural, points, probability, span, upper_first
 from evolve.analysis.verdict import limits
+
+_MANY_TIMES = 100
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,8 @@ def row_sentence(decision: Decision, delta: Delta, told: Told) -> str:
         "undecided": f"{title}: undecided, {size} {told.unit}",
     }[decision.word]
     more = f"; {_outlook(decision, delta)}" if decision.word == "undecided" else ""
-    return (
-        f"{claim} ({_detail(decision, delta, told)}){more}.{_failures(told)}{_limits(delta, told)}"
-    )
+    rest = f"{_failures(told)}{limits(delta, told.planned)}"
+    return f"{claim} ({_detail(decision, delta, told)}){more}.{rest}"
 
 
 def _detail(decision: Decision, delta: Delta, told: Told) -> str:
@@ -76,7 +78,9 @@ def _detail(decision: Decision, delta: Delta, told: Told) -> str:
     if delta.spread is None:
         return parts[0]
     parts.insert(0, span(delta.low, delta.high))
-    if decision.word == "no effect":
+    if math.isnan(decision.p):
+        pass
+    elif decision.word == "no effect":
         parts.append(f"equivalence p {probability(decision.p_same)}{_over(told.rows)}")
     else:
         parts.append(f"{decision.test} p {probability(decision.p_holm)}{_over(told.rows)}")
@@ -91,8 +95,10 @@ def _over(rows: int) -> str:
 def _outlook(decision: Decision, delta: Delta) -> str:
     if decision.more_seeds is None:
         times = decision.more_images
-        asked = f"about {times:.1f} times the images" if times < 100 else "100 times the images"
-        return f"more seeds cannot tell, it takes {asked}" + (" or more" if times >= 100 else "")
+        if math.isnan(times):
+            return "thousands of seeds could not tell"
+        asked = f"about {times:.1f}" if times < _MANY_TIMES else f"more than {_MANY_TIMES}"
+        return f"more seeds cannot tell, {asked} times the images could"
     if delta.pairs < 2:
         return f"{plural(decision.more_seeds, 'more seed')} at least needed"
     return f"about {plural(decision.more_seeds, 'more seed')} needed"
@@ -105,7 +111,3 @@ def _failures(told: Told) -> str:
         f" {told.failed} of its {plural(told.planned, 'training')} failed ({told.reason}); "
         "what they would have given is not in the mean."
     )
-
-
-def _limits(delta: Delta, told: Told) -> str:
-    return limits(delta, told.planned)

@@ -20,14 +20,14 @@ hypothesis. Here a look's part is linear in the share of a hypothesis, which the
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 from scipy import special
 
 from evolve.analysis.contrasts import ImageValues, row_delta
-from evolve.analysis.decisions import ALPHA, REGION, Decision, Rule, decide
+from evolve.analysis.decisions import ALPHA, REGION, Decision, Rule, decide, with_outlook
 from evolve.analysis.deltas import Delta
 from evolve.analysis.judged_rows import METRICS, Lines
 from evolve.analysis.outlook import Aim, is_hopeless
@@ -94,15 +94,21 @@ class Looks:
     region: float = REGION
     power: float | None = _POWER
 
-    def run(self, rows: Sequence[str], deltas: "Replay") -> _State:
-        """Replay the looks from the first on, as far as their trainings have ended."""
+    def run(self, rows: Sequence[str], replay: "Replay", *, is_over: bool) -> _State:
+        """Replay the looks from the first on, as far as their trainings have ended.
+
+        Where it is over before the last look, what is left of alpha is spent on what there is.
+        """
         state, parts = _State(), levels(self.looks, self.alpha, power=self.power)
-        for look, part in zip(self.looks, parts, strict=True):
+        for place, look in enumerate(self.looks):
             due = [row for row in rows if row not in state.stands]
-            found = deltas(due, look) if due else None
-            if found is None:
+            ready = replay.is_ready(due, look)
+            if not due or not (ready or is_over):
                 break
-            self._look(state, look, part, found, len(rows))
+            part = parts[place] if ready else sum(parts[place:])
+            self._look(state, look, part, replay.deltas(due, look), len(rows))
+            if not ready:
+                break
         return state
 
     def _look(
@@ -119,12 +125,14 @@ class Looks:
         for row, decision in decisions.items():
             if decision.word != "undecided":
                 state.stands[row] = decision.word
-            elif is_hopeless(found[row], last):
+                continue
+            state.decisions[row] = with_outlook(decision, found[row], last)
+            if is_hopeless(found[row], last):
                 state.stands[row] = "hopeless"
 
 
 class Replay:
-    """Deltas of rows at a look, or None while their trainings have not ended."""
+    """Deltas of rows at a look."""
 
     def __init__(
         self,
@@ -137,20 +145,22 @@ class Replay:
         self._trainings, self._baseline, self._column = trainings, baseline, column
         self._image_values, self._images = image_values, images
 
-    def __call__(self, rows: Sequence[str], look: int) -> dict[str, Delta] | None:
-        """Deltas from the first `look` seeds alone."""
+    def is_ready(self, rows: Sequence[str], look: int) -> bool:
+        """Whether the first `look` trainings of these rows and the baseline have ended."""
         early = self._trainings[self._trainings["seed_index"] < look]
         ended = early[early["state"].isin(_ENDED)].groupby("row")["seed_index"].nunique()
-        if any(ended.get(row, 0) < look for row in (self._baseline, *rows)):
-            return None
-        return dict(self._each(early, rows))
+        return all(ended.get(row, 0) == look for row in (self._baseline, *rows))
 
-    def _each(self, early: pd.DataFrame, rows: Sequence[str]) -> Iterator[tuple[str, Delta]]:
-        for row in rows:
-            yield row, row_delta(
-                early, self._baseline, row, self._column,
-                image_values=self._image_values, images=self._images,
-            )  # fmt: skip
+    def deltas(self, rows: Sequence[str], look: float = math.inf) -> dict[str, Delta]:
+        """Deltas from the first `look` seeds alone."""
+        early = self._trainings[self._trainings["seed_index"] < look]
+        return {row: self._delta(early, row) for row in rows}
+
+    def _delta(self, trainings: pd.DataFrame, row: str) -> Delta:
+        values, images = self._image_values, self._images
+        return row_delta(
+            trainings, self._baseline, row, self._column, image_values=values, images=images
+        )
 
 
 def judge_looks(
@@ -165,6 +175,7 @@ def judge_looks(
     also: Sequence[str] = METRICS,
     image_values: ImageValues | None = None,
     images: int | None = None,
+    is_over: bool = False,
 ) -> pd.DataFrame:
     """Say of each row whether its verdict stands, and how many seeds it is to have else.
 
@@ -177,6 +188,8 @@ def judge_looks(
         As for `judge_table`.
     looks : Looks, optional
         As declared.
+    is_over : bool
+        The budget has ended: what is left of alpha is spent on what has been trained.
 
     Returns
     -------
@@ -190,20 +203,20 @@ def judge_looks(
     looks = looks or Looks()
     others = [row for row in rows if row != baseline]
     replay = Replay(trainings, baseline, column, image_values, images)
-    state = looks.run(others, replay)
+    state = looks.run(others, replay, is_over=is_over)
     unseen = [row for row in others if row not in state.deltas]
-    deltas = state.deltas | dict(replay._each(trainings, unseen))
-    decisions = state.decisions | {row: _not_yet(deltas[row]) for row in unseen}
+    deltas = state.deltas | replay.deltas(unseen)
+    decisions = state.decisions | {row: _not_yet(deltas[row], looks) for row in unseen}
     used = _used(trainings, state.look, baseline)
     lines = Lines(used, baseline, len(others), looks.region, column, metric, split, also, images)
     frame = lines.frame(rows, deltas, decisions)
-    return frame.assign(**_progress(frame, state, looks.looks))
+    return pd.concat([frame, _progress(frame, state, looks.looks)], axis=1)
 
 
-def _not_yet(delta: Delta) -> Decision:
+def _not_yet(delta: Delta, looks: Looks) -> Decision:
     """The decision on a row before its first look."""
     nan = math.nan
-    return Decision("undecided", nan, "", nan, nan, max(1, LOOKS[0] - delta.pairs))
+    return Decision("undecided", nan, "", nan, nan, max(1, looks.looks[0] - delta.pairs))
 
 
 def _used(trainings: pd.DataFrame, look: Mapping[str, int], baseline: str) -> pd.DataFrame:
@@ -212,7 +225,8 @@ def _used(trainings: pd.DataFrame, look: Mapping[str, int], baseline: str) -> pd
     return trainings[trainings["seed_index"] < limit]
 
 
-def _progress(frame: pd.DataFrame, state: _State, looks: Sequence[int]) -> dict[str, list[object]]:
+def _progress(frame: pd.DataFrame, state: _State, looks: Sequence[int]) -> pd.DataFrame:
+    """Columns look, stands and seeds."""
     at = {row: state.look.get(row, 0) for row in frame["row"]}
     later = {row: next((n for n in looks if n > seen), seen) for row, seen in at.items()}
     wanted = {row: at[row] if row in state.stands else later[row] for row in at}
@@ -222,5 +236,11 @@ def _progress(frame: pd.DataFrame, state: _State, looks: Sequence[int]) -> dict[
         at[row] = max((at[other] for other in rest), default=0)
         wanted[row] = max((wanted[other] for other in rest), default=0)
         stands[row] = all(stands[other] for other in rest)
-    return {"look": list(at.values()), "stands": list(stands.values()),
-            "seeds": list(wanted.values())}  # fmt: skip
+    names = list(at)
+    return pd.DataFrame(
+        {
+            "look": [at[row] for row in names],
+            "stands": [stands[row] for row in names],
+            "seeds": [wanted[row] for row in names],
+        }
+    )

@@ -25,7 +25,7 @@ _EQUAL = 1e-12  # of the sum of all sizes: sums that differ by less are equal
 
 @dataclass(frozen=True)
 class Tested:
-    """Two-sided p of "no effect", and the test that it is of; NaN and empty without interval."""
+    """Two-sided p of "no effect", and the test that it is of; NaN and empty below two pairs."""
 
     p: float
     test: TestName
@@ -41,7 +41,7 @@ def judge_sign(delta: Delta, level: float) -> Tested:
         What p is held to at worst: alpha divided by the number of deltas. Which tests take part
         depends on it and on the number of seeds alone, not on what they find.
     """
-    if delta.spread is None:
+    if not _is_repeated(delta):
         return Tested(math.nan, "")
     p_t = t_p(delta)
     if not can_flip(delta.pairs, level):
@@ -51,9 +51,10 @@ def judge_sign(delta: Delta, level: float) -> Tested:
 
 
 def t_p(delta: Delta) -> float:
-    """Two-sided p of a delta from its own interval; NaN without one."""
-    if delta.spread is None:
+    """Two-sided p of a delta from its own interval; NaN below two pairs."""
+    if not _is_repeated(delta):
         return math.nan
+    assert delta.spread is not None
     return min(1.0, 2 * float(delta.spread.tail(abs(delta.mean))))
 
 
@@ -100,16 +101,22 @@ def _signed_sums(sizes: Floats) -> Floats:
 def same_p(delta: Delta, region: float) -> float:
     """P of "the effect is `region` or more, up or down": small if it is as good as none.
 
-    The larger of two one-sided tests; NaN without an interval.
+    The larger of two one-sided tests; NaN below two pairs.
 
     References
     ----------
     D. J. Schuirmann, "A comparison of the two one-sided tests procedure and the power approach",
     Journal of Pharmacokinetics and Biopharmaceutics 15 (1987) 657-680.
     """
-    if delta.spread is None:
+    if not _is_repeated(delta):
         return math.nan
+    assert delta.spread is not None
     return float(delta.spread.tail(region - abs(delta.mean)))
+
+
+def _is_repeated(delta: Delta) -> bool:
+    """Whether there are seeds to judge by: the images of one training tell nothing of another."""
+    return delta.pairs > 1 and delta.spread is not None
 
 
 def holm(p: ArrayLike, family: int | None = None) -> Floats:
