@@ -101,9 +101,8 @@ def test_undecided_says_when_more_seeds_cannot_tell():
     )
     assert line["word"] == "undecided"
     assert math.isnan(line["more_seeds"])
-    assert line["more_images"] == pytest.approx(
-        (2.001 * 0.01 * math.sqrt(60 / 59) / (0.032 / 3)) ** 2, rel=0.01
-    )
+    images_se = 0.01 * 60 / 59
+    assert line["more_images"] == pytest.approx((2.001 * images_se / (0.032 / 3)) ** 2, rel=1e-3)
     assert "; more seeds cannot tell, about 3.6 times the images could." in line["sentence"]
 
 
