@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     repeats = parser.parse_args(arguments).repeats
     for title, head, lines in (
         ("Share of 95 % intervals that hold the truth", ("parts", *SEEDS), _coverage(2 * repeats)),
-        (f"Tables of {ROWS} rows without effect that have one", ("parts", *SEEDS), _false(repeats)),
+        (f"Tables of {ROWS} rows without effect that name one", ("parts", *SEEDS),
+         _false(repeats)),
         ("Tables with effects of the region that say none", ("parts", *SEEDS), _none(repeats)),
         ("Words, percent", ("true effect", "seeds", "helps", "hurts", "no effect", "undecided"),
          _words(repeats // 2)),
