@@ -129,6 +129,8 @@ def _spread(differences: Floats, replicates: Floats | None, images: int | None) 
     of the two together. With mean squares A (pairs), B (images) and C (together), each divided by
     the number of values, the variance of the mean is A + B - C; as none of the three effects has
     a negative variance, A and B are at least C. A falls with the number of pairs, B - C does not.
+    So the variance is B at least; where seeds agree by chance a quarter of B is held on to, as all
+    of it would make every interval too wide when most is of both together.
     """
     pairs = len(differences)
     seeds = Part(float(differences.var(ddof=1)) / pairs, pairs - 1) if pairs > 1 else NONE
@@ -139,7 +141,7 @@ def _spread(differences: Floats, replicates: Floats | None, images: int | None) 
     covariance = np.atleast_2d(np.cov(replicates)) * unbiased
     mean_square = float(covariance.mean())
     alone = max(0.0, mean_square - _together(covariance))
-    return Spread(seeds, (Part(alone, freedom),), Part(mean_square, freedom))
+    return Spread(seeds, (Part(alone, freedom),), Part(mean_square / 4, freedom))
 
 
 def _together(covariance: Floats) -> float:

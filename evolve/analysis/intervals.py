@@ -49,7 +49,7 @@ class Spread:
     others : tuple of Part
         Those that more seeds do not lower, of the images first.
     least : Part
-        What the variance is at least, however well the seeds agree.
+        What the variance is taken for at least, however well the seeds agree.
 
     References
     ----------

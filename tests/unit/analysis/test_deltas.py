@@ -60,8 +60,15 @@ def test_what_images_do_to_one_pair_alone_counts_once():
 
 def test_seeds_that_agree_by_chance_leave_the_image_part():
     delta = paired_delta([0.0, 0.0], [1.0, 1.0], CROSSED, images=7)
-    assert delta.se**2 == pytest.approx(3 * 7 / 6)
-    assert delta.df == pytest.approx(6)
+    assert delta.se**2 == pytest.approx((3 - 1) * 7 / 6)
+    assert delta.df == pytest.approx(6, rel=1e-4)
+
+
+def test_seeds_that_agree_by_chance_are_not_taken_for_sure():
+    alone = CROSSED * [[1], [-1]]  # images and seeds together, and nothing of the images alone
+    delta = paired_delta([0.0, 0.0], [1.0, 1.0], alone, images=7)
+    assert delta.se**2 == pytest.approx(np.cov(alone).mean() / 4 * 7 / 6)
+    assert delta.df == pytest.approx(6, rel=1e-4)
 
 
 def test_images_that_do_nothing_to_all_pairs_alike_add_nothing():
