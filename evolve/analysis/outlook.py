@@ -47,6 +47,7 @@ def more_seeds(delta: Delta, aim: Aim) -> int | None:
     """How many more seeds a verdict takes if mean and variances stay as they are; None if never.
 
     With one pair the spread between seeds is not known: one more is the least.
+    Judged by the t; where the sign-flip test joins in, a seed of the other sign may ask for more.
     """
     if delta.spread is None or delta.pairs < 2:
         return 2 - delta.pairs
@@ -75,7 +76,7 @@ def more_images(delta: Delta, aim: Aim) -> float:
     alone = Spread(NONE, delta.spread.others)
     z_effect = alone.reach(max(LEVEL, 1 - aim.effect))
     z_same = alone.reach(max(LEVEL, 1 - 2 * aim.same))
-    room = max(abs(delta.mean), 0.0), max(aim.region - abs(delta.mean), 0.0)
+    room = abs(delta.mean), aim.region - abs(delta.mean)
     times = [
         (reach / space) ** 2 if space > 0 else math.inf
         for reach, space in zip((z_effect, z_same), room, strict=True)
