@@ -152,7 +152,7 @@ def test_19_of_20_intervals_of_drawn_orders_hold_the_truth(antithetic):
         return sum(gain for pair, gain in gains.items() if set(pair) <= on)
 
     truth = {n: sum(gain for pair, gain in gains.items() if n in pair) / 2 for n in names}
-    for _ in range(40):
+    for _ in range(25):
         orders = draw_orders(names, 12, rng, antithetic=antithetic)
         used = {frozenset(order[:i]) for order in orders for i in range(len(names) + 1)}
         rows = {row: on for row, on in design.items() if on in used}

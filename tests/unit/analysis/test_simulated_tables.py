@@ -34,7 +34,7 @@ def most(repeats, share=ALPHA):
     ],
 )
 def test_19_of_20_intervals_hold_the_truth(seeds, parts, highest):
-    assert 0.93 <= coverage(seeds, parts, 1200, np.random.default_rng(seeds)) <= highest
+    assert 0.93 <= coverage(seeds, parts, 900, np.random.default_rng(seeds)) <= highest
 
 
 @pytest.mark.parametrize(("seeds", "parts"), [(3, Parts()), (3, SEEDS_ALONE), (8, Parts())])
@@ -59,7 +59,7 @@ def test_large_effects_and_none_are_told_apart():
 
 @pytest.mark.parametrize("parts", [SEEDS_ALONE, Parts()])
 def test_looking_again_and_again_stays_within_alpha(parts):
-    repeats, looks = 200, Looks((3, 4, 6, 8))
+    repeats, looks = 150, Looks((3, 4, 6, 8))
     states = look_states([0.0] * 3, looks, parts, repeats, np.random.default_rng(4))
     wrong = sum(state.count("helps", "hurts") > 0 for state in states)
     assert wrong / repeats <= most(repeats)
