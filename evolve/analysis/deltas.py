@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evolve.analysis.intervals import LEVEL, Part, combine, t_interval
+from evolve.analysis.intervals import LEVEL, NONE, Part, Spread
 
 Floats = NDArray[np.float64]
 Source = Literal["seeds and images", "seeds", "images", "none"]
@@ -21,7 +21,7 @@ Source = Literal["seeds and images", "seeds", "images", "none"]
 
 @dataclass(frozen=True)
 class Delta:
-    """Other minus baseline.
+    """Other minus baseline, or any other contrast of rows.
 
     Attributes
     ----------
@@ -33,8 +33,12 @@ class Delta:
     source : str
         What the interval allows for: seeds and images, one of them, or none (then no interval).
     se, df, low, high, p_better : float
-        Standard error, its degrees of freedom, the interval, and the probability that the truth
-        is above 0; NaN where `source` is none.
+        Standard error, degrees of freedom of the t with this interval, the interval, and the
+        probability that the truth is above 0; NaN where `source` is none.
+    spread : Spread or None
+        What the interval comes from.
+    differences : tuple of float
+        One a pair.
     """
 
     mean: float
@@ -46,6 +50,8 @@ class Delta:
     low: float = math.nan
     high: float = math.nan
     p_better: float = math.nan
+    spread: Spread | None = None
+    differences: tuple[float, ...] = ()
 
 
 def paired_delta(
@@ -55,12 +61,22 @@ def paired_delta(
     images: int | None = None,
     level: float = LEVEL,
 ) -> Delta:
+    """Mean difference of values that are paired by place; the rest as for `estimate`."""
+    return estimate(np.subtract(other, baseline), image_deltas, images, level)
+
+
+def estimate(
+    differences: ArrayLike,
+    image_deltas: ArrayLike | None = None,
+    images: int | None = None,
+    level: float = LEVEL,
+) -> Delta:
     """Mean difference with an interval over seeds and images.
 
     Parameters
     ----------
-    baseline, other : sequence of float
-        One value a seed, paired by place.
+    differences : array, shape (pairs,)
+        One a seed.
     image_deltas : array, shape (pairs, R), optional
         The difference of each pair on R resamples of the images, the same resamples for all
         pairs (`image_bootstrap`). A resample with NaN is left out. Shape (R,), the mean over
@@ -71,21 +87,23 @@ def paired_delta(
     level : float
         Of the interval.
     """
-    differences = np.subtract(other, baseline, dtype=np.float64)
-    pairs = len(differences)
+    values = np.asarray(differences, dtype=np.float64)
+    pairs = len(values)
     if not pairs:
         return Delta(math.nan, math.nan, 0, "none")
-    mean = float(differences.mean())
-    sd = float(differences.std(ddof=1)) if pairs > 1 else math.nan
+    mean, each = float(values.mean()), tuple(values.tolist())
+    sd = float(values.std(ddof=1)) if pairs > 1 else math.nan
     replicates = _replicates(image_deltas, pairs)
-    parts = _parts(differences, replicates, images)
-    if not parts:
-        return Delta(mean, sd, pairs, "none")
-    found = t_interval(mean, *combine(parts), level)
     source = _source(pairs > 1, replicates is not None)
+    if source == "none":
+        return Delta(mean, sd, pairs, source, differences=each)
+    spread = _spread(values, replicates, images)
+    reach = spread.reach(level)
+    better = 1 - float(spread.tail(mean))
     return Delta(
-        mean, sd, pairs, source, found.se, found.df, found.low, found.high, found.p_positive
-    )
+        mean, sd, pairs, source, spread.se, spread.df(level), mean - reach, mean + reach,
+        better, spread, each,
+    )  # fmt: skip
 
 
 def _replicates(image_deltas: ArrayLike | None, pairs: int) -> Floats | None:
@@ -104,37 +122,31 @@ def _source(seeds: bool, images: bool) -> Source:
     return "images" if images else "none"
 
 
-def _parts(differences: Floats, replicates: Floats | None, images: int | None) -> list[Part]:
-    """Mean squares that make up the variance of the mean difference.
+def _spread(differences: Floats, replicates: Floats | None, images: int | None) -> Spread:
+    """Parts of the variance of the mean difference.
 
     Pairs and images cross: pair s on image i has an effect of its seed, one of the image, and one
     of the two together. With mean squares A (pairs), B (images) and C (together), each divided by
     the number of values, the variance of the mean is A + B - C; as none of the three effects has
-    a negative variance, A and B are at least C.
+    a negative variance, A and B are at least C. A falls with the number of pairs, B - C does not.
+    So the variance is B at least; where seeds agree by chance a quarter of B is held on to, as all
+    of it would make every interval too wide when most is of both together.
     """
     pairs = len(differences)
-    seeds = [Part(float(differences.var(ddof=1)) / pairs, pairs - 1)] if pairs > 1 else []
+    seeds = Part(float(differences.var(ddof=1)) / pairs, pairs - 1) if pairs > 1 else NONE
     if replicates is None:
-        return seeds
+        return Spread(seeds)
     freedom = math.inf if images is None else images - 1
     unbiased = 1.0 if images is None else images / freedom  # a bootstrap divides by n, not n - 1
     covariance = np.atleast_2d(np.cov(replicates)) * unbiased
-    mean_square = Part(float(covariance.mean()), freedom)
-    if len(covariance) == 1:
-        return [*seeds, mean_square]
-    return _crossed(seeds[0], mean_square, _together(covariance, freedom))
+    mean_square = float(covariance.mean())
+    alone = max(0.0, mean_square - _together(covariance))
+    return Spread(seeds, (Part(alone, freedom),), Part(mean_square / 4, freedom))
 
 
-def _together(covariance: Floats, freedom: float) -> Part:
+def _together(covariance: Floats) -> float:
     """Mean square of seeds and images together: the variance not shared by the pairs."""
     pairs = len(covariance)
-    alone = max(0.0, float(np.trace(covariance) / pairs - covariance.mean()))
-    return Part(alone / (pairs - 1), (pairs - 1) * freedom, sign=-1)
-
-
-def _crossed(seeds: Part, images: Part, together: Part) -> list[Part]:
-    if seeds.value <= together.value:
-        return [images] if images.value > together.value else [Part(together.value, together.df)]
-    if images.value <= together.value:
-        return [seeds]
-    return [seeds, images, together]
+    if pairs == 1:
+        return 0.0
+    return max(0.0, float(np.trace(covariance) / pairs - covariance.mean())) / (pairs - 1)

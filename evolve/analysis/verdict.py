@@ -5,19 +5,17 @@ the choice, against the baseline, pair by pair of trainings with the same seed.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from evolve.analysis.deltas import Delta, paired_delta
+from evolve.analysis.contrasts import ImageValues, is_complete, row_delta
+from evolve.analysis.deltas import Delta
 from evolve.analysis.phrases import plural, points, probability, span, upper_first
 
 Word = Literal["gain", "no detectable gain", "worse", "undecided"]
-ImageValues = Mapping[tuple[str, int], NDArray[np.float64]]
 
 _FLATTERED = " There is no test split: the winner was chosen on these images, which flatters it."
 
@@ -139,44 +137,10 @@ def judge_luck(
     """
     ends = [search_values.get(row) for row in (baseline, winner)]
     old, new = (math.nan if value is None else value for value in ends)
-    pairs = complete_pairs(trainings, baseline, winner, "value_val")
-    confirmed = paired_delta(pairs[baseline].tolist(), pairs[winner].tolist())
+    confirmed = row_delta(trainings, baseline, winner, "value_val")
     luck = new - old - confirmed.mean
     sentence = "" if winner == baseline else _luck_sentence(new - old, confirmed)
     return Luck(new - old, confirmed, luck, sentence)
-
-
-def row_delta(
-    trainings: pd.DataFrame,
-    baseline: str,
-    other: str,
-    column: str = "value_test",
-    *,
-    image_values: ImageValues | None = None,
-    images: int | None = None,
-) -> Delta:
-    """One row minus another over the seeds with which both are complete; arguments as `judge`'s.
-
-    `image_values` must be of the split that `column` is of.
-    """
-    pairs = complete_pairs(trainings, baseline, other, column)
-    replicates = _image_deltas(pairs.index.tolist(), baseline, other, image_values or {})
-    return paired_delta(pairs[baseline].tolist(), pairs[other].tolist(), replicates, images)
-
-
-def complete_pairs(
-    trainings: pd.DataFrame, baseline: str, other: str, column: str
-) -> pd.DataFrame:
-    """Values of both rows by seed_index, for the seeds with which both are complete."""
-    done = trainings[_complete(trainings, column)]
-    columns = {
-        row: done[done["row"] == row].set_index("seed_index")[column] for row in (baseline, other)
-    }
-    return pd.DataFrame(columns, dtype=float).dropna().sort_index()
-
-
-def _complete(trainings: pd.DataFrame, column: str) -> "pd.Series[bool]":
-    return (trainings["state"] == "COMPLETE") & trainings[column].notna()
 
 
 def _by_row(trainings: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -184,17 +148,8 @@ def _by_row(trainings: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _values(column: "pd.Series[float]", rows: pd.DataFrame) -> RowValues:
-    values = column[_complete(rows, str(column.name))]
+    values = column[is_complete(rows, str(column.name))]
     return RowValues(len(values), float(values.mean()), float(values.std()))
-
-
-def _image_deltas(
-    seeds: Sequence[int], baseline: str, winner: str, image_values: ImageValues
-) -> NDArray[np.float64] | None:
-    keys = [(row, seed) for row in (baseline, winner) for seed in seeds]
-    if not keys or any(key not in image_values for key in keys):
-        return None
-    return np.stack([image_values[winner, s] - image_values[baseline, s] for s in seeds])
 
 
 def _word(delta: Delta) -> Word:
@@ -222,7 +177,7 @@ def _sentence(
         "no detectable gain": f"No detectable gain: {winner} minus {baseline} is "
         f"{points(delta.mean)} {unit}",
     }[word]
-    return f"{claim} ({_detail(delta, planned, images)}).{_limits(delta, planned)}"
+    return f"{claim} ({_detail(delta, planned, images)}).{limits(delta, planned)}"
 
 
 def _size(difference: float, unit: str) -> str:
@@ -239,7 +194,7 @@ def _detail(delta: Delta, planned: int, images: int | None) -> str:
     return f"{span(delta.low, delta.high)}; {seen}; {better}"
 
 
-def _limits(delta: Delta, planned: int) -> str:
+def limits(delta: Delta, planned: int) -> str:
     """What the interval leaves out, as more sentences."""
     said = ""
     if delta.pairs < planned:

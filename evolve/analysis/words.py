@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evolve.analysis.deltas import Delta, paired_delta
+from evolve.analysis.contrasts import row_delta
+from evolve.analysis.deltas import Delta
 from evolve.analysis.importance import Importances
 from evolve.analysis.path import Step
 from evolve.analysis.phrases import listed, plural, points, span
-from evolve.analysis.verdict import complete_pairs
 
 FEW_TRIALS = 30
 
@@ -52,11 +52,8 @@ def step_deltas(
     column : str
         value_val or value_test.
     """
-    deltas = []
-    for before, after in itertools.pairwise(rows):
-        pairs = complete_pairs(trainings, before, after, column)
-        deltas.append(paired_delta(pairs[before].tolist(), pairs[after].tolist()))
-    return deltas
+    steps = itertools.pairwise(rows)
+    return [row_delta(trainings, before, after, column) for before, after in steps]
 
 
 def explain(

@@ -16,7 +16,7 @@ from evolve.store.comparison import ComparisonRecord
 from evolve.store.folder import TrialFolder
 from model.errors import ModelError
 
-RESAMPLES = 500
+RESAMPLES = 1000
 
 _SEED = 0
 _AGREES = 1e-3  # AP that detections give and AP that was stored; earlier files are rounded

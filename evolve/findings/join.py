@@ -13,6 +13,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 from pydantic import ValidationError
 
+from evolve.analysis.contrasts import row_delta
 from evolve.analysis.deltas import Delta
 from evolve.analysis.importance import (
     MOST_TRIALS,
@@ -22,7 +23,7 @@ from evolve.analysis.importance import (
 )
 from evolve.analysis.path import Step
 from evolve.analysis.phrases import plural
-from evolve.analysis.verdict import Luck, RowValues, Verdict, judge, judge_luck, row_delta
+from evolve.analysis.verdict import Luck, RowValues, Verdict, judge, judge_luck
 from evolve.analysis.words import apart, explain
 from evolve.errors import SpaceError
 from evolve.findings.cache import Cache, plain

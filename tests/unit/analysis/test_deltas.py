@@ -36,7 +36,7 @@ def test_the_mean_over_pairs_adds_its_image_variance_to_that_of_the_seeds():
     delta = paired_delta([0.0, 0.0], [1.0, 2.0], drawn)
     seeds, images = 0.25, np.var(drawn, ddof=1)
     assert delta.se**2 == pytest.approx(seeds + images)
-    assert delta.df == pytest.approx((seeds + images) ** 2 / seeds**2)
+    assert 1 < delta.df < (seeds + images) ** 2 / seeds**2
     assert delta.source == "seeds and images"
 
 
@@ -45,7 +45,7 @@ def test_a_finite_number_of_images_widens_the_interval():
     delta = paired_delta([0.0, 0.0], [1.0, 2.0], drawn, images=5)
     seeds, images = 0.25, np.var(drawn, ddof=1) * 5 / 4
     assert delta.se**2 == pytest.approx(seeds + images)
-    assert delta.df == pytest.approx((seeds + images) ** 2 / (seeds**2 + images**2 / 4))
+    assert delta.high > paired_delta([0.0, 0.0], [1.0, 2.0], drawn).high
 
 
 def test_what_images_do_to_one_pair_alone_counts_once():
@@ -54,13 +54,21 @@ def test_what_images_do_to_one_pair_alone_counts_once():
     delta = paired_delta([0.0, 0.0], [0.0, 4.0], CROSSED)
     # pairs 8 / 2 = 4; images (4 + 2) / 2 = 3, of which (4 - 2) / 2 = 1 is in the pairs already
     assert delta.se**2 == pytest.approx(4 + 3 - 1)
-    assert delta.df == pytest.approx(36 / 16)
+    assert delta.spread.fixed == pytest.approx(3 - 1)
+    assert delta.spread.shrinking == pytest.approx(4)
 
 
 def test_seeds_that_agree_by_chance_leave_the_image_part():
     delta = paired_delta([0.0, 0.0], [1.0, 1.0], CROSSED, images=7)
-    assert delta.se**2 == pytest.approx(3 * 7 / 6)
-    assert delta.df == pytest.approx(6)
+    assert delta.se**2 == pytest.approx((3 - 1) * 7 / 6)
+    assert delta.df == pytest.approx(6, rel=1e-4)
+
+
+def test_seeds_that_agree_by_chance_are_not_taken_for_sure():
+    alone = CROSSED * [[1], [-1]]  # images and seeds together, and nothing of the images alone
+    delta = paired_delta([0.0, 0.0], [1.0, 1.0], alone, images=7)
+    assert delta.se**2 == pytest.approx(np.cov(alone).mean() / 4 * 7 / 6)
+    assert delta.df == pytest.approx(6, rel=1e-4)
 
 
 def test_images_that_do_nothing_to_all_pairs_alike_add_nothing():
@@ -98,10 +106,16 @@ def test_image_deltas_of_other_pairs_are_refused():
         paired_delta([0.0, 0.0], [1.0, 1.0], np.zeros((3, 5)))
 
 
-@pytest.mark.parametrize("pairs", [3, 5, 10])
-def test_19_of_20_intervals_hold_the_truth(pairs):
+def test_a_pair_says_what_the_others_could():
+    delta = paired_delta([0.0, 0.0], [1.0, 2.0], CROSSED)
+    assert delta.differences == (1.0, 2.0)
+    assert delta.high - delta.mean == pytest.approx(stats.t.ppf(0.975, delta.df) * delta.se)
+
+
+@pytest.mark.parametrize(("pairs", "most"), [(3, 0.98), (5, 0.97), (10, 0.97)])
+def test_19_of_20_intervals_hold_the_truth(pairs, most):
     rng = np.random.default_rng(1)
-    assert 0.93 <= coverage(pairs, 60, (1.0, 1.0, 0.5), 400, 60, rng) <= 0.97
+    assert 0.93 <= coverage(pairs, 60, (1.0, 1.0, 0.5), 400, 60, rng) <= most
 
 
 def test_an_interval_from_seeds_alone_misses_the_images():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evolve.analysis.verdict import complete_pairs, judge, judge_luck
+from evolve.analysis.verdict import judge, judge_luck
 
 TITLES = {"default": "the defaults", "evolved": "evolved"}
 
@@ -135,13 +135,6 @@ def test_the_defaults_can_win():
     assert verdict.word == "no detectable gain"
     assert verdict.sentence == "The defaults stay: nothing else was better on val."
     assert verdict.delta.mean == 0
-
-
-def test_pairs_are_by_seed_whatever_the_order():
-    trainings = frame([0.1, 0.2, None], [0.3, None, 0.5])[::-1]
-    pairs = complete_pairs(trainings, "default", "evolved", "value_test")
-    assert pairs.to_dict("list") == {"default": [0.1], "evolved": [0.3]}
-    assert pairs.index.tolist() == [0]
 
 
 @pytest.mark.parametrize(

@@ -149,4 +149,4 @@ def test_a_metric_that_is_not_resampled_is_told(stored, tmp_path):
 
 def test_no_comparison_needs_no_images(tmp_path):
     assert resample([], {}, None, Cache(tmp_path / "f.json")).values == {}
-    assert RESAMPLES >= 500
+    assert RESAMPLES >= 1000
