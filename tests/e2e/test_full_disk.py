@@ -43,28 +43,25 @@ def fill(work):
 
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(work, engine):
-    arguments = ("--no-probe", "--engine", engine, "--scheduler", "none")
-    one = ("--workers", "1", "--trials", "4")
-    process = start(work, *on_curves(*arguments, *one, data="curve-0.2"))
+    one = ("--no-probe", "--scheduler", "none", "--workers", "1", "--trials", "3")
+    process = start(work, *on_curves(*one, "--engine", engine, data="curve-0.2"))
     wait_until((work / "out" / "trials" / "00001" / "metrics.jsonl").exists)
     fill(work)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1, errors
     assert "Traceback" not in errors
-    assert "No space left" in errors
     assert "make room" in errors
     assert "evolve resume" in errors
     assert run(work, "status", "out").returncode == 0
     (work / "ballast").unlink()
     done = run(work, "resume", "out", "--engine", "inline")
     assert done.returncode == 0, done.stderr
-    twin = run(work, *on_curves(*arguments, *one, "--out", "twin", "--engine", "inline"))
-    assert twin.returncode == 0, twin.stderr
     ours = told(work)
     assert {state for state, *_ in ours.values()} == {"COMPLETE"}
-    (work / "out").rename(work / "ours")
-    (work / "twin").rename(work / "out")
-    assert ours == told(work)
+    if engine == "inline":
+        (work / "out").rename(work / "ours")
+        assert run(work, *on_curves(*one)).returncode == 0
+        assert told(work) == ours
 
 
 def test_a_run_on_a_full_disk_is_refused_in_words(work):
