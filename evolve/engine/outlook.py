@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evolve.engine.allowance import MARGIN, Allowance
+from evolve.engine.course import course_of
 from evolve.engine.devices import Devices
 from evolve.engine.placement import Asked, Placement, place
 from evolve.engine.plan import Plan, check_disk, make_plan
 from evolve.engine.probe import Probe, measure
-from evolve.engine.schedulers import rungs
 from evolve.errors import EvolveError
 from evolve.space import Space
 from evolve.space.confirm import Confirm, planned_trainings
@@ -162,12 +162,31 @@ def look_ahead(
         probe,
         placement,
         trials=space.trials,
-        rungs=rungs(space.base.epochs) if space.scheduler == "asha" else None,
+        course=course_of(
+            space.scheduler,
+            space.trials,
+            space.base.epochs,
+            fidelity=space.fidelity,
+            promote=space.promote,
+        ),
         finals=planned_trainings(confirm.candidates, confirm.seeds),
         judged_images=subject.judged_images,
     )
     check_disk(plan, devices, out)
-    return Outlook(placement, probe, plan, confirm, notes)
+    return Outlook(placement, probe, plan, confirm, (*notes, *_room(allowance, probe, plan)))
+
+
+def _room(allowance: Allowance, probe: Probe, plan: Plan) -> tuple[str, ...]:
+    """How many trials a budget has room for, if it is not all."""
+    if allowance.budget is None or not plan.trials:
+        return ()
+    trial_s = probe.start_s + plan.trial_epochs * probe.epoch_s
+    each = allowance.cost(allowance.workers, trial_s) / allowance.workers
+    final = MARGIN * allowance.cost(plan.finals, probe.training_s)
+    room = max(1, int((allowance.budget.seconds - final) / each))
+    if room >= plan.trials:
+        return ()
+    return (f"       which has room for about {room} of {plan.trials} trials",)
 
 
 def allowed(space: Space, placement: Placement) -> Allowance:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evolve.engine.course import Course
 from evolve.engine.devices import Devices
 from evolve.errors import EvolveError
 from evolve.units import duration, size
@@ -42,6 +43,8 @@ class Plan:
         Memory that all trials at once take, of the host and of each GPU.
     shared : int
         Trials on one GPU.
+    stops : str
+        Where trials may be stopped early, in words.
     """
 
     trials: int
@@ -57,6 +60,7 @@ class Plan:
     host_bytes: int
     device_bytes: int
     shared: int
+    stops: str = ""
 
     @property
     def total_s(self) -> float:
@@ -65,12 +69,13 @@ class Plan:
 
     def lines(self) -> list[str]:
         """The plan for people."""
-        at_most = ", at most" if self.trial_epochs < self.epochs else ""
+        at_most = ", at most" if self.stops else ""
         parts = []
         if self.trials:
             parts.append(
                 f"{_plural(self.trials, 'trial')} of {_plural(self.epochs, 'epoch')}{at_most}"
             )
+            parts += [self.stops] if self.stops else []
         pace = f"about {duration(self.search_s)} on {self.workers} at once"
         final = f"{duration(self.final_s)} final comparison"
         if self.trials and self.finals:
@@ -96,7 +101,7 @@ def make_plan(
     placement: "Placement",
     *,
     trials: int,
-    rungs: tuple[int, int] | None = None,
+    course: Course | None = None,
     finals: int = 0,
     judged_images: int = 0,
 ) -> Plan:
@@ -113,16 +118,16 @@ def make_plan(
     placement : Placement
     trials : int
         That are still to run.
-    rungs : (first, last), optional
-        Epochs of the scheduler, as `evolve.engine.schedulers.rungs` gives them; None stops
-        nothing early.
+    course : Course, optional
+        What the scheduler makes of trials; None stops nothing early.
     finals : int
         Full trainings of the final comparison.
     judged_images : int
         Pictures of the split that each of them is measured on in the end.
     """
     epochs, workers = probe.epochs, placement.workers
-    trial_epochs = expected_epochs(trials, epochs, rungs) if rungs else float(epochs)
+    course = course or Course(float(epochs))
+    trial_epochs = course.epochs
     expected_s = trials * (probe.start_s + trial_epochs * probe.epoch_s)
     most_s = trials * probe.training_s
     final_s = probe.training_s + judged_images * probe.eval_image_s
@@ -142,6 +147,7 @@ def make_plan(
         host_bytes=workers * probe.host_bytes,
         device_bytes=placement.trials_per_gpu * probe.device_bytes,
         shared=placement.trials_per_gpu,
+        stops=course.stops,
     )
 
 
@@ -181,54 +187,6 @@ def check_disk(plan: Plan, devices: Devices, out: Path) -> None:
             f"free {size(plan.disk_bytes - free)} more, take fewer trials, or give --out "
             "elsewhere",
         )
-
-
-def expected_epochs(
-    trials: int,
-    epochs: int,
-    rungs: tuple[int, int],
-    *,
-    factor: int = 3,
-    spared: int = 3,
-) -> float:
-    """Epochs that a trial runs on average under ASHA.
-
-    Rungs lie at first, first * factor, ... up to last. A trial that comes to one after m others
-    goes on if it beats their quantile 1 - 1/factor, interpolated linearly: the value at place
-    p = (m - 1) (1 - 1/factor) of their order, counted from 0. If all orders are equally likely
-    its chance is
-
-        (m - p) / (m + 1),
-
-    which is 1/2 for m = 1 and tends to 1/factor. The first `spared` trials always go on; at the
-    k-th rung after the first, weak = spared (1 - factor^-k) of them would not have come so far,
-    and all others beat them: the chance is (m - p) / (m + 1 - weak).
-
-    So of n that come to a rung, spared + the sum of these chances over m = spared ... n - 1 come
-    to the next, and what they run between the two is added up. It holds for trials that are as
-    good as those before them. Later trials of a search are better, and stopped less often;
-    `Plan.search_most_s` bounds what they take.
-    """
-    if trials == 0:
-        return float(epochs)
-    first, last = rungs
-    at, rung, arrived, total, weak = 0, first, float(trials), 0.0, 0.0
-    while rung <= last and rung < epochs:
-        total += arrived * (rung - at)
-        arrived = _going_on(arrived, factor, spared, weak)
-        at, rung, weak = rung, rung * factor, spared - (spared - weak) / factor
-    return (total + arrived * (epochs - at)) / trials
-
-
-def _going_on(arrived: float, factor: int, spared: int, weak: float) -> float:
-    """Expected number that goes on of those that come to a rung."""
-    if arrived <= spared:
-        return arrived
-    chances = []
-    for m in range(spared, int(arrived) + 1):
-        place = (m - 1) * (1 - 1 / factor)
-        chances.append(min(1.0, (m - place) / (m + 1 - weak)))
-    return spared + sum(chances[:-1]) + (arrived - int(arrived)) * chances[-1]
 
 
 def _plural(count: int, noun: str) -> str:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evolve.engine.course import Course, course_of, expected_epochs
 from evolve.engine.placement import Asked, place
-from evolve.engine.plan import EPOCH_BYTES, TRIAL_BYTES, check_disk, expected_epochs, make_plan
+from evolve.engine.plan import EPOCH_BYTES, TRIAL_BYTES, check_disk, make_plan
 from evolve.engine.schedulers import Decision, build_scheduler, rungs
-from evolve.engine.schedulers.kinds import SPARED
+from evolve.engine.schedulers.kinds import SPARED, Setting
 from evolve.errors import EvolveError
 from evolve.testing.devices import GIB, MadeUpDevices, gpu
 from tests.unit.engine.test_placement import A_PROBE
@@ -24,10 +25,10 @@ def plan(cores=2, probe=PROBE, machine=None, **asked):
 
 
 def test_a_plan_in_words():
-    (line,) = plan(trials=30, rungs=rungs(50), finals=12).lines()
+    (line,) = plan(trials=30, course=course_of("asha", 30, 50), finals=12).lines()
     assert line == (
-        "plan   30 trials of 50 epochs, at most; about 21m13s on 2 at once, then 20m12s final "
-        "comparison; 1.5 GB disk; 2.1 GB memory"
+        "plan   30 trials of 50 epochs, at most; rungs at epochs 6, 18; about 21m13s on "
+        "2 at once, then 20m12s final comparison; 1.5 GB disk; 2.1 GB memory"
     )
 
 
@@ -61,8 +62,8 @@ def test_seconds_without_a_scheduler():
 
 
 def test_no_search_is_shorter_than_a_training():
-    assert plan(cores=64, trials=30, rungs=rungs(50)).search_s == 202
-    assert plan(cores=30, trials=31, rungs=rungs(50)).search_s == 202
+    assert plan(cores=64, trials=30, course=course_of("asha", 30, 50)).search_s == 202
+    assert plan(cores=30, trials=31, course=course_of("asha", 31, 50)).search_s == 202
 
 
 def test_a_final_comparison_comes_in_waves():
@@ -150,3 +151,50 @@ def test_expected_epochs_are_between_the_first_rung_and_all(trials, epochs):
     found = expected_epochs(trials, epochs, (first, last))
     assert min(first, epochs) <= found <= epochs + 1e-9
     assert found <= expected_epochs(max(1, trials // 2), epochs, (first, last)) + 1e-9
+
+
+# --- other schedulers ------------------------------------------------------------------------
+
+
+def finished_alone(name, trials, epochs, **setting):
+    """Epochs a trial under the scheduler itself, a trial at a time."""
+    scheduler = build_scheduler(name, epochs, Setting(epochs=epochs, trials=trials, **setting))
+    values = np.random.default_rng(0).random(trials)
+    reached, asked, total = {}, 0, 0
+    while True:
+        number = scheduler.choose()
+        if number is None and asked < trials:
+            number, asked = asked, asked + 1
+            scheduler.add(number)
+        elif number is None:
+            scheduler.close()
+            number = scheduler.choose()
+            if number is None:
+                return total / trials
+        epoch = reached.get(number, 0)
+        while epoch < epochs:
+            epoch += 1
+            total += 1
+            reached[number] = epoch
+            result = {"epoch": epoch, "objective": float(values[number] * epoch)}
+            if scheduler.take(number, result) is not Decision.GO:
+                break
+        else:
+            scheduler.end(number, {"epoch": epoch, "objective": float(values[number] * epoch)})
+
+
+@pytest.mark.parametrize(("trials", "epochs"), [(9, 9), (22, 9), (49, 27), (4, 50), (60, 50)])
+def test_brackets_are_those_of_hyperband(trials, epochs):
+    found = course_of("hyperband", trials, epochs).epochs
+    assert found == pytest.approx(finished_alone("hyperband", trials, epochs), rel=0.1)
+
+
+def test_promotion_by_hand():
+    course = course_of("promote", 30, 50, fidelity=0.1, promote=5)
+    assert course == Course((30 * 5 + 8 * 45) / 30, "all to epoch 5, 8 of them to the end")
+    assert course_of("promote", 3, 50).epochs == 50
+
+
+def test_what_stops_nothing():
+    assert course_of("none", 30, 50) == course_of("pbt", 30, 50) == Course(50.0)
+    assert course_of("median", 30, 50).stops == "the worse half may stop from epoch 6 on"
