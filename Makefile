@@ -19,10 +19,10 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/unit tests/property tests/golden tests/gpu
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --durations 20 tests/unit tests/property tests/golden tests/gpu
 
 e2e: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20 tests/e2e
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/bench --benchmark-only
