@@ -217,7 +217,8 @@ def _misfits_of_row(table: PaperTable, i: int, marked: MarkedYaml) -> Iterator[F
             )
     columns = [column for column in table.columns if column.kind != "mark"]
     if len(row.cells) != len(columns):
-        what = f"row {row.row} has {len(row.cells)} cells for {len(columns)} columns"
+        cells = f"{len(row.cells)} cell{'' if len(row.cells) == 1 else 's'}"
+        what = f"row {row.row} has {cells} for {len(columns)} columns"
         mend = f"write one each for {', '.join(table.cell_keys)}; null for a dash"
         yield marked.fault(what, ("rows", i, "cells"), mend)
         return

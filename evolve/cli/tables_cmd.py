@@ -24,7 +24,7 @@ FORMATS = ("text", "md", "csv")
 def command(shown: str | None, form: str | None, as_json: bool) -> None:
     """List the ablation tables, or show one as the paper prints it.
 
-    What no record but the paper confirms has a note.
+    Figures that no record but the paper confirms have a note that says so.
     """
     if as_json and form:
         raise click.UsageError("give --json or --format, not both")
