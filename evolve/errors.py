@@ -8,6 +8,7 @@ __all__ = [
     "ReportError",
     "SpaceError",
     "StoreError",
+    "TableError",
     "TrialError",
     "nearest",
 ]
@@ -19,6 +20,10 @@ class EvolveError(ModelError):
 
 class SpaceError(EvolveError):
     """A search space file that cannot be used."""
+
+
+class TableError(EvolveError):
+    """An ablation table, or one of the paper's own tables, that cannot be used."""
 
 
 class StoreError(EvolveError):

@@ -1,0 +1,120 @@
+"""Layouts as Markdown and as CSV; `evolve.ablation.terminal` draws them for people.
+
+Text in a layout may come from files that somebody else wrote: it is freed of what moves a cursor
+or turns the direction of writing, and then escaped as its format wants.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from evolve.ablation.layout import MISSING, Align, Cell, Layout, Row
+from evolve.ablation.paper import Value
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~$#!])")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_RULES: dict[Align, str] = {"left": ":---", "center": ":---:", "right": "---:"}
+
+
+def clean(text: str) -> str:
+    """`text` as one line without control, surrogate and direction characters."""
+    harmless = "".join(
+        " " if c.isspace() else c
+        for c in text
+        if c.isspace() or (unicodedata.category(c) not in {"Cc", "Cs"} and c not in _BIDI)
+    )
+    return " ".join(harmless.split())
+
+
+def render_markdown(layout: Layout) -> str:
+    """A GitHub table below its title, with the notes below it."""
+    layout = layout.with_states()
+    heads = [
+        _escaped(f"{column.group} {column.heading}".strip()) + _sup(column.note)
+        for column in layout.columns
+    ]
+    lines = [heads, [_RULES[column.align] for column in layout.columns]]
+    for row in layout.rows:
+        if row.heading:
+            lines.append([f"*{_escaped(row.heading)}*", *[""] * (len(heads) - 1)])
+        lines.append([_markdown_cell(cell) for cell in row.cells])
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    notes = [f"Bold: {_escaped(layout.bold_means)}"] if layout.has_bold else []
+    notes += [f"{_sup(note.key)} {_escaped(note.text)}".strip() for note in layout.notes]
+    title = f"**{_escaped(layout.title)}**{_sup(layout.note)}"
+    return "\n\n".join([title, table, *notes])
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = _escaped(cell.text)
+    return (f"**{text}**" if cell.bold and text else text) + _sup(cell.note)
+
+
+def _sup(note: str) -> str:
+    return f"<sup>{_escaped(note)}</sup>" if note else ""
+
+
+def _escaped(text: str) -> str:
+    text = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def render_csv(layout: Layout) -> str:
+    """Values with a heading line: 1 and 0 for marks, empty for a dash, notes in a last column."""
+    layout = layout.with_states()
+    has_headings = any(row.heading for row in layout.rows)
+    has_notes = bool(_noted(layout))
+    head = [f"{column.group} {column.heading}".strip() for column in layout.columns]
+    lines: list[list[Value]] = [[*["Group"] * has_headings, *head, *["Notes"] * has_notes]]
+    group = ""
+    for row in layout.rows:
+        group = row.heading or group
+        values = [_value(cell) for cell in row.cells]
+        notes = [_row_notes(layout, row)] if has_notes else []
+        lines.append([*[group] * has_headings, *values, *notes])
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([_csv_cell(v) for v in line] for line in lines)
+    return file.getvalue().rstrip("\n")
+
+
+def _value(cell: Cell) -> Value:
+    if cell.value is not None:
+        return cell.value
+    return "" if cell.text == MISSING else cell.text
+
+
+def _noted(layout: Layout) -> str:
+    """Keys of all notes that anything refers to."""
+    cells = (cell.note for row in layout.rows for cell in row.cells)
+    return "".join((layout.note, *(column.note for column in layout.columns), *cells))
+
+
+def _row_notes(layout: Layout, row: Row) -> str:
+    """Notes on a row in words, each with the columns that it is about."""
+    return "; ".join(_told(layout, row))
+
+
+def _told(layout: Layout, row: Row) -> Iterator[str]:
+    for note in layout.notes:
+        if note.key and note.key in layout.note:
+            yield note.text
+            continue
+        about = [
+            column.heading
+            for column, cell in zip(layout.columns, row.cells, strict=True)
+            if note.key and note.key in column.note + cell.note
+        ]
+        if about:
+            yield f"{', '.join(about)}: {note.text}"
+
+
+def _csv_cell(value: Value) -> Value:
+    """A cell that no spreadsheet takes for a formula."""
+    if not isinstance(value, str):
+        return value
+    text = clean(value)
+    is_formula = text[:1] in {"=", "+", "-", "@"} and not _NUMBER.fullmatch(text)
+    return f"'{text}" if is_formula else text
