@@ -199,7 +199,9 @@ def death_of(text: str) -> dict[str, Any]:
 @contextmanager
 def local_ray(placement: Placement) -> Iterator[None]:
     """A Ray of this process's own, gone at the end; whatever else runs here is left alone."""
-    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    # here there is a place for each trial at once: all their processes may start together
+    settings = {**QUIET, "TUNE_MAX_PENDING_TRIALS_PG": str(placement.workers)}
+    os.environ.update({name: os.environ.get(name, value) for name, value in settings.items()})
     with signals_kept():
         ray.init(
             address="local",
