@@ -25,6 +25,14 @@ class StoreError(EvolveError):
     """A run folder or study that cannot be opened, or belongs to something else."""
 
 
+class RunError(EvolveError):
+    """A run that has to stop, though nothing is wrong with what it was asked for."""
+
+
+class WriteError(RunError, StoreError):
+    """A store that cannot be written any more."""
+
+
 class CardError(EvolveError):
     """A study card, or another source of a warm start, that cannot be made or used."""
 

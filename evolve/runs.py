@@ -355,12 +355,6 @@ def stored_request(
         ) from error
 
 
-def shown_path(path: Path) -> str:
-    """`path` as a user would type it from here."""
-    absolute, here = path.absolute(), Path.cwd()
-    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
-
-
 def _run(
     folder: RunFolder,
     manifest: dict[str, Any],

@@ -85,10 +85,10 @@ def command(
 
 
 def _retrain(request: "RunRequest", seeds: int, *, quiet: bool) -> None:
+    from evolve.cli.paths import shown_path
     from evolve.cli.progress import RunView, build_watcher
     from evolve.cli.running import interruptible
     from evolve.retrain import retrain_path
-    from evolve.runs import shown_path
 
     view = RunView(request.space.trials, request.workers or 1, request.space.objective)
     again = f"evolve explain {shlex.quote(shown_path(request.out))} --retrain"
@@ -97,7 +97,7 @@ def _retrain(request: "RunRequest", seeds: int, *, quiet: bool) -> None:
 
 
 def _report(run: Path, found: "Findings") -> None:
-    from evolve.runs import shown_path
+    from evolve.cli.paths import shown_path
     from evolve.store.folder import RunFolder
     from evolve.store.read import read_run
     from reports.render import render_report

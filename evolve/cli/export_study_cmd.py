@@ -61,8 +61,8 @@ def command(
     from evolve.cards.card import write_card
     from evolve.cards.export import card_of_run
     from evolve.cards.facts import facts_of_run
+    from evolve.cli.paths import shown_path
     from evolve.cli.progress import printable
-    from evolve.runs import shown_path
     from evolve.store.folder import RunFolder
     from evolve.store.read import read_manifest
 

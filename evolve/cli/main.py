@@ -136,8 +136,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def exit_code(error: ModelError) -> int:
-    """1 for a training or trial that failed, 2 for all that the user can mend in the input."""
-    from evolve.errors import TrialError
+    """1 for what failed on the way, 2 for all that the user can mend in the input."""
+    from evolve.errors import RunError, TrialError
     from model.errors import Diverged
 
-    return FAILED if isinstance(error, (Diverged, TrialError)) else BAD_INPUT
+    return FAILED if isinstance(error, (Diverged, RunError, TrialError)) else BAD_INPUT

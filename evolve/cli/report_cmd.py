@@ -18,8 +18,8 @@ import click
 )
 def command(run: Path, out: Path | None, data: str | None) -> None:
     """Make the report of the run in folder RUN, finished or not, from its stored results."""
+    from evolve.cli.paths import shown_path
     from evolve.findings import find
-    from evolve.runs import shown_path
     from evolve.store.folder import RunFolder
     from evolve.store.read import read_run
     from reports.render import render_report

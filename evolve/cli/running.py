@@ -11,9 +11,10 @@ import click
 from evolve.cli.listeners import Listeners
 from evolve.cli.main import DONE, FAILED, Interrupted
 from evolve.cli.on_end import calling_at_end
+from evolve.cli.paths import shown_path
 from evolve.cli.progress import RunView, build_watcher, printable
 from evolve.engine.interrupt import signals
-from evolve.runs import RunRequest, shown_path, start_run
+from evolve.runs import RunRequest, start_run
 from evolve.store.folder import RunFolder
 from evolve.tracking import tracked
 

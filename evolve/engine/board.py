@@ -5,11 +5,10 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.summary import scalar
+if TYPE_CHECKING:
+    from tensorboardX.event_file_writer import EventsWriter
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +36,8 @@ class Board:
         self._attempt(self._open)
 
     def _open(self) -> None:
+        from tensorboardX.event_file_writer import EventsWriter  # which imports torch
+
         for old in self._folder.glob("events.out.tfevents.*"):
             old.unlink()
         self._writer = EventsWriter(str(self._folder / "events"))
@@ -46,6 +47,9 @@ class Board:
         self._attempt(lambda: self._write(row))
 
     def _write(self, row: dict[str, Any]) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
         assert self._writer is not None
         for name, value in row["metrics"].items():
             if math.isfinite(value):

@@ -137,6 +137,7 @@ class Coordinator(Director):
             self._recall(trial)
             if recipe := recipe_of(trial):
                 self._recipes[trial.number] = recipe
+        self._store_unwritten(begun)
         reached = self._replay()
         self.journal.note("session")
         if self._closed and self._closed_with != self._limits():
@@ -157,6 +158,18 @@ class Coordinator(Director):
         elif trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
             whole = trial.state == TrialState.COMPLETE
             self._note_value(trial.value if whole else None)
+
+    def _store_unwritten(self, begun: list[FrozenTrial]) -> None:
+        """Store epochs that the journal has and that waited to be stored when the kill came."""
+        seen: dict[int, dict[int, float]] = {trial.number: {} for trial in begun}
+        for event in self.journal.earlier:
+            number = event.get("number", -1)
+            if event["event"] == "epoch" and number in seen and event["value"] is not None:
+                seen[number][event["epoch"]] = event["value"]
+        for trial in begun:
+            for epoch, value in seen[trial.number].items():
+                if trial.intermediate_values.get(epoch) != value:
+                    self._store_value(trial.number, {"epoch": epoch, "objective": value})
 
     def _replay(self) -> dict[int, int]:
         """Tell the scheduler what it was told before; epochs that it knows of, by trial."""

@@ -18,7 +18,7 @@ from evolve.engine.pace import Pace
 from evolve.engine.schedulers import OBJECTIVE, TIME, Decision, Scheduler, decisive
 from evolve.engine.shrinking import smaller
 from evolve.engine.trial import TrialTask
-from evolve.errors import EvolveError
+from evolve.errors import EvolveError, RunError
 from evolve.store.folder import TrialFolder
 from evolve.store.journal import Journal
 from evolve.store.mirror import together
@@ -296,7 +296,7 @@ class Director(ABC):
         remedy = remedy_for(what["type"], before, shares=self.allowance.workers > 1)
         if remedy == "halt":
             mend = "make room, then go on with 'evolve resume': nothing finished is lost"
-            self._stop_all(EvolveError(what["what"], what["where"] or self._place(number), mend))
+            self._stop_all(RunError(what["what"], what["where"] or self._place(number), mend))
             self.journal.note("leave", number)
         elif remedy == "none" or (remedy == "smaller" and not self._has_smaller(number)):
             self._tell_failed(number, what)
@@ -304,8 +304,8 @@ class Director(ABC):
             self._try_again(number, what, remedy)
 
     def _try_again(self, number: int, what: dict[str, Any], remedy: Remedy) -> None:
-        attempts = self._attempts[number]
-        attempts.append({**what, "remedy": remedy})
+        attempts = [*self._attempts[number], {**what, "remedy": remedy}]
+        self._attempts[number] = attempts
         self._attr(number, ATTEMPTS_ATTR, attempts)
         self.journal.note("retry", number, type=what["type"], remedy=remedy)
         self._waiting.append(number)
@@ -375,7 +375,7 @@ class Director(ABC):
         self._failures += kind not in ("diverged", CONSTRAINT)
         if self._max_failures is not None and self._failures > self._max_failures:
             self._stop_all(
-                EvolveError(
+                RunError(
                     f"{self._failures} {self.noun}s have failed, the last with {kind}: {what}",
                     "--max-failures",
                     "mend the cause, then 'evolve resume' with a larger --max-failures",
@@ -398,7 +398,8 @@ class Director(ABC):
     def _store_value(self, number: int, row: dict[str, Any]) -> None:
         storage, trial_id = self.study._storage, self._ids[number]
         if math.isfinite(row["objective"]):
-            storage.set_trial_intermediate_value(trial_id, row["epoch"], row["objective"])
+            with together(storage, unhurried=True):  # the trial's folder has it
+                storage.set_trial_intermediate_value(trial_id, row["epoch"], row["objective"])
 
     def _attr(self, number: int, key: str, value: Any) -> None:
         self.study._storage.set_trial_user_attr(self._ids[number], key, value)

@@ -103,8 +103,7 @@ def config_of(
 ) -> TrainConfig:
     """Training configuration of a trial, seed and changes included."""
     if recipe is None:
-        return space.to_config(params).with_values({"seed": trial_seed(run_seed, number)})
-    config = space.to_config(recipe["params"])
+        return space.to_config(params, {"seed": trial_seed(run_seed, number)})
     seed = trial_seed(run_seed, recipe["root"])
     changes = {int(epoch): values for epoch, values in recipe["changes"].items()}
-    return config.with_values({"seed": seed, "changes": changes})
+    return space.to_config(recipe["params"], {"seed": seed, "changes": changes})

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ PARENTS = "evolve:parents"
 SIGMA = "evolve:sigma"
 FITTED = "evolve:fitted"
 
+_T = TypeVar("_T")
+Lineage = tuple[Any, tuple[Any, ...]]
+
 _RELATED = 1000  # complete trials, and stopped ones, that tell how early and final values relate
 
 
@@ -32,6 +35,8 @@ class Archive:
     space : GenomeSpace
     trials : sequence of FrozenTrial
         With a value: complete or stopped early. N of them.
+    lineages : sequence of (origin, parents)
+        Of those, as they were noted: origin None where there is none, numbers of the parents.
     numbers : ndarray, shape (N,)
         Of those.
     genes : ndarray, shape (N, D)
@@ -47,6 +52,7 @@ class Archive:
 
     space: GenomeSpace
     trials: Sequence[FrozenTrial]
+    lineages: Sequence[Lineage]
     numbers: npt.NDArray[np.int64]
     genes: Genes
     values: Genes
@@ -98,6 +104,7 @@ class Encoder:
     def _clear(self, signs: Sequence[float]) -> None:
         self._signs = tuple(signs)
         self._trials: list[FrozenTrial] = []
+        self._lineages: list[Lineage] = []
         self._open: list[int] = []  # rows of trials that have not ended
         self._notes: dict[int, Mapping[str, Any]] = {}  # of the surrogate, by row
         self._numbers = np.empty(0, dtype=np.int64)
@@ -126,6 +133,7 @@ class Encoder:
             known = 0
         self._grow(len(trials))
         self._trials += trials[known:]
+        self._lineages += [(None, ())] * (len(trials) - known)
         changed = [row for row in self._open if trials[row] is not self._trials[row]]
         new = range(known, len(trials))
         for row in (*changed, *new):
@@ -148,13 +156,16 @@ class Encoder:
             self._at_step[step] = np.append(column, np.full(more, np.nan))
 
     def _enter(self, row: int, trial: FrozenTrial) -> None:
-        self._trials[row] = trial
-        self._numbers[row] = trial.number
-        genes = self.space.encode(_same_ranges(trial, self.space))
-        self._genes[row] = self.space.complete(genes[None])[0]
+        was, self._trials[row] = self._trials[row], trial
+        if was is trial or was.params is not trial.params:  # else it only has one epoch more
+            self._numbers[row] = trial.number
+            genes = self.space.encode(_same_ranges(trial, self.space))
+            self._genes[row] = self.space.complete(genes[None])[0]
         self._kinds[row] = self._kind(row, trial)
-        if FITTED in trial.user_attrs:
-            self._notes[row] = trial.user_attrs[FITTED]
+        noted = trial.user_attrs
+        self._lineages[row] = noted.get(ORIGIN), tuple(noted.get(PARENTS, ()))
+        if FITTED in noted:
+            self._notes[row] = noted[FITTED]
 
     def _kind(self, row: int, trial: FrozenTrial) -> int:
         """Which group a trial is of; the values of a good one are entered."""
@@ -195,6 +206,7 @@ class Encoder:
         return Archive(
             space=self.space,
             trials=_Chosen(self._trials, good),
+            lineages=_Chosen(self._lineages, good),
             numbers=self._numbers[good],
             genes=self._genes[good],
             values=values,
@@ -225,19 +237,19 @@ class Encoder:
         return values, errors
 
 
-class _Chosen(Sequence[FrozenTrial]):
-    """Some of many trials, without a list of them."""
+class _Chosen(Sequence[_T]):
+    """Some of many things, without a list of them."""
 
-    def __init__(self, trials: list[FrozenTrial], rows: npt.NDArray[np.int64]) -> None:
-        self._trials, self._rows = trials, rows
+    def __init__(self, every: list[_T], rows: npt.NDArray[np.int64]) -> None:
+        self._every, self._rows = every, rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self._trials[row] for row in self._rows[index]]
-        return self._trials[self._rows[index]]
+            return [self._every[row] for row in self._rows[index]]
+        return self._every[self._rows[index]]
 
 
 def _same_ranges(trial: FrozenTrial, space: GenomeSpace) -> dict[str, Any]:

@@ -107,12 +107,20 @@ class Space:
         order = TopologicalSorter({p.path: conditions.get(p.path, {}) for p in self.parameters})
         return tuple((path, conditions.get(path, {})) for path in order.static_order())
 
+    @cached_property
+    def _unconditional(self) -> tuple[str, ...] | None:
+        """All parameters, if none has a condition."""
+        conditional = any(parents for _, parents in self._parents_first)
+        return None if conditional else tuple(path for path, _ in self._parents_first)
+
     def active(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """Parameters that exist beside the given values, each after its parents.
 
         A parent that has no value, or is itself inactive, meets no condition. So this also tells
         which parameter is to be proposed next while `params` is being filled.
         """
+        if self._unconditional is not None:
+            return self._unconditional
         found: list[str] = []
         for path, parents in self._parents_first:
             if all(
@@ -185,23 +193,25 @@ class Space:
         """Whether the values of a trial satisfy all constraints."""
         return not self.violated(params)
 
-    def to_config(self, values: Mapping[str, Any]) -> TrainConfig:
+    def to_config(
+        self, values: Mapping[str, Any], more: Mapping[str, Any] | None = None
+    ) -> TrainConfig:
         """Training configuration of a trial.
 
         An active parameter without a value takes its default, an inactive one what `base` has.
+        `more` has settings that are not searched.
 
         Raises
         ------
         SpaceError
             If a value belongs to no parameter, or the configuration refuses it.
         """
+        known = self.defaults()
         for path in values:
-            if path not in self.defaults():
-                raise SpaceError(
-                    f"'{path}' is not searched", self.name, nearest(path, self.defaults())
-                )
+            if path not in known:
+                raise SpaceError(f"'{path}' is not searched", self.name, nearest(path, known))
         try:
-            return self.base.with_values(self.complete(values))
+            return self.base.with_values({**self.complete(values), **(more or {})})
         except ValidationError as refused:
             detail = refused.errors()[0]
             path = ".".join(map(str, detail["loc"]))

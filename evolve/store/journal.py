@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from evolve.clock import Clock, SystemClock
+from evolve.errors import WriteError
 
 Kind = Literal["session", "begin", "epoch", "leave", "end", "moved", "retry", "close", "open"]
 
@@ -44,13 +45,24 @@ class Journal:
         return self._before + self._clock.now() - self._began
 
     def note(self, event: Kind, number: int | None = None, **more: Any) -> None:
-        """Write an event; a kill of the process after the call does not lose it."""
-        if self._file is None:
-            self._file = self._open()
+        """Write an event; a kill of the process after the call does not lose it.
+
+        Raises
+        ------
+        WriteError
+            If there is no room, or the folder is gone.
+        """
         line = {"event": event, "at": round(self.now(), 3)}
         line |= {} if number is None else {"number": number}
-        self._file.write(json.dumps(line | more, allow_nan=False) + "\n")
-        self._file.flush()
+        try:
+            if self._file is None:
+                self._file = self._open()
+            self._file.write(json.dumps(line | more, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            mend = "make room, then go on with 'evolve resume': nothing finished is lost"
+            what = f"the journal cannot be written: {error.strerror}"
+            raise WriteError(what, str(self.path), mend) from error
 
     def _open(self) -> TextIO:
         """Open the file behind its last whole line."""

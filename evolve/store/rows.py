@@ -26,6 +26,23 @@ _USER = models.TrialUserAttributeModel.__table__
 _SYSTEM = models.TrialSystemAttributeModel.__table__
 
 
+# statements are made once: making one takes as long as the database takes to run it
+_STUDY = sqlalchemy.bindparam("of_study")
+_LOCK = sqlalchemy.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == _STUDY)
+_LOCK = _LOCK.with_for_update()
+_NEWEST = (
+    sqlalchemy.select(_TRIALS.c.number)
+    .where(_TRIALS.c.study_id == _STUDY)
+    .order_by(_TRIALS.c.trial_id.desc())
+    .limit(1)
+)
+_NEW = _TRIALS.insert()
+_ENDED = _TRIALS.update().where(
+    _TRIALS.c.trial_id == sqlalchemy.bindparam("of_trial"),
+    _TRIALS.c.state.in_([TrialState.RUNNING, TrialState.WAITING]),
+)
+
+
 class ForeignWriteError(Exception):
     """Another process has written trials of the study."""
 
@@ -82,8 +99,7 @@ def write_changes(engine: Any, changes: Sequence[Change], again: bool = False) -
 def _new_row(connection: Any, change: Change, again: bool) -> tuple[int, bool]:
     """The row of a new trial, and whether it was written before, with all that belongs to it."""
     now, study_id = change.now, change.study_id
-    locked = sqlalchemy.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == study_id)
-    connection.execute(locked.with_for_update())
+    connection.execute(_LOCK, {"of_study": study_id})
     if again:
         same = sqlalchemy.select(_TRIALS.c.trial_id).where(
             _TRIALS.c.study_id == study_id,
@@ -92,26 +108,18 @@ def _new_row(connection: Any, change: Change, again: bool) -> tuple[int, bool]:
         )
         if (found := connection.execute(same).scalar()) is not None:
             return int(found), True
-    newest = (
-        sqlalchemy.select(_TRIALS.c.number)
-        .where(_TRIALS.c.study_id == study_id)
-        .order_by(_TRIALS.c.trial_id.desc())
-        .limit(1)
-    )
-    last = connection.execute(newest).scalar()
+    last = connection.execute(_NEWEST, {"of_study": study_id}).scalar()
     if (-1 if last is None else last) != now.number - 1:
         raise ForeignWriteError(f"it holds a trial {last} before this one's {now.number}")
     row = {"study_id": study_id, "number": now.number, **_own_columns(now)}
-    return int(connection.execute(_TRIALS.insert().values(**row)).inserted_primary_key[0]), False
+    return int(connection.execute(_NEW, row).inserted_primary_key[0]), False
 
 
 def _update_row(connection: Any, change: Change, key: int, again: bool) -> None:
     before, now = change.before, change.now
     if before is not None and before.state == now.state:
         return
-    own = _TRIALS.c.trial_id == key
-    open_still = _TRIALS.c.state.in_([TrialState.RUNNING, TrialState.WAITING])
-    done = connection.execute(_TRIALS.update().where(own, open_still).values(_own_columns(now)))
+    done = connection.execute(_ENDED, {"of_trial": key, **_own_columns(now)})
     if done.rowcount != 1 and not again:
         raise ForeignWriteError(f"trial {now.number} has been ended elsewhere")
 
@@ -218,7 +226,7 @@ class _Rows:
             if new:
                 connection.execute(_insertion(part), new)
             if changed:
-                connection.execute(part.table.update().where(*_named(part)), changed)
+                connection.execute(_alteration(part), changed)
 
 
 def _named(part: _Part) -> tuple[Any, Any]:
@@ -229,3 +237,8 @@ def _named(part: _Part) -> tuple[Any, Any]:
 @cache
 def _insertion(part: _Part) -> Any:
     return part.table.insert().inline()
+
+
+@cache
+def _alteration(part: _Part) -> Any:
+    return part.table.update().where(*_named(part))

@@ -99,12 +99,15 @@ def epochs_of(task: TrialTask) -> Iterator[dict[str, Any]]:
     """Rows of a trial as `evolve.engine.trial.run_trial` gives them, with little on the disk."""
     folder = TrialFolder(Path(task.folder))
     folder.path.mkdir(parents=True, exist_ok=True)
-    done = len(folder.read_metrics())
+    stored = folder.read_metrics()
+    if stored and stored[-1]["epoch"] == task.config["epochs"]:
+        yield stored[-1]  # it was killed before its end was told
+        return
     reports = follow_curve(
         TrainConfig.model_validate(task.config), Path("curve-0"), data_seed=task.data_seed
     )
     try:
-        for report in itertools.islice(reports, done, None):
+        for report in itertools.islice(reports, len(stored), None):
             row = {
                 "number": task.number,
                 "epoch": report.epoch,

@@ -30,10 +30,10 @@ class Silent:
         return lambda *_: None
 
 
-def a_space(trials: int, scheduler: str, sampler: str) -> Space:
+def a_space(trials: int, epochs: int, scheduler: str, sampler: str) -> Space:
     """ga.yaml's parameters, with learning rates that diverge in a tenth of the space."""
     space = load_space(find_space_file("ga.yaml"))
-    base = space.base.with_values({"epochs": 20, "image_size": 96})
+    base = space.base.with_values({"epochs": epochs, "image_size": 96})
     return replace(space, base=base, trials=trials, scheduler=scheduler, sampler=sampler)
 
 
@@ -43,10 +43,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=512)
+    parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--scheduler", default="asha")
     parser.add_argument("--sampler", default="genetic")
     options = parser.parse_args()
-    space = a_space(options.trials, options.scheduler, options.sampler)
+    space = a_space(options.trials, options.epochs, options.scheduler, options.sampler)
     folder, clock = RunFolder.create(options.out), VirtualClock()
     manifest = {
         "format": FORMAT, "name": options.out.name, "objective": "AP", "seed": 0,

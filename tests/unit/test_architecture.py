@@ -79,6 +79,10 @@ def test_ray_is_imported_by_the_engine_alone():
         ("import evolve.findings", {"torch", "ray", "matplotlib"}),
         ("import evolve.cli.explain_cmd", {"torch", "ray", "optuna", "pandas"}),
         ("import evolve.analysis.words, evolve.analysis.matching", {"torch", "ray", "matplotlib"}),
+        *((f"import evolve.cli.main as m, contextlib\nwith contextlib.suppress(Exception): "
+           f"m.cli.main(['{verb}', 'nowhere'], standalone_mode=False)\n", {"torch", "ray"})
+          for verb in ("report", "status", "export-study")),
+        ("import evolve.runs", {"torch"}),
         ("import model.data.loader", {"torch", "ray", "optuna"}),
         ("import evolve.engine.probe, evolve.engine.placement, evolve.engine.plan",
          {"torch", "ray", "optuna", "pandas"}),
@@ -87,6 +91,6 @@ def test_ray_is_imported_by_the_engine_alone():
 def test_light_parts_do_not_load_heavy_packages(code, absent):
     show = "import sys; print(' '.join(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}; {show}"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{code}\n{show}"], capture_output=True, text=True, check=True
     )
     assert not absent & set(done.stdout.split())

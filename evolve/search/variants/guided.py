@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 
-from evolve.search.archive import ORIGIN, PARENTS, SIGMA, Archive
+from evolve.search.archive import SIGMA, Archive
 from evolve.search.breeding import IMMIGRANT, OPERATORS, Brood, Elites, breed, refine
 from evolve.search.genome import Branch, Genes, GenomeSpace
 from evolve.search.judge import FLOOR, Earlier, Fits, Judge, Observations
@@ -289,10 +289,9 @@ def _counts(archive: Archive, judge: Judge) -> dict[str, int]:
     uses, successes = dict.fromkeys(OPERATORS, 0), dict.fromkeys(OPERATORS, 0)
     top = sorted(judged)[-2:]
     for index, mean in zip(judge.rows.tolist(), judged, strict=True):
-        notes = archive.trials[index].user_attrs
-        origin = notes.get(ORIGIN)
+        origin, numbers = archive.lineages[index]
         if origin in uses:
-            parents = [means[number] for number in notes.get(PARENTS, ()) if number in means]
+            parents = [means[number] for number in numbers if number in means]
             # without parents, it must exceed all others
             mark = max(parents) if parents else top[0 if mean == top[-1] else -1]
             uses[origin] += 1

@@ -8,7 +8,7 @@ from evolve.runs import build_run_scheduler
 from evolve.search.factory import build_sampler
 from evolve.space import load_space
 from evolve.store.folder import RunFolder
-from evolve.store.study import open_storage, open_study, sqlite_url
+from evolve.store.study import open_own_storage, open_study, sqlite_url
 
 SPACE = """
 name: made-up
@@ -84,7 +84,7 @@ def make_coordinator(
 ):  # fmt: skip
     """A coordinator on the run in `out`, new or not."""
     folder = RunFolder.create(out)
-    study = open_study(open_storage(sqlite_url(folder.study)))
+    study = open_study(open_own_storage(sqlite_url(folder.study)))
     study.sampler = build_sampler(space.sampler, seed, space)
     return Coordinator(
         study,

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboardX.event_file_writer import EventsWriter
 
-from evolve.engine import board as board_module
 from evolve.engine import trial as trial_module
 from evolve.engine.board import Board
 from evolve.engine.trial import TrialTask, run_trial
@@ -41,7 +41,7 @@ def test_events_of_an_earlier_session_are_replaced(tmp_path):
 
 @pytest.mark.parametrize("place", ["__init__", "write_event", "flush", "close"])
 def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplog, place):
-    monkeypatch.setattr(board_module.EventsWriter, place, _full)
+    monkeypatch.setattr(EventsWriter, place, _full)
     with caplog.at_level(logging.WARNING):
         board = Board(tmp_path)
         for epoch in range(1, 30):
@@ -55,7 +55,7 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplo
 
 
 def test_a_trial_outlives_its_events(tmp_path, monkeypatch):
-    monkeypatch.setattr(board_module.EventsWriter, "write_event", _full)
+    monkeypatch.setattr(EventsWriter, "write_event", _full)
     config = TrainConfig().with_values({"epochs": 12, "image_size": 96}).to_dict()
     task = TrialTask(3, str(tmp_path / "00003"), config, "curve-0", "AP", "curve", 0, 1)
     rows = list(run_trial(task))

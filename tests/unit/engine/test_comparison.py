@@ -17,7 +17,7 @@ from evolve.errors import EvolveError, StoreError
 from evolve.seeds import fresh_seed, trial_seed
 from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
-from evolve.store.study import open_storage, open_study, sqlite_url
+from evolve.store.study import open_own_storage, open_study, sqlite_url
 from model.config import TrainConfig
 from tests.unit.engine.made_up import Notes
 
@@ -45,7 +45,7 @@ def make(out, rows=ROWS, seeds=SEEDS, *, judged_on="test", notes=None, digest="d
     plan = plan_comparison(
         name, "a comparison", rows, seeds, objective="AP", judged_on=judged_on, data_digest=digest
     )
-    study = open_study(open_storage(sqlite_url(folder.study)), name=f"evolve-{name}")
+    study = open_study(open_own_storage(sqlite_url(folder.study)), name=f"evolve-{name}")
     training = Training(Path("curve-0"), digest, 0, "curve", threads=1)
     return Comparison(study, plan, folder.comparison(name), training, notes or Notes())
 

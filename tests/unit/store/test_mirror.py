@@ -307,3 +307,69 @@ def test_sqlite_flushes_its_log_at_checkpoints(url):
         with storage.engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+@pytest.fixture
+def clocked(url):
+    """A storage whose clock stands at `storage.time`."""
+    storage = MirroredStorage(open_storage(url), clock=lambda: storage.time)
+    storage.time = 0.0
+    return storage
+
+
+def report(storage, trial, step):
+    with together(storage, unhurried=True):
+        storage.set_trial_intermediate_value(trial._trial_id, step, step / 10)
+
+
+def stored_steps(storage):
+    return [list(trial.intermediate_values) for trial in read_trials(storage.backend)]
+
+
+def test_unhurried_writes_wait_for_company_for_a_second(clocked):
+    study = sampled(clocked)
+    trial, other = study.ask(KINDS), study.ask(KINDS)
+    report(clocked, trial, 1)
+    report(clocked, other, 1)
+    assert stored_steps(clocked) == [[], []]
+    assert list(study.get_trials()[0].intermediate_values) == [1]
+    study.tell(other, 0.5)
+    assert stored_steps(clocked) == [[1], [1]]
+    clocked.time = 1.0
+    report(clocked, trial, 2)
+    assert stored_steps(clocked) == [[1, 2], [1]]
+    report(clocked, trial, 3)
+    assert stored_steps(clocked) == [[1, 2], [1]]
+    clocked.remove_session()
+    assert stored_steps(clocked) == [[1, 2, 3], [1]]
+
+
+def test_a_value_that_its_owner_changes_is_written_again(storage):
+    study = sampled(storage)
+    trial, notes = study.ask(KINDS), [1]
+    for count in (2, 3):
+        storage.set_trial_user_attr(trial._trial_id, "notes", notes)
+        notes.append(count)
+    stored = [t.user_attrs["notes"] for t in (*study.get_trials(), *read_trials(storage.backend))]
+    assert stored == [[1, 2], [1, 2]]
+
+
+def test_what_waits_is_not_undone_with_another_group(clocked):
+    study = sampled(clocked)
+    trial, other = study.ask(KINDS), study.ask(KINDS)
+    report(clocked, trial, 1)
+
+    def fail():
+        trial.set_user_attr("a", 1)
+        other.set_user_attr("a", 1)
+        study.ask(KINDS)
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"), together(clocked):
+        fail()
+    assert [list(t.intermediate_values) for t in study.get_trials()] == [[1], []]
+    other.set_user_attr("b", 2)
+    assert [t.user_attrs for t in study.get_trials()] == [{}, {"b": 2}]
+    assert [plain(t) for t in read_trials(clocked.backend)] == [
+        plain(t) for t in study.get_trials()
+    ]

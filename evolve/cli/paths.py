@@ -1,0 +1,9 @@
+"""Paths as they are told to users."""
+
+from pathlib import Path
+
+
+def shown_path(path: Path) -> str:
+    """`path` as a user would type it from here."""
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
