@@ -8,6 +8,7 @@ __all__ = [
     "ReportError",
     "SpaceError",
     "StoreError",
+    "TableError",
     "TrialError",
     "nearest",
 ]
@@ -31,6 +32,10 @@ class RunError(EvolveError):
 
 class WriteError(RunError, StoreError):
     """A store that cannot be written any more."""
+
+
+class TableError(EvolveError):
+    """An ablation table that cannot be used."""
 
 
 class CardError(EvolveError):

@@ -16,6 +16,7 @@ FORBIDDEN = {
     "evolve/space": ("torch", "ray", "evolve.engine", "evolve.store", "evolve.search"),
     "evolve/search": ("torch", "ray", "evolve.engine", "evolve.store", "evolve.cli"),
     "evolve/cards": ("torch", "ray", "evolve.engine", "evolve.cli", "reports"),
+    "evolve/ablation": ("torch", "ray", "evolve.engine", "evolve.cli", "reports"),
     "evolve/analysis": ("torch", "ray", "matplotlib", "evolve.engine", "evolve.cli", "reports"),
     "evolve/findings": ("torch", "ray", "matplotlib", "evolve.engine", "evolve.cli", "reports"),
     "evolve/store": ("ray", "evolve.engine", "evolve.cli", "reports"),

@@ -1,0 +1,1 @@
+"""Ablation tables: rows of ingredients, trained with the same seeds."""
