@@ -78,6 +78,31 @@ def load_backbone(
     return found
 
 
+def check_buildable(config: TrainConfig, start: TrainConfig | None = None) -> None:
+    """Refuse a configuration that no network can be built from; nothing is trained or stored.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    start : TrainConfig, optional
+        Of a classifier that is to be trained first, for its backbone.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such model, options exclude each other, or the backbone is another one.
+    """
+    backbone = _built(config)
+    misfits = list(_misfits(_built(start).state_dict(), backbone.state_dict())) if start else []
+    if start and misfits:
+        raise ConfigurationError(
+            f"the backbone of {start.model} does not fit {config.model}: "
+            + "; ".join(misfits[:NAMED]),
+            KEY,
+            "take a classifier with the same backbone, width and blocks",
+        )
+
+
 def settled_files(config: TrainConfig) -> dict[str, str]:
     """Values for the files that a configuration names: whole paths, and missing digests.
 
