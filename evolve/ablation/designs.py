@@ -26,6 +26,8 @@ MOST_FULL = 7
 MOST_EXACT = 5
 """Ingredients of which Shapley values come from all subsets; of more, orders are drawn."""
 ORDERS = 8
+LONGEST_KEY = 80
+"""Letters of a row's key; longer ones have a number in place of their ingredients."""
 
 Subset = frozenset[str]
 
@@ -206,9 +208,10 @@ def _design(
         raise TableError(what, kind, f"name {least} or more, or take add-one-in")
     at = {one: place for place, one in enumerate(ingredients)}
     rows = []
-    for subset in subsets:
+    for number, subset in enumerate(subsets):
         names = sorted(subset, key=at.__getitem__)
         key = "+".join(map(_word, names)) or BASE
+        key = key if len(key) <= LONGEST_KEY else f"{len(names)}-on-{number}"
         title = " + ".join(map(_said, names)) if len(names) > 1 else "".join(map(_plus, names))
         rows.append(DesignRow(key, title or "baseline", frozenset(names)))
     return Design(kind, tuple(ingredients), tuple(rows), BASE)

@@ -11,6 +11,12 @@ from evolve.errors import SpaceError
 from evolve.space.load import parse_value
 from evolve.yaml_marks import Fault
 
+_OPTIONS = {
+    "model": "give --model",
+    "seed": "give --seeds; all rows are trained with the same",
+    "task": "it is the table's",
+}
+
 
 @dataclass(frozen=True)
 class Override:
@@ -56,8 +62,11 @@ def _read(text: str) -> tuple[Override, bool]:
         mend = "for example --set epochs=5"
         raise SpaceError("an override must be key=value", where, mend)
     is_pretrain = name.startswith(f"{PRETRAIN}.")
+    name = name.removeprefix(f"{PRETRAIN}.").removeprefix("train.")
+    if name in _OPTIONS:
+        raise SpaceError(f"'{name}' is not set like this", where, _OPTIONS[name])
     try:
-        path = setting_path(name.removeprefix(f"{PRETRAIN}.").removeprefix("train."))
+        path = setting_path(name)
     except PydanticCustomError as refused:
         context = refused.context or {}
         raise SpaceError(context["what"], where, context["mend"]) from None

@@ -35,6 +35,12 @@ def _known_ingredient(text: str) -> str:
         raise refusal(error.what, error.mend) from None
 
 
+def _no_minus(key: str) -> str:
+    if key.startswith(AWAY):
+        raise refusal(f"'{key}' takes an ingredient away", f"write '{key.removeprefix(AWAY)}'")
+    return key
+
+
 def _row_key(text: str) -> str:
     if not _ROW_KEY.fullmatch(text) or len(text) > _LONGEST_KEY:
         what = f"the key '{text}' cannot name a folder"
@@ -53,6 +59,7 @@ def setting_path(path: str) -> str:
 
 
 IngredientKey = Annotated[str, AfterValidator(_known_ingredient)]
+PlainKey = Annotated[IngredientKey, AfterValidator(_no_minus)]
 RowKey = Annotated[str, AfterValidator(_row_key)]
 SettingPath = Annotated[str, AfterValidator(setting_path)]
 
@@ -111,10 +118,10 @@ class TableFile(_Part):
     task: Literal["detect", "classify"] = "detect"
     model: str = ""
     paper: Annotated[int, Field(ge=1)] | None = None
-    columns: dict[IngredientKey, str] | None = None
+    columns: dict[PlainKey, str] | None = None
     values: dict[str, tuple[str, ...]] = {}
     base: BaseSpec = BaseSpec()
-    given: dict[IngredientKey, dict[SettingPath, Any]] = {}
+    given: dict[PlainKey, dict[SettingPath, Any]] = {}
     baseline: str = ""
     objective: str = ""
     metrics: tuple[str, ...] = ()

@@ -76,6 +76,12 @@ def test_rows_of_every_design_can_name_folders_and_hold_the_baseline():
         assert all(key[0].isalnum() for key in names)
 
 
+def test_long_names_are_numbered():
+    names = [f"{letter}-a-rather-long-name" for letter in "ABCDE"]
+    last = full_factorial(names).rows[-1]
+    assert (last.key, len(last.on)) == ("5-on-31", 5)
+
+
 @pytest.mark.parametrize("count", range(4, 17))
 def test_no_main_effect_is_mixed_with_another_or_with_a_pair(count):
     fraction = resolution_four(LETTERS[:count])

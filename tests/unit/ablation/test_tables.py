@@ -1,7 +1,9 @@
 """Tables as people write them: what they become, and what is refused."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -167,6 +169,7 @@ def test_seeds_are_counted(plan):
         (f"objective: ap\n{row('ingredients: [S]')}", "'ap' is not measured in task detect"),
         (f"metrics: [AP, top1]\n{row('ingredients: [S]')}", r"'top1' is not measured.*\n.*:1:15"),
         (f"columns: [S, Q]\n{row('ingredients: [S]')}", r"there is no ingredient 'Q'\n.*:1:1"),
+        (f"columns: [-S]\n{row('ingredients: [S]')}", "'-S' takes an ingredient away"),
         (f"columns: [S, S]\n{row('ingredients: [S]')}", "the column 'S' is there twice"),
         (f"values: {{x: los}}\n{row('ingredients: [S]')}", "values.x: 'los' is neither a setting"),
         (f"values: {{x: [S, Q]}}\n{row('ingredients: [S]')}", "values.x: there is no ingr.* 'Q'"),
@@ -240,7 +243,8 @@ def test_the_design_that_is_named_works(plan):
     [
         (["epochs"], r"must be key=value\n.*--set epochs\n.*epochs=5"),
         (["epocs=3"], r"'epocs' is no setting.*\n.*--set epocs=3\n.*'epochs'"),
-        (["seed=1"], "give --seeds"),
+        (["seed=1"], "'seed' is not set like this\n.*--set seed=1\n.*give --seeds"),
+        (["model=yolov4"], "give --model"),
         (["loss.box=ciou"], r"'loss.box' takes MSE away\n.*--set loss.box=ciou"),
         (["augment.mosaic=0.8"], "'augment.mosaic' puts M on\n.*\n.*write M among"),
         (["subdivisions=2"], "the table sets 'subdivisions' itself, in b\n.*\n.*copy of the file"),
@@ -290,6 +294,15 @@ def test_a_table_is_found_or_the_nearest_is_named(tmp_path, monkeypatch):
     assert str(find_table_file("bof")) == "bof.yaml"
     with pytest.raises(TableError, match=r"there is no table 'boff'\n.*\n.*did you mean 'bof"):
         load_table("boff")
+
+
+def test_tables_in_the_manual_load_as_they_stand(plan):
+    page = (Path(__file__).parents[3] / "docs/tables.md").read_text()
+    texts = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    made = [plan(text, check=check_buildable) for text in texts]
+    assert [len(one.rows) for one in made] == [5, 16]
+    assert len(texts[0].splitlines()) <= 11
+    assert [r.values["loss"] for r in made[0].rows] == ["MSE", "MSE", "GIoU", "CIoU", "CIoU"]
 
 
 def test_tables_are_read_without_heavy_packages():
