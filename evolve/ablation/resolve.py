@@ -8,10 +8,11 @@ take one away: ingredients are named, so that a table shows what its rows have.
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from evolve.ablation.company import company, find_clash, merged
 from evolve.ablation.designs import AWAY, Design
-from evolve.ablation.overrides import Overrides
+from evolve.ablation.overrides import Override, Overrides
 from evolve.ablation.schema import BaseSpec, PretrainSpec, RowSpec
 from evolve.ablation.sizes import sized, unsized
 from evolve.ablation.table import Table
@@ -47,12 +48,20 @@ class Resolved:
 
 @dataclass(frozen=True)
 class _Source:
-    """A row before it is resolved, and where its parts stand in the file."""
+    """A row before it is resolved, and where its parts stand in the file.
+
+    `listed` are the ingredients that stand at `ingredients`: its own, or those of its plan.
+    """
 
     spec: RowSpec
     place: KeyPath
     key: KeyPath
     ingredients: KeyPath
+    listed: tuple[str, ...]
+
+    def place_of(self, ingredient: str) -> KeyPath | None:
+        """Where it is named in the row, if it is."""
+        return _place_of(ingredient, self.listed, self.ingredients)
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ class Resolver:
         spec = source.spec
         settled = self._settle(source)
         pretrain = self._pretrain(source) if spec.pretrain else None
-        if settled is None or (spec.pretrain and pretrain is None):
+        if spec.pretrain and pretrain is None:
             return None
         if spec.pretrain and settled.backbone.weights:
             what = "it starts from a classifier of its own and from backbone.weights"
@@ -131,34 +140,42 @@ class Resolver:
                 self._fault(source, source.key, f"{error.where}: {error.what}", error.mend)
         return None
 
-    def _settle(self, source: _Source) -> TrainConfig | None:
+    def _settle(self, source: _Source) -> TrainConfig:
         """The task's start with model and settings, which leave ingredients as they are."""
         start = self.start.with_values({"model": self._model_of(source.spec)})
-        before = set(active(start, self.given))
-        config = self._set(start, before, self.file.base, ("base",))
-        config = self._set_overrides(config, before)
-        return self._set(config, before, source.spec, source.place, source)
+        config = self._set(start, self.file.base, ("base",))
+        config = self._set_overrides(config, self.overrides.items)
+        return self._set(config, source.spec, source.place, source)
+
+    def _pretrain(self, source: _Source) -> TrainConfig | None:
+        spec, place = source.spec.pretrain, (*source.place, "pretrain")
+        assert spec is not None
+        start = baseline("classify").with_values(CLASSIFIER)
+        config = start.with_values({"model": self._sized(spec.model)})
+        config = self._set(config, spec, place, source)
+        config = self._set_overrides(config, self.overrides.pretrain)
+        faults = recipe_faults(config, spec.ingredients)
+        for fault in faults:
+            what = f"its classifier: {fault.what}"
+            where = _place_of(fault.where, spec.ingredients, (*place, "ingredients"))
+            self._fault(source, where or place, what, fault.mend)
+        return None if faults else with_ingredients(config, spec.ingredients)
 
     def _set(
         self,
         config: TrainConfig,
-        before: set[str],
         spec: BaseSpec | PretrainSpec,
         place: KeyPath,
         source: _Source | None = None,
     ) -> TrainConfig:
+        """`config` with what a part of the file sets, as far as that may be."""
         named = f"row '{source.spec.key}': " if source else ""
         for path, value in spec.set.items():
-            reason = reason_against(config, path, value)
-            if reason:
-                what = f"{named}'{path}' cannot be {value!r}: {reason}"
-                self._at((*place, "set", path), what)
-                continue
-            changed = config.with_values({path: value})
-            what, mend = _switched(path, before, set(active(changed, self.given)))
+            what, mend = self._against(config, path, value)
             if what:
-                self._at((*place, "set", path), f"{named}{what}", mend)
-            config = changed
+                self._at((*place, "set", path), named + what, mend)
+            else:
+                config = config.with_values({path: value})
         count = getattr(spec, "mini_batch", None)
         if count is None:
             return config
@@ -168,37 +185,23 @@ class Resolver:
             return config
         return config.with_values({"subdivisions": config.batch_size // count})
 
-    def _set_overrides(self, config: TrainConfig, before: set[str]) -> TrainConfig:
-        for item in self.overrides.items:
-            reason = reason_against(config, item.path, item.value)
-            what, mend = f"'{item.path}' cannot be {item.value!r}: {reason}", ""
-            if not reason:
-                config = config.with_values({item.path: item.value})
-                what, mend = _switched(item.path, before, set(active(config, self.given)))
+    def _set_overrides(self, config: TrainConfig, items: Sequence[Override]) -> TrainConfig:
+        for item in items:
+            what, mend = self._against(config, item.path, item.value)
             if what:
                 self.faults.append(item.fault(what, mend))
-        return config
-
-    def _pretrain(self, source: _Source) -> TrainConfig | None:
-        spec, place = source.spec.pretrain, (*source.place, "pretrain")
-        assert spec is not None
-        start = baseline("classify").with_values(CLASSIFIER)
-        config = start.with_values({"model": self._sized(spec.model)})
-        before = set(active(config))
-        config = self._set(config, before, spec, place, source)
-        for item in self.overrides.pretrain:
-            reason = reason_against(config, item.path, item.value)
-            if reason:
-                what = f"'{item.path}' cannot be {item.value!r}: {reason}"
-                self.faults.append(item.fault(what))
             else:
                 config = config.with_values({item.path: item.value})
-        for fault in recipe_faults(config, spec.ingredients):
-            what = f"row '{source.spec.key}', its classifier: {fault.what}"
-            where = _place_of(fault.where, spec.ingredients, (*place, "ingredients"))
-            self._at(where or place, what, fault.mend)
-            return None
-        return with_ingredients(config, spec.ingredients)
+        return config
+
+    def _against(self, config: TrainConfig, path: str, value: Any) -> tuple[str, str]:
+        """Why a setting cannot be made, and what to do instead; empty if it can."""
+        reason = reason_against(config, path, value)
+        if reason:
+            return f"'{path}' cannot be {value!r}: {reason}", ""
+        before = set(active(config, self.given))
+        after = set(active(config.with_values({path: value}), self.given))
+        return _switched(path, before, after)
 
     # -- models ----------------------------------------------------------------------------
 
@@ -215,13 +218,10 @@ class Resolver:
         named = [source.spec.model for source in self.sources]
         families = {unsized(name) for name in named if name}
         if self.model and all(named) and unsized(self.model) not in families:
-            self.faults.append(
-                Fault(
-                    f"every row of this table names a model of its own, and none is "
-                    f"{unsized(self.model)}",
-                    f"--model {self.model}",
-                    f"only its size is taken over; name one of {', '.join(sorted(families))}",
-                )
+            self._tell_of_model(
+                "every row of this table names a model of its own, and none is "
+                f"{unsized(self.model)}",
+                f"only its size is taken over; name one of {', '.join(sorted(families))}",
             )
 
     # -- what all rows have to fit ---------------------------------------------------------
@@ -245,11 +245,16 @@ class Resolver:
                 what = f"the table sets '{item.path}' itself, in {', '.join(rows)}"
                 self.faults.append(item.fault(what, "leave it out, or change a copy of the file"))
 
+        for item in self.overrides.pretrain:
+            if not any(source.spec.pretrain for source in self.sources):
+                what = "no row of this table starts from a classifier of its own"
+                self.faults.append(item.fault(what, "leave it out"))
+
     def _clashes(self, design: Design) -> bool:
         source = self.sources[0]
         settled = self._settle(source)
-        if settled is None or self.faults:
-            return bool(self.faults)
+        if self.faults:
+            return True
         base = self.file.base.ingredients
         place = ("plan", "ingredients")
         on = set(active(_with_those_that_fit(settled, base, self.given), self.given))
@@ -282,16 +287,22 @@ class Resolver:
             except ModelError as error:
                 own = [key.removeprefix(AWAY) for key in row.spec.ingredients]
                 owner = _owner(error.where, [*own, *row.on])
-                refused.setdefault((error.what, error.mend), []).append((source, owner))
+                what = f"{owner}: {error.what}" if owner else error.what
+                refused.setdefault((what, error.mend), []).append((source, owner))
         for (what, mend), group in refused.items():
             if len(group) == len(self.sources):
-                self._at(("model",), f"every row: {what}", mend)
+                self._tell_of_model(f"every row: {what}", mend)
                 continue
             for source, key in group:
-                place = _place_of(key, source.spec.ingredients, source.ingredients)
-                self._fault(source, place or source.key, f"{key}: {what}" if key else what, mend)
+                self._fault(source, source.place_of(key) or source.key, what, mend)
 
     # -- faults ----------------------------------------------------------------------------
+
+    def _tell_of_model(self, what: str, mend: str) -> None:
+        if self.model:
+            self.faults.append(Fault(what, f"--model {self.model}", mend))
+        else:
+            self._at(("model",), what, mend)
 
     def _tell_found(self) -> None:
         """Recipes' faults: of what every row has once, of others with their row."""
@@ -304,18 +315,20 @@ class Resolver:
             if of_base and len(group) == len(self.sources):
                 self._at(of_base, f"every row: {what}", group[0].mend)
                 continue
-            for each in group:
-                self._tell_of_row(each)
+            for each in group[:1] if self.table.design else group:
+                self._tell_of_row(each, others=len(group) - 1)
 
-    def _tell_of_row(self, found: _Found) -> None:
+    def _tell_of_row(self, found: _Found, others: int) -> None:
+        """A fault at its ingredient; those of a plan's rows are one."""
         source, keys = found.source, found.source.spec.ingredients
-        own = _place_of(found.key, keys, source.ingredients)
+        own = source.place_of(found.key)
         mend = found.mend
         if own is None:  # the base's has the fault, and the row's other that it does not bear
             other = next((key for key in keys if key in re.findall(r"[\w-]+", found.what)), "")
-            own = _place_of(other, keys, source.ingredients)
+            own = source.place_of(other)
             mend = f"write {AWAY}{found.key} in this row" if other else mend
-        self._fault(source, own or source.key, found.what, mend)
+        more = f" (and {others} more rows)" if self.table.design and others else ""
+        self._fault(source, own or source.key, f"{found.what}{more}", mend)
 
     def _fault(self, source: _Source, place: KeyPath, what: str, mend: str) -> None:
         self._at(place, f"row '{source.spec.key}': {what}", mend)
@@ -333,13 +346,14 @@ def _sources(table: Table) -> Iterator[_Source]:
     if table.design is None:
         for index, spec in enumerate(table.file.rows):
             place: KeyPath = ("rows", index)
-            yield _Source(spec, place, (*place, "key"), (*place, "ingredients"))
+            listed: KeyPath = (*place, "ingredients")
+            yield _Source(spec, place, (*place, "key"), listed, spec.ingredients)
         return
     for row in table.design.rows:
         keys = tuple(one for one in table.design.ingredients if one in row.on)
         made = RowSpec(key=row.key, title=row.title, ingredients=keys)
         listed = ("plan", "ingredients")
-        yield _Source(made, ("plan",), listed, listed)
+        yield _Source(made, ("plan",), listed, listed, table.design.ingredients)
 
 
 def _place_of(key: str, among: Sequence[str], place: KeyPath) -> KeyPath | None:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from evolve.ablation.designs import AWAY, Kind
 from evolve.errors import nearest
@@ -74,6 +74,13 @@ class BaseSpec(_Part):
     ingredients: tuple[IngredientKey, ...] = ()
     set: dict[SettingPath, Any] = {}
     mini_batch: Annotated[int, Field(ge=1)] | None = None
+
+    @field_validator("mini_batch")
+    @classmethod
+    def _says_how_a_batch_is_split(cls, count: int | None, info: ValidationInfo) -> int | None:
+        if count is not None and "subdivisions" in info.data.get("set", {}):
+            raise refusal("mini_batch and subdivisions say the same", "remove one of the two")
+        return count
 
 
 class PretrainSpec(_Part):

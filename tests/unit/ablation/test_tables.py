@@ -165,6 +165,8 @@ def test_seeds_are_counted(plan):
         (row("set: {model: yolov4}"), "write 'model:' beside it"),
         (row("set: {seed: 3}"), "trained with the same seeds"),
         (row("mini_batch: 3"), r"row 'b': mini-batches of 3 do not make up a batch of 8"),
+        (row("mini_batch: 4, set: {subdivisions: 2}"),
+         "row 'b': mini_batch and subdivisions say the same"),
         (row("ingredients: [S], paper_row: 3"), "row 'b' stands beside row 3 of no paper's table"),
         (f"objective: ap\n{row('ingredients: [S]')}", "'ap' is not measured in task detect"),
         (f"metrics: [AP, top1]\n{row('ingredients: [S]')}", r"'top1' is not measured.*\n.*:1:15"),
@@ -180,7 +182,7 @@ def test_seeds_are_counted(plan):
         (f"given: {{LS: {{loss.label_smoothing: 2}}}}\n{row('ingredients: [LS]')}",
          "row 'b': loss.label_smoothing: Input should be less than 1"),
         (row("pretrain: {model: csdarknet53-nano, ingredients: [S]}"),
-         r"row 'b', its classifier: S is not for task classify\n.*:4:64"),
+         r"row 'b': its classifier: S is not for task classify\n.*:4:64"),
         (f"task: classify\n{row('pretrain: {model: x}')}", "'b' is a classifier, which starts"),
         (row("pretrain: {model: csdarknet53-nano}, set: {backbone.weights: a.pt}"),
          "row 'b': it starts from a classifier of its own and from backbone.weights"),
@@ -230,6 +232,22 @@ def test_all_faults_of_all_rows_are_told_at_once(plan):
 def test_plans_that_cannot_be_are_refused_with_one_that_can(plan, text, message):
     with pytest.raises(TableError, match=message):
         plan(text)
+
+
+def test_a_fault_in_a_plan_is_told_at_its_ingredient(plan):
+    with pytest.raises(TableError, match=r"row 'all': KD needs.*2 more rows\)\n.*:3:51  plan.ing"):
+        plan(design("leave-one-out", "M, S, KD"))
+
+
+def test_one_bad_override_is_one_fault(plan):
+    with pytest.raises(TableError) as refused:
+        plan(row("ingredients: [M]"), overrides=["loss.box=ciou", "epochs=3"])
+    assert "epochs" not in str(refused.value)
+
+
+def test_overrides_for_classifiers_that_are_not_there_are_refused(plan):
+    with pytest.raises(TableError, match=r"no row of this table.*\n.*--set pretrain.epochs=3"):
+        plan(row("ingredients: [M]"), overrides=["pretrain.epochs=3"])
 
 
 def test_the_design_that_is_named_works(plan):
