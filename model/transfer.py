@@ -16,7 +16,7 @@ from model.config import FILES, TrainConfig, key_paths
 from model.errors import CheckpointError, ConfigurationError
 from model.files import file_sha256
 from model.parts import Backbone
-from model.zoo import classifiers
+from model.zoo import classifiers, zoo
 
 KEY = "backbone.weights"
 PREFIX = "backbone."
@@ -92,6 +92,9 @@ def check_buildable(config: TrainConfig, start: TrainConfig | None = None) -> No
     ConfigurationError
         If there is no such model, options exclude each other, or the backbone is another one.
     """
+    for each in (config, start) if start else (config,):
+        if (each.model in classifiers) != (each.task == "classify"):
+            (zoo if each.task == "detect" else classifiers).get(each.model)  # tells what is known
     backbone = _built(config)
     misfits = list(_misfits(_built(start).state_dict(), backbone.state_dict())) if start else []
     if start and misfits:

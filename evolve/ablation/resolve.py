@@ -19,7 +19,7 @@ from evolve.ablation.table import Table
 from evolve.space.load import reason_against
 from evolve.train_config import CLASSIFIER
 from evolve.yaml_marks import Fault, KeyPath
-from model.config import TrainConfig
+from model.config import TrainConfig, key_paths
 from model.errors import ConfigurationError, ModelError
 from model.ingredient import Task, catalogue
 from model.recipes import (
@@ -106,6 +106,7 @@ class Resolver:
         self._tell_found()
         if not self.faults:
             self._check_same(rows)
+            self._check_heard(rows)
             if check:
                 self._check_built(rows, check)
         return rows
@@ -278,6 +279,34 @@ class Resolver:
                 names = f"'{earlier.spec.key}' and '{row.spec.key}'"
                 what = f"the rows {names} are one and the same training"
                 self._at(source.key, what, "remove one, or let them differ")
+
+    def _check_heard(self, rows: Sequence[Resolved]) -> None:
+        """No setting may be overruled by an ingredient in every row that it is for."""
+        holds = [key_paths(row.config) for row in rows]
+        asked = [key_paths(self._settle(source)) for source in self.sources]
+        on = [key for row in rows for key in row.on]
+
+        def told(path: str, among: Iterable[int]) -> tuple[str, str]:
+            if any(holds[i].get(path) == asked[i].get(path) for i in among):
+                return "", ""
+            key = _owner(path, on)
+            what = f"'{path}' is what {key} sets, and so is overruled"
+            return what, f"leave it out, or give {key} the value under 'given' in the table"
+
+        every = range(len(rows))
+        for path in self.file.base.set:
+            what, mend = told(path, every)
+            if what:
+                self._at(("base", "set", path), f"every row: {what}", mend)
+        for item in self.overrides.items:
+            what, mend = told(item.path, every)
+            if what:
+                self.faults.append(item.fault(f"every row: {what}", mend))
+        for i, source in enumerate(self.sources):
+            for path in source.spec.set:
+                what, mend = told(path, [i])
+                if what:
+                    self._fault(source, (*source.place, "set", path), what, mend)
 
     def _check_built(self, rows: Sequence[Resolved], check: Check) -> None:
         refused: dict[tuple[str, str], list[tuple[_Source, str]]] = {}

@@ -239,6 +239,22 @@ def test_a_fault_in_a_plan_is_told_at_its_ingredient(plan):
         plan(design("leave-one-out", "M, S, KD"))
 
 
+@pytest.mark.parametrize(
+    ("text", "items", "message"),
+    [
+        (f"base: {{ingredients: [RS]}}\n{row('ingredients: [M]')}", ["shapes.range=1.0"],
+         r"every row: 'shapes.range' is what RS sets, and so.*\n.*--set shapes.range=1"),
+        (f"base: {{ingredients: [S], set: {{scale_xy: false}}}}\n{row('ingredients: [M]')}", [],
+         r"every row: 'scale_xy' is what S sets.*\n.*:1:32  base.set.scale_xy"),
+        (row("ingredients: [GA], set: {optimizer.lr: 0.01}"), [],
+         r"row 'b': 'optimizer.lr' is what GA sets.*\n.*:4:39  rows.1.set.*\n.*under 'given'"),
+    ],
+)  # fmt: skip
+def test_settings_that_would_not_be_heard_are_refused(plan, text, items, message):
+    with pytest.raises(TableError, match=message):
+        plan(text, overrides=items)
+
+
 def test_one_bad_override_is_one_fault(plan):
     with pytest.raises(TableError) as refused:
         plan(row("ingredients: [M]"), overrides=["loss.box=ciou", "epochs=3"])
@@ -286,6 +302,10 @@ def test_bad_overrides_are_refused(plan, items, message):
          r"row 'b': SPP: yolov4-tiny has a neck of its own.*\n.*:5:28"),
         ("model: yolov5\n" + row("ingredients: [M]"),
          r"every row: no such model: 'yolov5'\n.*:1:1  model\n.*'yolov4'"),
+        ("model: csdarknet53-nano\n" + row("ingredients: [M]"),
+         r"every row: no such model: 'csdarknet53-nano'\n.*:1:1  model"),
+        ("task: classify\nmodel: yolov4-nano\n" + row("ingredients: [M]"),
+         r"every row: no such classifier: 'yolov4-nano'"),
         (row("pretrain: {model: csresnext50-nano}"),
          "row 'b': the backbone of csresnext50-nano does not fit yolov4-nano: stem"),
     ],
