@@ -39,6 +39,11 @@ def baseline(task: Task = "detect") -> TrainConfig:
     return TrainConfig().with_values(values | PRESETS[task])
 
 
+@cache
+def _baseline_slots(task: Task) -> Mapping[str, Any]:
+    return key_paths(baseline(task))
+
+
 def _ordered(ingredients: Iterable[Ingredient]) -> list[Ingredient]:
     """Those of the baseline last, whose `off` is not the baseline's."""
     return sorted(ingredients, key=lambda ingredient: ingredient.in_baseline)
@@ -99,6 +104,13 @@ def with_ingredients(
         ) from refused
 
 
+def recipe_faults(
+    config: TrainConfig, keys: Sequence[str], values: Values | None = None
+) -> tuple["RecipeFault", ...]:
+    """What `with_ingredients` would refuse of the keys, each fault by itself."""
+    return tuple(_Recipe(config, keys, values or {}).faults)
+
+
 def without_ingredients(
     config: TrainConfig, keys: Sequence[str], values: Values | None = None
 ) -> TrainConfig:
@@ -156,7 +168,7 @@ def _settings(
     The baseline's ingredients are put back at the strength they have there. If values are given
     to an ingredient that tunes, they are all that it sets.
     """
-    start = key_paths(baseline(task))
+    start = _baseline_slots(task)
     if ingredient.tunes and given:
         return tuple(Setting(slot, value, start.get(slot)) for slot, value in given.items())
     settings = []
@@ -167,7 +179,7 @@ def _settings(
 
 
 @dataclass(frozen=True)
-class _Fault:
+class RecipeFault:
     """What is wrong with a recipe, at which key, and how to mend it."""
 
     what: str
@@ -175,7 +187,7 @@ class _Fault:
     mend: str = ""
 
 
-def _raise(faults: Sequence[_Fault]) -> None:
+def _raise(faults: Sequence[RecipeFault]) -> None:
     if len(faults) == 1:
         raise ConfigurationError(faults[0].what, faults[0].where, faults[0].mend)
     if faults:
@@ -195,13 +207,13 @@ class _Recipe:
     added, removed : list of Ingredient
     kept : list of Ingredient
         On before and after; the baseline's are left out where an added one takes their slot.
-    faults : list of _Fault
+    faults : list of RecipeFault
     """
 
     def __init__(self, config: TrainConfig, keys: Sequence[str], values: Values) -> None:
         self.config = config
         self.task = config.task
-        self.faults: list[_Fault] = []
+        self.faults: list[RecipeFault] = []
         self.added: list[Ingredient] = []
         self.removed: list[Ingredient] = []
         self._read(keys)
@@ -256,10 +268,10 @@ class _Recipe:
             try:
                 found = find_ingredient(key.strip().removeprefix(AWAY))
             except ConfigurationError as error:
-                self.faults.append(_Fault(error.what, key, error.mend))
+                self.faults.append(RecipeFault(error.what, key, error.mend))
                 continue
             if found in self.added or found in self.removed:
-                self.faults.append(_Fault(f"{found.key} is named twice", key, "name it once"))
+                self.faults.append(RecipeFault(f"{found.key} is named twice", key, "name it once"))
             else:
                 (self.removed if away else self.added).append(found)
 
@@ -270,12 +282,12 @@ class _Recipe:
             try:
                 ingredient = find_ingredient(key)
             except ConfigurationError as error:
-                self.faults.append(_Fault(error.what, key, error.mend))
+                self.faults.append(RecipeFault(error.what, key, error.mend))
                 continue
             known = key_paths() if ingredient.tunes else [s.slot for s in ingredient.sets]
             wrong = [slot for slot in slots if slot not in known]
             self.faults += [
-                _Fault(
+                RecipeFault(
                     f"{ingredient.key} does not set '{slot}'",
                     ingredient.key,
                     nearest(slot, known),
@@ -294,53 +306,53 @@ class _Recipe:
                 if setting.on is None and holds[setting.slot] != setting.off:
                     given.setdefault(each.key, {}).setdefault(setting.slot, holds[setting.slot])
 
-    def _check_offer(self) -> Iterator[_Fault]:
+    def _check_offer(self) -> Iterator[RecipeFault]:
         """Not listed only, and meant for this task."""
         for each in self.added:
             if each.not_offered:
-                yield _Fault(f"{each.key} cannot be used", each.key, each.not_offered)
+                yield RecipeFault(f"{each.key} cannot be used", each.key, each.not_offered)
             elif self.task not in each.tasks:
                 meant = " and ".join(f"task {task}" for task in each.tasks)
-                yield _Fault(
+                yield RecipeFault(
                     f"{each.key} is not for task {self.task}", each.key, f"it is for {meant}"
                 )
 
-    def _check_removed(self) -> Iterator[_Fault]:
+    def _check_removed(self) -> Iterator[RecipeFault]:
         """On so far, and with something to be left in its place."""
         for each in self.removed:
             if each.is_default:
-                yield _Fault(
+                yield RecipeFault(
                     f"{each.key} is what stands there when nothing else does", f"-{each.key}",
                     "name what is to replace it",
                 )  # fmt: skip
             elif each not in self.before and not each.tunes:
-                yield _Fault(f"{each.key} is not on", f"-{each.key}", "leave it out")
+                yield RecipeFault(f"{each.key} is not on", f"-{each.key}", "leave it out")
 
-    def _check_needs(self) -> Iterator[_Fault]:
+    def _check_needs(self) -> Iterator[RecipeFault]:
         for each in self.added:
             for setting in _settings(each, self.task, self.given.get(each.key)):
                 if setting.on is None or (each.needs and setting.on == setting.off):
-                    yield _Fault(
+                    yield RecipeFault(
                         f"{each.key} needs {each.needs}",
                         each.key,
                         f"give a value for {setting.slot}",
                     )
 
-    def _check_company(self) -> Iterator[_Fault]:
+    def _check_company(self) -> Iterator[RecipeFault]:
         """Requirements and conflicts among all that is on in the end."""
         keys = {each.key for each in self.on}
         for each in self.on:
             missing = [key for key in each.requires if key not in keys]
             if missing:
                 names = " and ".join(missing)
-                yield _Fault(f"{each.key} requires {names}", each.key, f"add {names}")
+                yield RecipeFault(f"{each.key} requires {names}", each.key, f"add {names}")
         for one, other in combinations(self.on, 2):
             if other.key in one.conflicts or one.key in other.conflicts:
-                yield _Fault(
+                yield RecipeFault(
                     f"{one.key} conflicts with {other.key}", one.key, "leave one of them out"
                 )
 
-    def _check_slots(self) -> Iterator[_Fault]:
+    def _check_slots(self) -> Iterator[RecipeFault]:
         """No two that want different values in one slot; what was tuned may overrule."""
         for one, other in combinations(self.on, 2):
             if one.tunes or other.tunes or (one in self.kept and other in self.kept):
@@ -348,7 +360,7 @@ class _Recipe:
             wanted = {s.slot: s.on for s in self._sets(one)}
             for setting in self._sets(other):
                 if wanted.get(setting.slot, setting.on) != setting.on:
-                    yield _Fault(
+                    yield RecipeFault(
                         f"{one.key} wants {setting.slot} = {wanted[setting.slot]}, "
                         f"{other.key} wants {setting.on}",
                         one.key,
@@ -357,12 +369,12 @@ class _Recipe:
                         else "leave one of them out",
                     )
 
-    def _check_least(self) -> Iterator[_Fault]:
+    def _check_least(self) -> Iterator[RecipeFault]:
         holds = key_paths(self.config) | self.changes()
         for each in self.added:
             for slot, least in each.least:
                 if holds[slot] < least:
-                    yield _Fault(
+                    yield RecipeFault(
                         f"{each.key} changes nothing where {slot} is {holds[slot]}", each.key,
                         f"set {slot} to {least} or more",
                     )  # fmt: skip

@@ -16,7 +16,7 @@ from model.config import FILES, TrainConfig, key_paths
 from model.errors import CheckpointError, ConfigurationError
 from model.files import file_sha256
 from model.parts import Backbone
-from model.zoo import classifiers
+from model.zoo import classifiers, zoo
 
 KEY = "backbone.weights"
 PREFIX = "backbone."
@@ -76,6 +76,34 @@ def load_backbone(
     if warn:
         _warn_of_activations(state, network.backbone, path)
     return found
+
+
+def check_buildable(config: TrainConfig, start: TrainConfig | None = None) -> None:
+    """Refuse a configuration that no network can be built from; nothing is trained or stored.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    start : TrainConfig, optional
+        Of a classifier that is to be trained first, for its backbone.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such model, options exclude each other, or the backbone is another one.
+    """
+    for each in (config, start) if start else (config,):
+        if (each.model in classifiers) != (each.task == "classify"):
+            (zoo if each.task == "detect" else classifiers).get(each.model)  # tells what is known
+    backbone = _built(config)
+    misfits = list(_misfits(_built(start).state_dict(), backbone.state_dict())) if start else []
+    if start and misfits:
+        raise ConfigurationError(
+            f"the backbone of {start.model} does not fit {config.model}: "
+            + "; ".join(misfits[:NAMED]),
+            KEY,
+            "take a classifier with the same backbone, width and blocks",
+        )
 
 
 def settled_files(config: TrainConfig) -> dict[str, str]:

@@ -7,7 +7,14 @@ import pytest
 
 from model.config import TrainConfig, key_paths
 from model.errors import ConfigurationError
-from model.recipes import active, baseline, find_ingredient, with_ingredients, without_ingredients
+from model.recipes import (
+    active,
+    baseline,
+    find_ingredient,
+    recipe_faults,
+    with_ingredients,
+    without_ingredients,
+)
 
 BASE = baseline()
 
@@ -217,3 +224,10 @@ def test_a_classifier_may_take_another_strength():
         for task in ("detect", "classify")
     }
     assert on == {"detect": 2 / 3, "classify": 0.25}
+
+
+def test_faults_of_a_recipe_are_told_one_by_one():
+    faults = recipe_faults(BASE, ["CIoU", "GIoU", "DM"])
+    assert {fault.where for fault in faults} == {"CIoU", "DM"}
+    assert any("GIoU wants giou" in fault.what for fault in faults)
+    assert recipe_faults(BASE, ["CIoU", "M"]) == ()

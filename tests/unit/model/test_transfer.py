@@ -11,7 +11,8 @@ from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
 from model.errors import CheckpointError, ConfigurationError
 from model.files import file_sha256
-from model.transfer import load_backbone, weights_digest
+from model.recipes import baseline
+from model.transfer import check_buildable, load_backbone, weights_digest
 
 NANO = "csdarknet53-nano"
 
@@ -130,3 +131,12 @@ def test_digest_of_a_file(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     published = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2
     assert file_sha256(tmp_path / "abc") == published
+
+
+def test_what_cannot_be_built_or_started_from_is_refused_without_training():
+    detector = TrainConfig(model="yolov4-nano")
+    check_buildable(detector, baseline("classify").with_values({"model": "csdarknet53-nano"}))
+    with pytest.raises(ConfigurationError, match="of csresnext50-nano does not fit yolov4-nano"):
+        check_buildable(detector, baseline("classify"))
+    with pytest.raises(ConfigurationError, match="no such model: 'yolov5'"):
+        check_buildable(TrainConfig(model="yolov5"))
