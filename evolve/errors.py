@@ -38,10 +38,6 @@ class WriteError(RunError, StoreError):
     """A store that cannot be written any more."""
 
 
-class TableError(EvolveError):
-    """An ablation table that cannot be used."""
-
-
 class CardError(EvolveError):
     """A study card, or another source of a warm start, that cannot be made or used."""
 

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from evolve.engine.schedulers import rungs
-from evolve.engine.schedulers.kinds import CONTROLS, REDUCTION
+REDUCTION = 3  # the best third goes on
+CONTROLS = 2  # trials that are promoted by lot, to tell what the early order is worth
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,17 @@ class Course:
 
     epochs: float
     stops: str = ""
+
+
+def rungs(epochs: int) -> tuple[int, int]:
+    """Epochs of ASHA's first rung, and after which there is none.
+
+    The first comes after a tenth of the training (the part that arXiv:2004.10934 sec. 4.1 searched
+    with), but not before epoch 6, or three tenths of a training too short for that: until then
+    the AP of a detector says little. In the last third stopping saves too little.
+    """
+    first = max(round(0.1 * epochs), min(6, max(1, round(0.3 * epochs))))
+    return first, max(first, round(0.67 * epochs))
 
 
 def course_of(

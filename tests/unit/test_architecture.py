@@ -17,7 +17,6 @@ FORBIDDEN = {
     "evolve/ablation": ("torch", "ray", "evolve.engine", "evolve.cli", "reports"),
     "evolve/search": ("torch", "ray", "evolve.engine", "evolve.store", "evolve.cli"),
     "evolve/cards": ("torch", "ray", "evolve.engine", "evolve.cli", "reports"),
-    "evolve/ablation": ("torch", "ray", "evolve.engine", "evolve.cli", "reports"),
     "evolve/analysis": ("torch", "ray", "matplotlib", "evolve.engine", "evolve.cli", "reports"),
     "evolve/findings": ("torch", "ray", "matplotlib", "evolve.engine", "evolve.cli", "reports"),
     "evolve/store": ("ray", "evolve.engine", "evolve.cli", "reports"),

@@ -14,13 +14,12 @@ from evolve.engine.schedulers.kinds import (
     TIME,
     Kind,
     Setting,
-    rungs,
 )
 from evolve.engine.schedulers.stage import Stage, StageTrial, drawn_from
 from evolve.errors import SpaceError, nearest
 
 __all__ = ["OBJECTIVE", "SCHEDULERS", "TIME", "Decision", "Move", "Scheduler", "Setting",
-           "build_scheduler", "decisive", "rungs"]  # fmt: skip
+           "build_scheduler", "decisive"]  # fmt: skip
 
 SCHEDULERS = tuple(KINDS)
 

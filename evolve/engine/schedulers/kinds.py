@@ -17,6 +17,7 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
+from evolve.engine.course import CONTROLS, REDUCTION, rungs
 from evolve.engine.schedulers.stage import Stage, StageTrial
 from evolve.errors import SpaceError
 from evolve.search.operators.encoding import decode, encode
@@ -24,9 +25,7 @@ from evolve.search.operators.encoding import decode, encode
 OBJECTIVE = "objective"
 TIME = "epoch"
 SPARED = 3  # the trial of the defaults and two more, before a rung can tell anything
-REDUCTION = 3  # the best third goes on
 PERTURBATIONS = 10  # of a population in a whole training
-CONTROLS = 2  # trials that are promoted by lot, to tell what the early order is worth
 
 
 @dataclass(frozen=True)
@@ -127,17 +126,6 @@ class _Plain:
 
 class NoScheduler(_Plain, FIFOScheduler):
     """Every trial runs to its end."""
-
-
-def rungs(epochs: int) -> tuple[int, int]:
-    """Epochs of ASHA's first rung, and after which there is none.
-
-    The first comes after a tenth of the training (the part that arXiv:2004.10934 sec. 4.1 searched
-    with), but not before epoch 6, or three tenths of a training too short for that: until then
-    the AP of a detector says little. In the last third stopping saves too little.
-    """
-    first = max(round(0.1 * epochs), min(6, max(1, round(0.3 * epochs))))
-    return first, max(first, round(0.67 * epochs))
 
 
 class Asha(_Plain, AsyncHyperBandScheduler):

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from evolve.engine.schedulers import rungs
+from evolve.engine.course import rungs
 from evolve.search.operators.scaling import Scale, learn_scale
 from tests.bench.search.problem import Problem
 from tests.bench.search.recorded import Recorded

@@ -337,6 +337,7 @@ def test_a_table_is_found_or_the_nearest_is_named(tmp_path, monkeypatch):
 def test_tables_in_the_manual_load_as_they_stand(plan):
     page = (Path(__file__).parents[3] / "docs/tables.md").read_text()
     texts = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    texts = [text for text in texts if text.startswith("title:")]
     made = [plan(text, check=check_buildable) for text in texts]
     assert [len(one.rows) for one in made] == [5, 16]
     assert len(texts[0].splitlines()) <= 11

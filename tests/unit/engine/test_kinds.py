@@ -8,10 +8,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 from ray.tune.experiment import Trial
 
+from evolve.engine.course import CONTROLS
 from evolve.engine.inline import run_inline
 from evolve.engine.recipes import config_of, recipe_of
 from evolve.engine.schedulers import Decision, Setting, build_scheduler
-from evolve.engine.schedulers.kinds import CONTROLS
 from evolve.engine.trainers import train_curve
 from evolve.errors import SpaceError
 from evolve.runs import build_run_scheduler

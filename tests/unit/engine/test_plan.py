@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.engine.course import Course, course_of, expected_epochs
+from evolve.engine.course import Course, course_of, expected_epochs, rungs
 from evolve.engine.placement import Asked, place
 from evolve.engine.plan import EPOCH_BYTES, TRIAL_BYTES, check_disk, make_plan
-from evolve.engine.schedulers import Decision, build_scheduler, rungs
+from evolve.engine.schedulers import Decision, build_scheduler
 from evolve.engine.schedulers.kinds import SPARED, Setting
 from evolve.errors import EvolveError
 from evolve.testing.devices import GIB, MadeUpDevices, gpu

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from evolve.engine.schedulers import Decision, build_scheduler, rungs
+from evolve.engine.course import rungs
+from evolve.engine.schedulers import Decision, build_scheduler
 from evolve.errors import SpaceError
 
 
