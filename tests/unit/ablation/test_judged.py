@@ -1,0 +1,134 @@
+"""A judged table as people read it, and what is stored of it."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from evolve.ablation.judged import judged_layout
+from evolve.ablation.paper import load_paper_table
+from evolve.ablation.record import StoredRow, StoredTable
+from evolve.ablation.render import render_csv, render_markdown
+from evolve.ablation.rows import plan_rows
+from evolve.ablation.table import load_table
+from evolve.ablation.terminal import render_text
+from evolve.analysis.judged_rows import judge_table
+from evolve.errors import StoreError
+
+AP = {
+    "base": (0.300, 0.310, 0.305),
+    "S": (0.331, 0.339, 0.336),
+    "M": (0.304, 0.296, 0.310),
+    "bad": (0.29, None, None),
+}
+
+
+def a_row(key, marks=(), loss="MSE", paper_row=None, baseline="base"):
+    return StoredRow(key, f"row {key}", (), marks, {"loss": loss}, baseline, paper_row)
+
+
+TABLE = StoredTable(
+    name="mine",
+    title="Mine",
+    description="",
+    objective="AP",
+    metrics=("AP", "AP50"),
+    columns={"S": "S", "M": "Mosaic"},
+    value_columns=("loss",),
+    baseline="base",
+    rows=(
+        a_row("base", paper_row=1),
+        a_row("S", ("S",), paper_row=2),
+        a_row("M", ("M",), paper_row=3),
+        a_row("bad", ("S", "M"), "CIoU"),
+    ),
+    paper=4,
+)
+
+
+def trainings():
+    lines = []
+    for row, values in AP.items():
+        for seed, value in enumerate(values):
+            ok = value is not None
+            lines.append(
+                {
+                    "row": row,
+                    "title": f"row {row}",
+                    "seed_index": seed,
+                    "state": "COMPLETE" if ok else "FAIL",
+                    "reason": "" if ok else "oom: memory ran out",
+                    "value_test": value if ok else math.nan,
+                    "metrics": {"test/AP": value, "test/AP50": 1.5 * value} if ok else {},
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return judge_table(trainings(), list(AP), "base", also=("AP", "AP50"))
+
+
+def test_the_table_reads_as_the_papers_with_what_it_lacks(judged):
+    text = render_text(judged_layout(TABLE, judged, split="test"), 100)
+    lines = text.splitlines()
+    assert lines[0] == "Mine (test)"
+    assert lines[2].split() == [
+        "S",
+        "Mosaic",
+        "loss",
+        "AP",
+        "AP50",
+        "Δ",
+        "AP",
+        "95",
+        "%",
+        "n",
+        "verdict",
+    ]
+    base, first, second, bad = lines[4:8]
+    assert base.split() == ["MSE", "30.5", "45.8", "3", "baseline"]
+    assert first.split()[:5] == ["✓", "MSE", "33.5*", "50.3*", "+3.0"]
+    assert first.endswith("helps")
+    assert "undecided, about" in second
+    assert bad.split()[-2:] == ["1/3", "failedᵃ"]
+    assert "oom: memory ran out" in text
+    assert max(map(len, lines)) <= 100
+
+
+def test_published_rows_stand_beside(judged):
+    layout = judged_layout(TABLE, judged, split="test", paper=load_paper_table(4))
+    groups = [column.group for column in layout.columns]
+    place = groups.index("as published")
+    cells = [[cell.text for cell in row.cells[place : place + 2]] for row in layout.rows]
+    assert cells == [["38.0", ""], ["37.7", "\u22120.3"], ["39.1", "+1.1"], ["-", ""]]
+
+
+def test_rows_that_marks_do_not_tell_apart_have_their_titles(judged):
+    same = StoredTable(**{**TABLE.__dict__, "columns": {}})
+    layout = judged_layout(same, judged, split="val")
+    assert [row.cells[0].text for row in layout.rows] == [f"row {key}" for key in AP]
+
+
+def test_markdown_and_csv(judged):
+    layout = judged_layout(TABLE, judged, split="test")
+    assert "| ✓ |" in render_markdown(layout)
+    assert len(render_csv(layout).splitlines()) == 5
+
+
+def test_what_is_stored_of_a_table_comes_back():
+    for name in ("bof", "bos", "minibatch", "backbone", "classifier-resnext"):
+        table = StoredTable.of_plan(plan_rows(load_table(name)))
+        assert StoredTable.from_dict(json.loads(json.dumps(table.to_dict()))) == table
+    minibatch = StoredTable.of_plan(plan_rows(load_table("minibatch")))
+    assert len(minibatch.groups()) == 2
+    assert sum(len(rows) for rows in minibatch.groups().values()) == 5
+    assert StoredTable.of_plan(plan_rows(load_table("bof"))).row("all-CIoU").paper_row == 17
+
+
+@pytest.mark.parametrize("tree", [{}, {"rows": [{}]}, {**TABLE.to_dict(), "more": 1}])
+def test_another_thing_is_refused(tree):
+    with pytest.raises(StoreError, match="stored table cannot be understood"):
+        StoredTable.from_dict(tree, "manifest.json")
