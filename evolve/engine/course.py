@@ -41,7 +41,8 @@ def course_of(
     first, last = rungs(epochs)
     if scheduler == "asha":
         steps = _steps(first, last, epochs)
-        return Course(expected_epochs(trials, epochs, (first, last)), f"rungs at {_told(steps)}")
+        rung = "rung" if len(steps) == 1 else "rungs"
+        return Course(expected_epochs(trials, epochs, (first, last)), f"{rung} at {_told(steps)}")
     if scheduler == "promote":
         return _promotion(trials, epochs, max(1, round(fidelity * epochs)), promote)
     if scheduler == "hyperband":

@@ -22,7 +22,7 @@ def _tell(work):
     return f'{sys.executable} -c "{TELL}" told.txt'
 
 
-LONG, SHORT = 1000, 40  # trials: to be stopped, and to be watched until the end
+LONG, SHORT = 1000, 20  # trials: to be stopped, and to be watched until the end
 
 
 def _begin(work, *more, trials=LONG):
