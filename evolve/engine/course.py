@@ -41,7 +41,7 @@ def course_of(
     first, last = rungs(epochs)
     if scheduler == "asha":
         steps = _steps(first, last, epochs)
-        rung = "rung" if len(steps) == 1 else "rungs"
+        rung = "a rung" if len(steps) == 1 else "rungs"
         return Course(expected_epochs(trials, epochs, (first, last)), f"{rung} at {_told(steps)}")
     if scheduler == "promote":
         return _promotion(trials, epochs, max(1, round(fidelity * epochs)), promote)
