@@ -107,18 +107,19 @@ def epochs_of(task: TrialTask) -> Iterator[dict[str, Any]]:
         TrainConfig.model_validate(task.config), Path("curve-0"), data_seed=task.data_seed
     )
     try:
-        for report in itertools.islice(reports, len(stored), None):
-            row = {
-                "number": task.number,
-                "epoch": report.epoch,
-                "epochs": report.epochs,
-                "objective": report.metrics[task.objective],
-                "metrics": dict(report.metrics),
-                "class_ap": {},
-                "time": 0.0,
-            }
-            with folder.metrics.open("a", encoding="utf-8") as file:
+        with folder.metrics.open("a", encoding="utf-8") as file:
+            for report in itertools.islice(reports, len(stored), None):
+                row = {
+                    "number": task.number,
+                    "epoch": report.epoch,
+                    "epochs": report.epochs,
+                    "objective": report.metrics[task.objective],
+                    "metrics": dict(report.metrics),
+                    "class_ap": {},
+                    "time": 0.0,
+                }
                 file.write(to_line(row))
-            yield row
+                file.flush()
+                yield row
     except ModelError as error:
         yield {"number": task.number, "failure": describe_failure(error, folder)}
