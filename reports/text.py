@@ -7,10 +7,11 @@ goes through `clean` or `clean_lines` once, and then through the escaping of its
 import math
 import numbers
 import re
-import unicodedata
 from typing import Any
 
 from markupsafe import Markup
+
+from evolve.outside_text import escape_formula, escape_markdown, is_harmless
 
 MISSING = "--"
 MINUS = "\u2212"
@@ -18,21 +19,14 @@ TIMES = "\u00d7"
 EN_DASH = "\u2013"
 PLUS_MINUS = "\u00b1"
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_MARKDOWN = re.compile(r"([\\`*_\[\]|~$#!])")
 _MARKDOWN_START = re.compile(r"^(\d*)([-+.)])(?=\s)")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_./:-]+")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-
-
-def _is_harmless(character: str) -> bool:
-    return unicodedata.category(character) not in {"Cc", "Cs"} and character not in _BIDI
 
 
 def clean_lines(value: Any) -> str:
     """`value` as text without control, surrogate and direction characters; line ends stay."""
     text = "" if value is None else str(value).replace("\r\n", "\n").replace("\t", " ")
-    kept = "".join(c for c in text if c == "\n" or _is_harmless(c))
+    kept = "".join(c for c in text if c == "\n" or is_harmless(c))
     return "\n".join(line.rstrip() for line in kept.split("\n")).strip()
 
 
@@ -104,10 +98,7 @@ def listed(items: list[str]) -> str:
 
 def markdown(value: Any) -> Markup:
     """`value` as inline Markdown that shows exactly its cleaned text, also inside a table."""
-    text = clean(value)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = _MARKDOWN.sub(r"\\\1", text)
-    return Markup(_MARKDOWN_START.sub(r"\1\\\2", text))
+    return Markup(_MARKDOWN_START.sub(r"\1\\\2", escape_markdown(clean(value))))
 
 
 def markdown_name(value: Any) -> Markup:
@@ -118,7 +109,4 @@ def markdown_name(value: Any) -> Markup:
 
 def spreadsheet(value: Any) -> str:
     """`value` as a CSV cell that no spreadsheet takes for a formula."""
-    text = clean(value)
-    if text[:1] in {"=", "+", "-", "@"} and not _NUMBER.fullmatch(text):
-        return "'" + text
-    return text
+    return escape_formula(clean(value))

@@ -6,26 +6,18 @@ or turns the direction of writing, and then escaped as its format wants.
 
 import csv
 import io
-import re
-import unicodedata
 from collections.abc import Iterator
 
 from evolve.ablation.layout import MISSING, Align, Cell, Layout, Row
 from evolve.ablation.paper import Value
+from evolve.outside_text import escape_formula, escape_markdown, is_harmless
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_MARKDOWN = re.compile(r"([\\`*_\[\]|~$#!])")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _RULES: dict[Align, str] = {"left": ":---", "center": ":---:", "right": "---:"}
 
 
 def clean(text: str) -> str:
     """`text` as one line without control, surrogate and direction characters."""
-    harmless = "".join(
-        " " if c.isspace() else c
-        for c in text
-        if c.isspace() or (unicodedata.category(c) not in {"Cc", "Cs"} and c not in _BIDI)
-    )
+    harmless = "".join(" " if c.isspace() else c for c in text if c.isspace() or is_harmless(c))
     return " ".join(harmless.split())
 
 
@@ -58,8 +50,7 @@ def _sup(note: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    text = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKDOWN.sub(r"\\\1", text)
+    return escape_markdown(clean(text))
 
 
 def render_csv(layout: Layout) -> str:
@@ -113,8 +104,4 @@ def _told(layout: Layout, row: Row) -> Iterator[str]:
 
 def _csv_cell(value: Value) -> Value:
     """A cell that no spreadsheet takes for a formula."""
-    if not isinstance(value, str):
-        return value
-    text = clean(value)
-    is_formula = text[:1] in {"=", "+", "-", "@"} and not _NUMBER.fullmatch(text)
-    return f"'{text}" if is_formula else text
+    return escape_formula(clean(value)) if isinstance(value, str) else value
