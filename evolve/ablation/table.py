@@ -9,7 +9,7 @@ from typing import Any
 from evolve.ablation.designs import Design, make_design
 from evolve.ablation.schema import METRICS, TableFile
 from evolve.errors import TableError, nearest
-from evolve.space.load import bundled_folder
+from evolve.space.load import bundled_folder, found_file
 from evolve.yaml_marks import Fault, KeyPath, MarkedYaml, gather, raise_faults, read_marked
 
 
@@ -71,20 +71,13 @@ def find_table_file(name_or_path: str | Path) -> Path:
     """
     given = Path(name_or_path)
     folder = bundled_folder() / "tables"
-    for candidate in (given, Path(f"{given}.yaml"), folder / given, folder / f"{given}.yaml"):
-        if _is_file(candidate):
-            return candidate
+    found = found_file(given, folder)
+    if found is not None:
+        return found
     beside = [path.name for path in given.parent.glob("*.yaml")]
     known = {*beside, *(path.stem for path in bundled_tables())}
     where = f"{given.parent.absolute()}, {folder}"
     raise TableError(f"there is no table '{given}'", where, nearest(given.name, known))
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, a folder that may not be read
-        return False
 
 
 def load_table(name_or_path: str | Path) -> Table:

@@ -55,13 +55,21 @@ def find_space_file(name_or_path: str | Path) -> Path:
         If there is none; names the nearest.
     """
     given = Path(name_or_path)
-    for folder in (Path(), bundled_folder()):
-        for candidate in (folder / given, folder / f"{given}.yaml"):
-            if _is_file(candidate):
-                return candidate
+    found = found_file(given, bundled_folder())
+    if found is not None:
+        return found
     known = {path.name for path in (*given.parent.glob("*.yaml"), *bundled_spaces())}
     where = f"{given.parent.absolute()}, {bundled_folder()}"
     raise SpaceError(f"there is no space file '{given}'", where, nearest(given.name, known))
+
+
+def found_file(given: Path, bundled: Path) -> Path | None:
+    """The file of a name: as given, else in a folder of the package, with ``.yaml`` or without."""
+    for folder in (Path(), bundled):
+        for candidate in (folder / given, folder / f"{given}.yaml"):
+            if _is_file(candidate):
+                return candidate
+    return None
 
 
 def _is_file(path: Path) -> bool:
