@@ -14,6 +14,9 @@ __all__ = [
 ]
 
 
+MAKE_ROOM = "make room, then go on with 'evolve resume': nothing finished is lost"
+
+
 class EvolveError(ModelError):
     """Base of all errors raised in `evolve` and `reports`: what, where, mend."""
 

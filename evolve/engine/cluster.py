@@ -24,7 +24,7 @@ from evolve.engine.likeness import Question, check, look
 from evolve.engine.nodes import Node, place_on
 from evolve.engine.placement import Asked, Placement
 from evolve.engine.probe import TIME_LIMIT_S, Probe, measure
-from evolve.engine.ray_tune import QUIET, signals_kept
+from evolve.engine.ray_tune import set_up_environment, signals_kept
 from evolve.engine.shipping import pack, unpack_once
 from evolve.errors import EvolveError
 from model.config import TrainConfig
@@ -227,7 +227,7 @@ def opened_cluster(address: str) -> Iterator[Cluster]:
     EvolveError
         If there is none that can be used; within ten seconds.
     """
-    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    set_up_environment()
     found = _found_address(address)
     if not found.startswith(CLIENT):
         _check_direct(found, address)

@@ -34,6 +34,11 @@ def rungs(epochs: int) -> tuple[int, int]:
     return first, max(first, round(0.67 * epochs))
 
 
+def promotion_rung(epochs: int, fidelity: float) -> int:
+    """Epoch after which the best of all trials are promoted."""
+    return max(1, round(fidelity * epochs))
+
+
 def course_of(
     scheduler: str, trials: int, epochs: int, *, fidelity: float = 0.1, promote: int = 5
 ) -> Course:
@@ -44,7 +49,7 @@ def course_of(
         rung = "a rung" if len(steps) == 1 else "rungs"
         return Course(expected_epochs(trials, epochs, (first, last)), f"{rung} at {_told(steps)}")
     if scheduler == "promote":
-        return _promotion(trials, epochs, max(1, round(fidelity * epochs)), promote)
+        return _promotion(trials, epochs, promotion_rung(epochs, fidelity), promote)
     if scheduler == "hyperband":
         return _hyperband(trials, epochs)
     stops = f"the worse half may stop from epoch {first} on" if scheduler == "median" else ""
@@ -93,11 +98,8 @@ def _halved(trials: int, start: int, epochs: int) -> float:
     total, at, reached = 0.0, 0, start
     while at < epochs:
         total += trials * (reached - at)
-        trials, at, reached = (
-            math.ceil(trials / REDUCTION),
-            reached,
-            min(epochs, reached * REDUCTION),
-        )
+        trials = math.ceil(trials / REDUCTION)
+        at, reached = reached, min(epochs, reached * REDUCTION)
     return total
 
 

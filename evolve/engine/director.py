@@ -18,7 +18,7 @@ from evolve.engine.pace import Pace
 from evolve.engine.schedulers import OBJECTIVE, TIME, Decision, Scheduler, decisive
 from evolve.engine.shrinking import smaller
 from evolve.engine.trial import TrialTask
-from evolve.errors import EvolveError, RunError
+from evolve.errors import MAKE_ROOM, EvolveError, RunError
 from evolve.store.folder import TrialFolder
 from evolve.store.journal import Journal
 from evolve.store.mirror import together
@@ -295,8 +295,8 @@ class Director(ABC):
         before = self._attempts.setdefault(number, [])
         remedy = remedy_for(what["type"], before, shares=self.allowance.workers > 1)
         if remedy == "halt":
-            mend = "make room, then go on with 'evolve resume': nothing finished is lost"
-            self._stop_all(RunError(what["what"], what["where"] or self._place(number), mend))
+            place = what["where"] or self._place(number)
+            self._stop_all(RunError(what["what"], place, MAKE_ROOM))
             self.journal.note("leave", number)
         elif remedy == "none" or (remedy == "smaller" and not self._has_smaller(number)):
             self._tell_failed(number, what)

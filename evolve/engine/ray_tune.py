@@ -196,12 +196,17 @@ def death_of(text: str) -> dict[str, Any]:
     return failure("killed", "its process ended unexpectedly")
 
 
+def set_up_environment(**more: str) -> None:
+    """Set what Ray reads, `QUIET` and more; what the user has set stays."""
+    for name, value in {**QUIET, **more}.items():
+        os.environ.setdefault(name, value)
+
+
 @contextmanager
 def local_ray(placement: Placement) -> Iterator[None]:
     """A Ray of this process's own, gone at the end; whatever else runs here is left alone."""
     # here there is a place for each trial at once: all their processes may start together
-    settings = {**QUIET, "TUNE_MAX_PENDING_TRIALS_PG": str(placement.workers)}
-    os.environ.update({name: os.environ.get(name, value) for name, value in settings.items()})
+    set_up_environment(TUNE_MAX_PENDING_TRIALS_PG=str(placement.workers))
     with signals_kept():
         ray.init(
             address="local",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from evolve.clock import Clock, SystemClock
-from evolve.errors import WriteError
+from evolve.errors import MAKE_ROOM, WriteError
 
 Kind = Literal["session", "begin", "epoch", "leave", "end", "moved", "retry", "close", "open"]
 
@@ -60,9 +60,8 @@ class Journal:
             self._file.write(json.dumps(line | more, allow_nan=False) + "\n")
             self._file.flush()
         except OSError as error:
-            mend = "make room, then go on with 'evolve resume': nothing finished is lost"
             what = f"the journal cannot be written: {error.strerror}"
-            raise WriteError(what, str(self.path), mend) from error
+            raise WriteError(what, str(self.path), MAKE_ROOM) from error
 
     def _open(self) -> TextIO:
         """Open the file behind its last whole line."""

@@ -17,7 +17,7 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from evolve.engine.course import CONTROLS, REDUCTION, rungs
+from evolve.engine.course import CONTROLS, REDUCTION, promotion_rung, rungs
 from evolve.engine.schedulers.stage import Stage, StageTrial
 from evolve.errors import SpaceError
 from evolve.search.operators.encoding import decode, encode
@@ -288,7 +288,7 @@ class Promotion(_Plain, FIFOScheduler):
     def __init__(self, setting: Setting) -> None:
         super().__init__()
         self._setting = setting
-        self.rung = max(1, round(setting.fidelity * setting.epochs))
+        self.rung = promotion_rung(setting.epochs, setting.fidelity)
         self._values: dict[StageTrial, float] = {}
         self._promoted: list[StageTrial] = []
         self._concluded = False

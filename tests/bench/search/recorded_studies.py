@@ -26,7 +26,7 @@ EARLY_EPOCHS = (2, 3, 4, 6)
 """After which the metric was measured, too."""
 
 STOP_EPOCH = 3
-"""Of those, the one at which ASHA asks; see `evolve.engine.schedulers.rungs`."""
+"""Of those, the one at which ASHA asks; see `evolve.engine.course.rungs`."""
 
 
 @dataclass(frozen=True)
