@@ -7,9 +7,6 @@ among it, is not trained again.
 from dataclasses import replace
 from typing import Any
 
-import optuna
-from optuna.trial import TrialState, create_trial
-
 from evolve.engine.comparison import Comparison, Row, Training, plan_comparison
 from evolve.engine.devices import ThisMachine
 from evolve.engine.director import Listener
@@ -19,34 +16,16 @@ from evolve.engine.trainers import shared_data
 from evolve.errors import EvolveError
 from evolve.findings import Findings, find
 from evolve.findings.steps import row_key
-from evolve.runs import (
-    RunRequest,
-    asked_of,
-    build_manifest,
-    describe_data,
-    opened_engine,
-    reached_cluster,
-    resolve_space,
-)
+from evolve.runs import RunRequest, asked_of, build_manifest, resolve_space
 from evolve.seeds import fresh_seed
+from evolve.session import describe_data, opened_engine, reached_cluster
+from evolve.sharing import adopt
 from evolve.space import Space
-from evolve.store.comparison import (
-    FINAL,
-    FOLDER_ATTR,
-    PATH,
-    ROW_ATTR,
-    SEED_ATTR,
-    SEED_INDEX_ATTR,
-    TRAINING_ATTR,
-    PlanRecord,
-    folder_of,
-    read_comparison,
-    stored_trainings,
-)
+from evolve.store.comparison import FINAL, PATH, PlanRecord, read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import check_same_run
 from evolve.store.read import read_manifest, storage_url, study_name
-from evolve.store.study import METRICS_ATTR, open_own_storage, open_study
+from evolve.store.study import open_own_storage, open_study
 
 DEFAULTS = "default"
 
@@ -136,39 +115,3 @@ def plan_path(found: Findings, space: Space, manifest: dict[str, Any], seeds: in
         judged_on=manifest["judged_on"] if manifest["test_opened"] else "val",
         data_digest=manifest["data"].get("digest", ""),
     )
-
-
-def adopt(study: optuna.Study, plan: PlanRecord, run: RunFolder, name: str) -> None:
-    """Take over what another comparison of the run has trained; its files stay where they are.
-
-    Parameters
-    ----------
-    study : optuna.Study
-        Of the comparison that takes over.
-    plan : PlanRecord
-        Of it.
-    run : RunFolder
-    name : str
-        Of the other one.
-    """
-    judged = f"{plan.judged_on}/{plan.objective}"
-    known = {trial.user_attrs[TRAINING_ATTR] for trial in study.get_trials(deepcopy=False)}
-    others = stored_trainings(run, name)
-    for row, index in plan.cells():
-        trial = others.get(row.trainings[index])
-        if trial is None or trial.state != TrialState.COMPLETE or row.trainings[index] in known:
-            continue
-        metrics = trial.user_attrs[METRICS_ATTR]
-        if plan.judged_on != "val" and metrics.get(judged) is None:
-            continue
-        place = folder_of(trial, run.comparison(name)).path.relative_to(run.path)
-        attrs = {
-            TRAINING_ATTR: row.trainings[index],
-            ROW_ATTR: row.key,
-            SEED_INDEX_ATTR: index,
-            SEED_ATTR: plan.seeds[index],
-            METRICS_ATTR: metrics,
-            FOLDER_ATTR: place.as_posix(),
-        }
-        study.add_trial(create_trial(value=trial.value, user_attrs=attrs))
-        known.add(row.trainings[index])

@@ -1,9 +1,7 @@
 """A whole run: from a space and data to stored trials, started or continued."""
 
 import logging
-import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from optuna.samplers import BaseSampler
 
 from evolve.cards.warm_start import WarmStart
-from evolve.data_source import EMBEDDED, DataSource, resolve_data
+from evolve.data_source import DataSource, resolve_data
 from evolve.engine.comparison import Comparison, Training
 from evolve.engine.coordinator import Coordinator, Settings
 from evolve.engine.devices import ThisMachine
-from evolve.engine.director import Director, Listener
+from evolve.engine.director import Listener
 from evolve.engine.interrupt import Interrupt, stoppable
 from evolve.engine.outlook import Outlook, Subject, allowed, look_ahead
 from evolve.engine.placement import Asked, Placement
@@ -23,25 +21,25 @@ from evolve.engine.probe import Probe
 from evolve.engine.recipes import changeable_parameters
 from evolve.engine.schedulers import Scheduler, Setting, build_scheduler
 from evolve.engine.trainers import shared_data
-from evolve.errors import EvolveError, StoreError
+from evolve.errors import StoreError
 from evolve.final import judged_split, plan_final, write_confirmed
 from evolve.search.factory import build_sampler
+from evolve.session import (
+    Request,
+    common_manifest,
+    describe_data,
+    kinds_of_machines,
+    opened_engine,
+    reached_cluster,
+)
 from evolve.space import Space
 from evolve.space.confirm import Confirm, planned_trainings
 from evolve.space.space import LIMITS
 from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
-from evolve.store.manifest import (
-    FORMAT,
-    check_same_run,
-    git_state,
-    hardware,
-    now,
-    versions,
-)
+from evolve.store.manifest import RUN, check_kind, check_same_run, now
 from evolve.store.read import read_manifest, storage_url, study_name
-from evolve.store.servers import keep_password
-from evolve.store.study import STUDY_NAME, open_own_storage, open_study
+from evolve.store.study import open_own_storage, open_study
 from evolve.train_one import check_trainable
 from model.data.coco import Dataset
 
@@ -50,54 +48,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EngineName = Literal["ray", "inline"]
 
-
-@dataclass(frozen=True)
-class RunRequest:
+@dataclass(frozen=True, kw_only=True)
+class RunRequest(Request):
     """What the user asked for.
 
     Attributes
     ----------
     space : Space
-    data : DataSource
-    out : Path
-        Run folder.
-    seed : int
-    engine : str
-    workers : int or None
-        None takes what the machine has.
-    gpus_per_trial : float or "auto"
-    probes : bool
-        Whether one trial is measured before the first, for the plan and for its place.
-    storage : str or None
-        Optuna storage URL; None takes the folder's own SQLite file.
-    trainer : str
-        Name in `evolve.engine.trainers`.
-    command : str
-        As typed, for the manifest.
     warm_start : tuple of WarmStart
         Earlier studies to begin with.
-    address : str or None
-        Of a Ray cluster to run on; None runs on this machine. It is no part of what the run is.
-    ship_data : bool
-        Whether the data are sent to the machines of the cluster.
     """
 
     space: Space
-    data: DataSource
-    out: Path
-    seed: int = 0
-    engine: EngineName = "ray"
-    workers: int | None = None
-    gpus_per_trial: float | Literal["auto"] = "auto"
-    probes: bool = True
-    storage: str | None = None
-    trainer: str = "detector"
-    command: str = ""
     warm_start: tuple[WarmStart, ...] = ()
-    address: str | None = None
-    ship_data: bool = False
 
 
 def asked_of(request: RunRequest) -> Asked:
@@ -138,49 +102,17 @@ def build_manifest(
     request: RunRequest, space: Space, data: dict[str, Any], judged_on: str
 ) -> dict[str, Any]:
     """What the run is, as JSON types; `judged_on` is the split of its final comparison."""
-    return {
-        "format": FORMAT,
-        "name": request.out.name,
-        "command": request.command,
-        "created": now(),
+    return common_manifest(request, data, judged_on) | {
         "objective": space.objective,
-        "seed": request.seed,
         "sampler": space.sampler,
         "scheduler": space.scheduler,
-        "engine": request.engine,
-        "trainer": request.trainer,
         "trials": space.trials,
         "confirm": space.confirm,
-        "storage": request.storage and keep_password(request.storage),
-        "study": _new_study_name(request),
         "space": space.to_dict(),
         "train": space.base.to_dict(),
-        "data": data,
-        "judged_on": judged_on,
-        "test_opened": False,
         **(
             {"warm_start": [w.to_dict() for w in request.warm_start]} if request.warm_start else {}
         ),
-        "versions": versions(),
-        "hardware": hardware(),
-        "git": git_state(),
-    }
-
-
-def _new_study_name(request: RunRequest) -> str:
-    """One that no other run has, where several may share the storage."""
-    return STUDY_NAME if not request.storage else f"{request.out.name}-{secrets.token_hex(4)}"
-
-
-def describe_data(source: DataSource, dataset: Dataset) -> dict[str, Any]:
-    """The data set as the manifest has it."""
-    return {
-        "path": source.argument,
-        "name": source.name,
-        "digest": dataset.digest,
-        "classes": list(dataset.classes),
-        "images": {name: len(records) for name, records in dataset.splits.items()},
-        "notes": list(dataset.notes),
     }
 
 
@@ -206,7 +138,7 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
     before = _known_probe(request, manifest)
     with reached_cluster(request) as cluster:
         machines = cluster.to_dict() if cluster else None
-        probe = before[0] if before and before[1] == _kinds(machines) else None
+        probe = before[0] if before and before[1] == kinds_of_machines(machines) else None
         outlook = _look_ahead(request, manifest, probe, cluster)
         folder = RunFolder.create(request.out)
         with folder.lock():
@@ -217,31 +149,6 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
             listener.on_begin(manifest)
             _run(folder, manifest, request, outlook.placement, listener, cluster)
     return folder
-
-
-@contextmanager
-def reached_cluster(request: RunRequest) -> Iterator["Cluster | None"]:
-    """The cluster that a request names, whose machines have all that a trial needs; or None.
-
-    Raises
-    ------
-    EvolveError
-        If it cannot be reached, or one of its machines cannot train.
-    """
-    if request.address is None:
-        if request.ship_data:
-            raise EvolveError("data are sent to a cluster only", "--ship-data", "give --address")
-        yield None
-        return
-    if request.engine == "inline":
-        raise EvolveError("the inline engine uses no cluster", "--address", "give --engine ray")
-    from evolve.engine.cluster import opened_cluster
-
-    with opened_cluster(request.address) as cluster:
-        if request.ship_data or request.data.argument == EMBEDDED:
-            cluster.ship(request.data.path)
-        cluster.check(request.out, request.data.path)
-        yield cluster
 
 
 def _known_probe(
@@ -262,12 +169,7 @@ def _known_probe(
     known = (stored.get("outlook") or {}).get("probe")
     if not known or stored.get("hardware") != manifest["hardware"]:
         return None
-    return Probe.from_dict(known), _kinds(stored.get("cluster"))
-
-
-def _kinds(cluster: dict[str, Any] | None) -> list[list[int]]:
-    """CPUs and GPUs of each machine of a cluster, as the manifest has it."""
-    return sorted([node["cpus"], node["gpus"]] for node in (cluster or {"nodes": ()})["nodes"])
+    return Probe.from_dict(known), kinds_of_machines(stored.get("cluster"))
 
 
 def _look_ahead(
@@ -329,6 +231,7 @@ def stored_request(
         If the folder holds no run, or its manifest cannot be understood.
     """
     manifest = read_manifest(RunFolder.open(path))
+    check_kind(manifest, RUN, path)
     try:
         confirm = str(Confirm.parse(confirm or manifest.get("confirm", "0"), "--confirm"))
         space = Space.from_dict(manifest["space"])
@@ -442,33 +345,3 @@ def final_trainings(confirm: str) -> int:
     """Trainings of a final comparison of this size."""
     size = Confirm.parse(confirm)
     return planned_trainings(size.candidates, size.seeds) if size else 0
-
-
-@contextmanager
-def opened_engine(
-    name: EngineName, placement: Placement, cluster: "Cluster | None" = None
-) -> Iterator[Callable[[Director], None]]:
-    """What runs all trainings of a director; Ray starts with the first, and once for them all.
-
-    With a cluster it is there already.
-    """
-    with ExitStack() as stack:
-
-        def on_ray(director: Director) -> None:
-            from evolve.engine.ray_tune import is_running, local_ray, run_on_ray
-
-            if not is_running():
-                stack.enter_context(local_ray(placement))
-            run_on_ray(director, placement, cluster.shipment if cluster else None)
-
-        def drive(director: Director) -> None:
-            from evolve.engine.inline import run_inline
-
-            if not director.over():
-                (run_inline if name == "inline" else on_ray)(director)
-            if director.fatal:
-                raise director.fatal
-            if director.interrupt is not None and director.interrupt.asked:
-                raise KeyboardInterrupt
-
-        yield drive

@@ -6,9 +6,10 @@ share initialisation, order and the streams of augmentation, so their difference
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState, create_trial
@@ -23,12 +24,14 @@ from evolve.store.comparison import (
     ROW_ATTR,
     SEED_ATTR,
     SEED_INDEX_ATTR,
+    TAKEN_ATTR,
     TRAINING_ATTR,
     PlanRecord,
     RowRecord,
 )
 from evolve.store.folder import ComparisonFolder, TrialFolder
 from evolve.store.journal import Journal
+from evolve.store.study import FAILURE_ATTR
 from model.config import TrainConfig
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -50,6 +53,10 @@ class Row:
         Trial of the search that it comes from.
     search_value : float or None
         Value of that trial.
+    pretrain : TrainConfig or None
+        Classifier whose backbone each training starts from; one with the same seed.
+    seeds : int or None
+        How many of the first seeds it is trained with; None takes all.
     """
 
     key: str
@@ -57,6 +64,8 @@ class Row:
     config: TrainConfig
     trial: int | None = None
     search_value: float | None = None
+    pretrain: TrainConfig | None = None
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,24 +118,37 @@ def plan_comparison(
                 title,
                 "name every row differently, with letters, digits and . _ + -",
             )
-    records = (
-        RowRecord(
-            key=row.key,
-            title=row.title,
-            config=row.config.to_dict(),
-            trainings=tuple(training_id(row.config, seed, data_digest) for seed in seeds),
-            trial=row.trial,
-            search_value=row.search_value,
-        )
-        for row in rows
-    )
+    records = (_recorded(row, seeds[: row.seeds], data_digest) for row in rows)
     return PlanRecord(name, title, objective, judged_on, tuple(seeds), tuple(records))
 
 
-def training_id(config: TrainConfig, seed: int, data_digest: str) -> str:
-    """Equal for trainings that would be equal."""
+def _recorded(row: Row, seeds: Sequence[int], data_digest: str) -> RowRecord:
+    first = row.pretrain
+    after = [training_id(first, seed, data_digest) for seed in seeds] if first else []
+    own = [
+        training_id(row.config, seed, data_digest, before)
+        for seed, before in zip(seeds, after or [""] * len(seeds), strict=True)
+    ]
+    return RowRecord(
+        key=row.key,
+        title=row.title,
+        config=row.config.to_dict(),
+        trainings=tuple(own),
+        trial=row.trial,
+        search_value=row.search_value,
+        after=tuple(after),
+    )
+
+
+def training_id(config: TrainConfig, seed: int, data_digest: str, after: str = "") -> str:
+    """Equal for trainings that would be equal; `after` is what its backbone comes from."""
     text = f"{config.with_values({'seed': seed}).digest()} {data_digest}"
+    text += f" {after}" if after else ""
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+Start = Path | dict[str, Any]
+"""Weights that a training starts from; or why there are none, as of `failures.failure`."""
 
 
 class Comparison(Director):
@@ -148,6 +170,9 @@ class Comparison(Director):
         What the search has left of the budget.
     max_failures : int, optional
     interrupt : Interrupt, optional
+    starts : mapping of training -> Start, optional
+        What became of the trainings that rows start from. Where one failed, so does what would
+        have started from it.
 
     Raises
     ------
@@ -167,6 +192,7 @@ class Comparison(Director):
         allowance: Allowance | None = None,
         max_failures: int | None = None,
         interrupt: Interrupt | None = None,
+        starts: Mapping[str, Start] | None = None,
     ) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
         super().__init__(study, plan.objective, build_scheduler("none", 1), listener,
@@ -175,6 +201,7 @@ class Comparison(Director):
         self.plan = plan
         self.folder = folder
         self.training = training
+        self._starts = starts or {}
         self._cells: dict[str, tuple[RowRecord, int]] = {}
         for row, index in plan.cells():
             self._cells.setdefault(row.trainings[index], (row, index))
@@ -183,6 +210,7 @@ class Comparison(Director):
         self._places: dict[int, tuple[str, int]] = {}
         self._ended_before: dict[str, int] = {}
         self._closed = False
+        self._taken = 0
         self._rebuild()
         plan.write(folder)
 
@@ -196,6 +224,7 @@ class Comparison(Director):
             training, attrs = trial.user_attrs[TRAINING_ATTR], trial.user_attrs
             self._remember(training, trial.number, attrs[ROW_ATTR], attrs[SEED_INDEX_ATTR])
             self._recall(trial)
+            self._taken += TAKEN_ATTR in attrs
             if training not in self._cells:
                 self._check_replaced(*self._places[trial.number])
             elif trial.state == TrialState.RUNNING:
@@ -226,9 +255,13 @@ class Comparison(Director):
     def _chosen(self) -> int | None:
         if not self._has_time():
             return None
-        missing = (training for training in self._cells if training not in self._numbers)
-        training = next(missing, None)
-        return None if training is None else self._create(training)
+        missing = [training for training in self._cells if training not in self._numbers]
+        for training in missing:
+            start = self._start_of(training)
+            if not isinstance(start, dict):
+                return self._create(training)
+            self._fail(training, start)
+        return None
 
     def _nothing_left(self) -> bool:
         given_out = self._cells.keys() <= self._numbers.keys()
@@ -272,24 +305,32 @@ class Comparison(Director):
     def phase(self) -> Phase:
         """What a listener is told before the first training."""
         plan = self.plan
-        rows, seeds = len(plan.rows), len(plan.seeds)
-        about = f"{rows} rows, {seeds} fresh seed{'s' if seeds > 1 else ''} each, "
+        rows, counts = len(plan.rows), {len(row.trainings) for row in plan.rows}
+        seeds = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{max(counts)}"
+        about = f"{rows} rows, {seeds} fresh seed{'' if seeds == '1' else 's'} each, "
         about += f"judged on {plan.judged_on}"
+        about += f", {self._taken} taken over from other runs" if self._taken else ""
         return Phase(plan.title, about, len(self._cells), self.name_of, dict(self._ended_before))
+
+    @property
+    def closed(self) -> bool:
+        """Whether the budget has ended before all was trained."""
+        return self._closed
 
     # -- helpers ---------------------------------------------------------------------------
 
-    def _create(self, training: str) -> int:
+    def _create(self, training: str, failed: dict[str, Any] | None = None) -> int:
         """Begin a training in the store; in one step, so that a kill leaves nothing half made."""
         row, index = self._cells[training]
+        attrs = {
+            TRAINING_ATTR: training,
+            ROW_ATTR: row.key,
+            SEED_INDEX_ATTR: index,
+            SEED_ATTR: self.plan.seeds[index],
+        }
         begun = create_trial(
-            state=TrialState.RUNNING,
-            user_attrs={
-                TRAINING_ATTR: training,
-                ROW_ATTR: row.key,
-                SEED_INDEX_ATTR: index,
-                SEED_ATTR: self.plan.seeds[index],
-            },
+            state=TrialState.FAIL if failed else TrialState.RUNNING,
+            user_attrs=attrs | ({FAILURE_ATTR: failed} if failed else {}),
         )
         storage = self.study._storage
         trial_id = storage.create_new_trial(self.study._study_id, template_trial=begun)
@@ -298,10 +339,25 @@ class Comparison(Director):
         self._remember(training, number, row.key, index)
         return number
 
+    def _fail(self, training: str, why: dict[str, Any]) -> None:
+        """Store a training that cannot even begin."""
+        number = self._create(training, why)
+        self.journal.note("end", number, state="FAIL", value=None)
+        self.listener.on_end(number, "FAIL", None, f"{why['type']}: {why['what']}")
+
     def _planned_config(self, number: int) -> TrainConfig:
-        row, index = self._cells[self._trainings[number]]
+        training = self._trainings[number]
+        row, index = self._cells[training]
         config = TrainConfig.model_validate(row.config)
-        return config.with_values({"seed": self.plan.seeds[index]})
+        values: dict[str, Any] = {"seed": self.plan.seeds[index]}
+        if isinstance(start := self._start_of(training), Path):
+            values["backbone.weights"] = str(start.absolute())
+        return config.with_values(values)
+
+    def _start_of(self, training: str) -> Start | None:
+        """What a training starts from; None if from nothing."""
+        row, index = self._cells[training]
+        return self._starts[row.after[index]] if row.after else None
 
     def _task(self, number: int) -> TrialTask:
         config, folder, shared = self._config(number), self.files(number), self.training

@@ -3,7 +3,7 @@
 The plan of a comparison, `comparison.json` in its folder, names its rows and seeds and the
 training of each pair. The trainings are trials of a study of their own in the run's storage. A
 training that two rows have in common is there once; one that another comparison of the run has
-done stays in that one's folder.
+done stays in that one's folder. A row may have the first of the seeds alone.
 """
 
 import json
@@ -23,11 +23,14 @@ from evolve.store.study import METRICS_ATTR, failure_of
 
 FINAL = "final"
 PATH = "path"
+TABLE = "table"
+PRETRAIN = "pretrain"  # the classifiers whose backbones the detectors of a table start from
 TRAINING_ATTR = "evolve:training"
 ROW_ATTR = "evolve:row"
 SEED_INDEX_ATTR = "evolve:seed_index"
 SEED_ATTR = "evolve:seed"
 FOLDER_ATTR = "evolve:folder"  # from the run folder on; of a training taken over from another
+TAKEN_ATTR = "evolve:taken_from"  # run that has done a training, where it was not this one
 
 COLUMNS = (
     *("row", "title", "seed_index", "seed", "training", "state", "reason"),
@@ -45,11 +48,14 @@ class RowRecord:
     config : dict
         Training configuration; its seed is replaced in each training.
     trainings : tuple of str
-        What the training with each seed is known by.
+        What the training with each of its seeds, the first of the plan's, is known by.
     trial : int or None
         Trial of the search that the row is a candidate from.
     search_value : float or None
         Value of that trial: the objective on val, from one training.
+    after : tuple of str
+        Training of another comparison of the run whose backbone each of them starts from; empty
+        if none does.
     """
 
     key: str
@@ -58,6 +64,7 @@ class RowRecord:
     trainings: tuple[str, ...]
     trial: int | None = None
     search_value: float | None = None
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,13 @@ class PlanRecord:
         try:
             tree = json.loads(folder.plan.read_text(encoding="utf-8"))
             rows = tuple(
-                RowRecord(**{**row, "trainings": tuple(row["trainings"])})
+                RowRecord(
+                    **{
+                        **row,
+                        "trainings": tuple(row["trainings"]),
+                        "after": tuple(row.get("after", ())),
+                    }
+                )
                 for row in tree.pop("rows")
             )
             return cls(**{**tree, "seeds": tuple(tree["seeds"]), "rows": rows})
@@ -106,10 +119,11 @@ class PlanRecord:
             ) from error
 
     def cells(self) -> Iterator[tuple[RowRecord, int]]:
-        """Every row with the index of every seed; all rows of a seed before the next seed."""
+        """Every row with the index of its every seed; all rows of a seed before the next seed."""
         for index in range(len(self.seeds)):
             for row in self.rows:
-                yield row, index
+                if index < len(row.trainings):
+                    yield row, index
 
 
 @dataclass(frozen=True)
@@ -186,7 +200,7 @@ def read_comparison(path: Path, name: str = FINAL) -> ComparisonRecord | None:
 
 
 def _by_row(plan: PlanRecord) -> Iterator[tuple[RowRecord, int]]:
-    return ((row, index) for row in plan.rows for index in range(len(plan.seeds)))
+    return ((row, index) for row in plan.rows for index in range(len(row.trainings)))
 
 
 def stored_trainings(run: RunFolder, name: str) -> dict[str, FrozenTrial]:

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +13,16 @@ from typing import Any
 from evolve.errors import StoreError
 
 FORMAT = 1
+RUN, ABLATION = "run", "ablation"
+KINDS = {RUN: "an evolution", ABLATION: "an ablation table"}
 PACKAGES = ("torch", "optuna", "ray", "numpy", "pandas", "opencv-python-headless", "pycocotools")
 
 # A run is continued only if these agree; everything else may differ between sessions.
 IDENTITY = ("objective", "seed", "sampler", "scheduler", "trainer", "train")
+ABLATION_IDENTITY = (
+    *("kind", "objective", "seed", "trainer", "judged_on", "code"),
+    *("looks", "alpha", "region"),
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,20 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def kind_of(manifest: dict[str, Any]) -> str:
+    """What a folder holds; those of before there were others hold evolutions."""
+    return str(manifest.get("kind", RUN))
+
+
+def check_kind(manifest: dict[str, Any], wanted: str, where: Path) -> None:
+    """Raise a StoreError if a folder holds something else."""
+    found = kind_of(manifest)
+    if found != wanted:
+        held = KINDS.get(found, f"something of the kind '{found}'")
+        what = f"this folder holds {held}, not {KINDS[wanted]}"
+        raise StoreError(what, str(where), "give the folder of another run")
+
+
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Key paths and leaves of nested dictionaries; lists count as leaves."""
     if not isinstance(tree, dict) or not tree:
@@ -109,8 +130,18 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def identity(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The part of a manifest that makes two runs the same run, as key paths."""
+def identity(manifest: dict[str, Any], rows: Collection[str] = ()) -> dict[str, Any]:
+    """The part of a manifest that makes two runs the same run, as key paths.
+
+    Of an ablation only `rows` count: a table may grow.
+    """
+    if kind_of(manifest) == ABLATION:
+        own = manifest.get("rows", {})
+        part = {key: manifest.get(key) for key in ABLATION_IDENTITY}
+        part["seeds"] = "auto" if manifest.get("seeds") == "auto" else "a number"
+        part["rows"] = {key: own[key] for key in rows}
+        part["data"] = {"digest": manifest.get("data", {}).get("digest")}
+        return flatten(part)
     part = {key: manifest.get(key) for key in IDENTITY}
     space = manifest.get("space", {})
     part |= {key: space.get(key) for key in ("parameters", "constraints", "variant")}
@@ -125,7 +156,8 @@ def identity(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[Difference]:
     """Where the run in a folder and the run asked for disagree."""
-    ours, theirs = identity(stored), identity(wanted)
+    common = stored.get("rows", {}).keys() & wanted.get("rows", {}).keys()
+    ours, theirs = identity(stored, common), identity(wanted, common)
     paths = sorted(ours.keys() | theirs.keys())
     return [
         Difference(path, ours.get(path), theirs.get(path))
@@ -138,6 +170,7 @@ def check_same_run(stored: dict[str, Any], wanted: dict[str, Any], where: Path) 
     """Raise a StoreError that lists every difference, if there is one."""
     if stored.get("format", 0) > FORMAT:
         raise StoreError("this run was made by a newer version", str(where), "update evolve")
+    check_kind(stored, kind_of(wanted), where)
     found = differences(stored, wanted)
     if not found:
         return

@@ -9,7 +9,8 @@ from evolve.data_source import DataSource
 from evolve.engine.placement import Placement
 from evolve.engine.ray_tune import death_of, demands
 from evolve.errors import EvolveError
-from evolve.runs import RunRequest, reached_cluster
+from evolve.runs import RunRequest
+from evolve.session import reached_cluster
 from tests.unit.engine.made_up import make_space
 
 PLACEMENT = Placement(
@@ -27,7 +28,7 @@ PLACEMENT = Placement(
 )
 def test_what_makes_no_sense_is_refused(tmp_path, asked, what):
     data = DataSource(tmp_path, "data", str(tmp_path))
-    request = RunRequest(make_space(tmp_path), data, Path("out"), **asked)
+    request = RunRequest(space=make_space(tmp_path), data=data, out=Path("out"), **asked)
     with pytest.raises(EvolveError, match=what), reached_cluster(request):
         pass
 

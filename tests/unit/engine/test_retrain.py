@@ -27,7 +27,10 @@ def make_run(home, confirm="1x2", trials=6):
     space = replace(make_space(home, epochs=EPOCHS), trials=trials, confirm=confirm)
     (home / "curve-0").mkdir()
     data = DataSource(home / "curve-0", "curve-0", str(home / "curve-0"))
-    start_run(RunRequest(space, data, home / "run", engine="inline", trainer="curve"), Notes())
+    start_run(
+        RunRequest(space=space, data=data, out=home / "run", engine="inline", trainer="curve"),
+        Notes(),
+    )
     return home / "run"
 
 
