@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from evolve.analysis.ledger import devices_of, make_ledger
 from evolve.errors import StoreError, nearest
 from evolve.store.folder import RunFolder
+from evolve.store.journal import read_journal
+from evolve.store.manifest import RUN, check_kind
 from evolve.store.read import read_manifest
 from evolve.yaml_marks import load_yaml, undotted, validate
 from model.config import TrainConfig, key_paths
@@ -30,6 +33,7 @@ def read_ga_values(run: Path) -> dict[str, Any]:
         version.
     """
     folder = RunFolder.open(run)
+    check_kind(read_manifest(folder), RUN, run)
     searched = _searched(folder)
     if not folder.best_config.is_file():
         raise StoreError(
@@ -46,6 +50,30 @@ def read_ga_values(run: Path) -> dict[str, Any]:
         )
     values = key_paths(best)
     return {path: values[path] for path in searched}
+
+
+def tuning_cost(run: Path) -> dict[str, Any]:
+    """What a run took to find its values: its search, without the final comparison.
+
+    Returns
+    -------
+    dict
+        run (name), trials (ended), held_s (seconds of all trainings together), device_s (of GPUs
+        or cores; None where unknown), unit (GPU or core), wall_s.
+    """
+    folder = RunFolder.open(run)
+    manifest = read_manifest(folder)
+    devices = devices_of(manifest)
+    ledger = make_ledger(read_journal(folder.journal), devices)
+    device_s = ledger.device_s if devices else None
+    return {
+        "run": str(manifest.get("name", folder.path.name)),
+        "trials": len(ledger.trials),
+        "held_s": round(ledger.held_s, 1),
+        "device_s": None if device_s is None or device_s != device_s else round(device_s, 1),
+        "unit": devices.kind if devices else "core",
+        "wall_s": round(ledger.wall_s, 1),
+    }
 
 
 def _searched(folder: RunFolder) -> list[str]:

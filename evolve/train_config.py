@@ -153,24 +153,33 @@ def given_values(
     EvolveError, ModelError
         If a file cannot be read.
     """
-    from evolve.data_source import find_weights
-    from evolve.ga_values import read_ga_values
-
     asked = {key.upper() for key in ingredient_keys(ingredients)} if ingredients else set()
-    values: dict[str, dict[str, Any]] = {}
     for key, option, path in (("GA", "--ga", ga), ("KD", "--teacher", teacher)):
-        if path is None:
-            continue
-        if key not in asked:
+        if path is not None and key not in asked:
             raise SpaceError(
                 f"{option} gives its values to the ingredient {key}, which is not asked for",
                 option,
                 f"name {key} among --ingredients",
             )
-        if key == "GA":
-            values[key] = read_ga_values(path)
-        else:
-            values[key] = {"distill.teacher": str(find_weights(path).resolve())}
+    return given_to(ga, teacher)
+
+
+def given_to(ga: Path | None, teacher: Path | None) -> dict[str, dict[str, Any]]:
+    """Values of the ingredients GA, of a run, and KD, of a teacher's weights, where given.
+
+    Raises
+    ------
+    EvolveError, ModelError
+        If a file cannot be read.
+    """
+    from evolve.data_source import find_weights
+    from evolve.ga_values import read_ga_values
+
+    values: dict[str, dict[str, Any]] = {}
+    if ga is not None:
+        values["GA"] = read_ga_values(ga)
+    if teacher is not None:
+        values["KD"] = {"distill.teacher": str(find_weights(teacher).resolve())}
     return values
 
 

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     help="Trainings of every configuration.",
 )
 @click.option("--data", default=None, help="Where the same data lie now, if they were moved.")
-@click.option(
-    "--engine", type=click.Choice(["ray", "inline"]), default=None, help="[default: as before]"
-)
+@options.engine_as_before
 @options.workers
 @options.gpus_per_trial
 @options.address

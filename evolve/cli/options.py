@@ -55,6 +55,48 @@ ingredients = click.option(
     help="Start from the baseline with these on, or off with a minus in front; 'none' for the "
     "baseline itself. See 'evolve ingredients'.",
 )
+seed = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of all that is drawn: proposals, weights, order, augmentation.",
+)
+engine = click.option(
+    "--engine",
+    type=click.Choice(["ray", "inline"]),
+    default="ray",
+    show_default=True,
+    help="Ray Tune, or one trial at a time in this process.",
+)
+engine_as_before = click.option(
+    "--engine", type=click.Choice(["ray", "inline"]), default=None, help="[default: as before]"
+)
+probe = click.option(
+    "--probe/--no-probe",
+    default=True,
+    help="Measure a few steps of a training first, to tell time and memory [default: probe].",
+)
+storage = click.option(
+    "--storage",
+    default=None,
+    help="Optuna storage URL, e.g. postgresql+psycopg://USER@HOST/DB [default: study.db in the "
+    "run folder]. A password in it is not stored.",
+)
+ga = click.option(
+    "--ga",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="RUN",
+    help="Run whose winner gives the ingredient GA its values [default: the paper's].",
+)
+teacher = click.option(
+    "--teacher",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="CKPT",
+    help="Weights of the teacher of the ingredient KD.",
+)
 workers = click.option(
     "--workers",
     type=click.IntRange(min=1),

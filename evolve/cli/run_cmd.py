@@ -1,6 +1,5 @@
 """`evolve run`."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -47,35 +46,14 @@ from evolve.cli import options
 @options.budget
 @options.until_no_gain
 @options.max_failures
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of sampler, weights and augmentation.",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["ray", "inline"]),
-    default="ray",
-    show_default=True,
-    help="Ray Tune, or one trial at a time in this process.",
-)
+@options.seed
+@options.engine
 @options.workers
 @options.gpus_per_trial
 @options.address
 @options.ship_data
-@click.option(
-    "--probe/--no-probe",
-    default=True,
-    help="Measure a few steps of a training first, to tell time and memory [default: probe].",
-)
-@click.option(
-    "--storage",
-    default=None,
-    help="Optuna storage URL, e.g. postgresql+psycopg://USER@HOST/DB [default: study.db in the "
-    "run folder]. A password in it is not stored.",
-)
+@options.probe
+@options.storage
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -137,12 +115,11 @@ def command(
     evolve run --space ga.yaml --data mydata --warm-start runs/ga-digits
     """  # noqa: D301
     from evolve.cards.warm_start import load_warm_starts
-    from evolve.cli.running import watch, without
+    from evolve.cli.running import as_typed, watch
     from evolve.data_source import resolve_data
     from evolve.runs import RunRequest
     from evolve.space import apply_overrides, find_space_file, load_space
     from evolve.space.confirm import Confirm
-    from evolve.store.servers import keep_password
 
     space = load_space(find_space_file(space_name))
     if scheduler is None and (fidelity is not None or promote is not None):
@@ -165,10 +142,7 @@ def command(
         if not obj["quiet"]:
             click.echo(one.told(space), err=True)
     source = resolve_data(data)
-    typed = " ".join(["evolve", *without(sys.argv[1:], ("--on-end", "--mlflow"))])
-    if storage is not None:
-        public = keep_password(storage)
-        typed, storage = typed.replace(storage, public), public
+    typed, storage = as_typed(storage)
     request = RunRequest(
         space=space,
         data=source,

@@ -1,6 +1,7 @@
 """What `run` and `resume` share: watching, interrupts, and the last words."""
 
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from evolve.cli.progress import RunView, build_watcher, printable
 from evolve.engine.interrupt import signals
 from evolve.runs import RunRequest, start_run
 from evolve.store.folder import RunFolder
+from evolve.store.servers import keep_password
 from evolve.tracking import tracked
 
 if TYPE_CHECKING:
@@ -67,6 +69,15 @@ def watch(
             folder = start_run(request, Listeners(watcher, rest, warn))
         outcome.code, outcome.verdict = conclude(folder.path, request.data.argument)
         return outcome.code
+
+
+def as_typed(storage: str | None) -> tuple[str, str | None]:
+    """The command line as it may be stored, and the URL of a storage without its password."""
+    typed = " ".join(["evolve", *without(sys.argv[1:], ("--on-end", "--mlflow"))])
+    if storage is None:
+        return typed, None
+    public = keep_password(storage)
+    return typed.replace(storage, public), public
 
 
 def without(arguments: Sequence[str], options: Sequence[str]) -> list[str]:

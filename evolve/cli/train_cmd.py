@@ -36,20 +36,8 @@ SHOWN = {
     help="Model of the zoo [default: yolov4-nano, of classifiers csdarknet53-nano].",
 )
 @options.ingredients
-@click.option(
-    "--ga",
-    type=click.Path(path_type=Path),
-    default=None,
-    metavar="RUN",
-    help="Run whose winner gives the ingredient GA its values [default: the paper's].",
-)
-@click.option(
-    "--teacher",
-    type=click.Path(path_type=Path),
-    default=None,
-    metavar="CKPT",
-    help="Weights of the teacher of the ingredient KD.",
-)
+@options.ga
+@options.teacher
 @click.option(
     "--backbone-weights",
     type=click.Path(path_type=Path),

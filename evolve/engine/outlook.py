@@ -172,7 +172,7 @@ def look_ahead(
         finals=planned_trainings(confirm.candidates, confirm.seeds),
         judged_images=subject.judged_images,
     )
-    check_disk(plan, devices, out)
+    check_disk(plan.disk_bytes, devices, out)
     return Outlook(placement, probe, plan, confirm, (*notes, *_room(allowance, probe, plan)))
 
 

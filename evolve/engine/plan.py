@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from evolve.engine.course import Course
 from evolve.engine.devices import Devices
@@ -139,11 +139,11 @@ def make_plan(
         finals=finals,
         workers=workers,
         trial_epochs=trial_epochs,
-        search_s=_side_by_side(expected_s, probe.training_s, trials, workers),
+        search_s=side_by_side(expected_s, probe.training_s, trials, workers),
         final_s=waves * final_s,
-        search_most_s=_side_by_side(most_s, probe.training_s, trials, workers),
+        search_most_s=side_by_side(most_s, probe.training_s, trials, workers),
         device_s=share * (expected_s + finals * final_s),
-        disk_bytes=_disk_bytes(probe, trials, finals, judged_images, workers),
+        disk_bytes=disk_bytes(probe, trials, finals, judged_images, workers),
         host_bytes=workers * probe.host_bytes,
         device_bytes=placement.trials_per_gpu * probe.device_bytes,
         shared=placement.trials_per_gpu,
@@ -151,7 +151,7 @@ def make_plan(
     )
 
 
-def _side_by_side(work_s: float, longest_s: float, count: int, workers: int) -> float:
+def side_by_side(work_s: float, longest_s: float, count: int, workers: int) -> float:
     """Seconds of so much work in `count` pieces."""
     if count <= workers:
         return longest_s if count else 0.0
@@ -159,7 +159,7 @@ def _side_by_side(work_s: float, longest_s: float, count: int, workers: int) -> 
     return max(longest_s, work_s / workers + tail_s)
 
 
-def _disk_bytes(probe: "Probe", trials: int, finals: int, judged: int, workers: int) -> int:
+def disk_bytes(probe: "Probe", trials: int, finals: int, judged: int, workers: int) -> int:
     """Most that is written: a stopped trial keeps its checkpoint, a finished one two weights.
 
     A file that is replaced is there twice for a moment.
@@ -171,8 +171,10 @@ def _disk_bytes(probe: "Probe", trials: int, finals: int, judged: int, workers: 
     return search + final + min(workers, trials + finals) * probe.checkpoint_bytes
 
 
-def check_disk(plan: Plan, devices: Devices, out: Path) -> None:
-    """Refuse a run whose files will not fit.
+def check_disk(
+    needed_bytes: int, devices: Devices, out: Path, fewer: Literal["trials", "rows"] = "trials"
+) -> None:
+    """Refuse a run whose files will not fit; `fewer` of these would.
 
     Raises
     ------
@@ -180,12 +182,11 @@ def check_disk(plan: Plan, devices: Devices, out: Path) -> None:
         With what is missing.
     """
     free = devices.free_disk_bytes(out)
-    if free < plan.disk_bytes:
+    if free < needed_bytes:
         raise EvolveError(
-            f"the run writes up to {size(plan.disk_bytes)}, and {size(free)} are free",
+            f"the run writes up to {size(needed_bytes)}, and {size(free)} are free",
             str(out),
-            f"free {size(plan.disk_bytes - free)} more, take fewer trials, or give --out "
-            "elsewhere",
+            f"free {size(needed_bytes - free)} more, take fewer {fewer}, or give --out elsewhere",
         )
 
 

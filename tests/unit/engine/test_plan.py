@@ -86,9 +86,9 @@ def test_memory_of_all_at_once():
 
 def test_too_little_disk(tmp_path):
     found = plan(trials=30)
-    check_disk(found, MadeUpDevices(disk_bytes=found.disk_bytes), tmp_path)
+    check_disk(found.disk_bytes, MadeUpDevices(disk_bytes=found.disk_bytes), tmp_path)
     with pytest.raises(EvolveError, match=r"writes up to 1\.3 GB, and 1\.0 GB are free") as e:
-        check_disk(found, MadeUpDevices(disk_bytes=10**9), tmp_path)
+        check_disk(found.disk_bytes, MadeUpDevices(disk_bytes=10**9), tmp_path)
     assert e.value.where == str(tmp_path)
     assert e.value.mend.startswith("free 271 MB more")
 
