@@ -17,6 +17,8 @@ from evolve.analysis.decisions import ALPHA, REGION, Decision, Rule, decide
 from evolve.analysis.deltas import Delta
 from evolve.analysis.row_sentences import Told, failed_sentence, row_sentence
 
+Baseline = str | Mapping[str, str]
+
 METRICS = ("AP50", "AP75")
 COLUMNS = (
     *("row", "title", "n", "planned", "failed", "reason", "mean", "sd"),
@@ -29,7 +31,7 @@ COLUMNS = (
 def judge_table(
     trainings: pd.DataFrame,
     rows: Sequence[str],
-    baseline: str,
+    baseline: Baseline,
     *,
     alpha: float = ALPHA,
     region: float = REGION,
@@ -40,7 +42,7 @@ def judge_table(
     image_values: ImageValues | None = None,
     images: int | None = None,
 ) -> pd.DataFrame:
-    """Judge every row against the baseline, with all its seeds at once.
+    """Judge every row against its baseline, with all its seeds at once.
 
     Parameters
     ----------
@@ -51,7 +53,9 @@ def judge_table(
     rows : sequence of str
         Keys, in the order of the table; the baseline may be among them. All others are one
         family, those that failed too.
-    baseline : str
+    baseline : str, or mapping of row -> str
+        The row that deltas are taken to, of each row by itself if it is a mapping. A row that is
+        its own, or is missing there, is a baseline.
     alpha : float
         Chance of one false word or more; see `decisions`.
     region : float
@@ -72,14 +76,21 @@ def judge_table(
         failed, helps, hurts, no effect or undecided), more_seeds (NaN if none would do),
         more_images (times), sentence; and a column for each of `also`.
     """
-    others = [row for row in rows if row != baseline]
+    references = references_of(rows, baseline)
     deltas = {
-        row: row_delta(trainings, baseline, row, column, image_values=image_values, images=images)
-        for row in others
+        row: row_delta(trainings, base, row, column, image_values=image_values, images=images)
+        for row, base in references.items()
     }
     decisions = decide(deltas, Rule(alpha, region))
-    lines = Lines(trainings, baseline, len(others), region, column, metric, split, also, images)
+    lines = Lines(trainings, references, region, column, metric, split, also, images)
     return lines.frame(rows, deltas, decisions)
+
+
+def references_of(rows: Sequence[str], baseline: Baseline) -> dict[str, str]:
+    """The baseline of each row that is none itself, as `judge_table` takes them."""
+    if isinstance(baseline, str):
+        return {row: baseline for row in rows if row != baseline}
+    return {row: base for row in rows if (base := baseline.get(row, row)) != row}
 
 
 @dataclass(frozen=True)
@@ -88,15 +99,14 @@ class Lines:
 
     Attributes
     ----------
-    trainings, baseline, region, column, metric, split, also, images
+    trainings, region, column, metric, split, also, images
         As for `judge_table`.
-    family : int
-        Rows that p is corrected for.
+    references : mapping of row -> baseline
+        Of all rows that are judged: p is corrected for their number.
     """
 
     trainings: pd.DataFrame
-    baseline: str
-    family: int
+    references: Mapping[str, str]
     region: float
     column: str
     metric: str
@@ -119,7 +129,7 @@ class Lines:
         head = self._head(row, own)
         if delta is None or decision is None:
             return head | {"pairs": head["n"], "word": "baseline", "sentence": ""}
-        told = self._told(head)
+        told = self._told(head, self.references[row])
         word, sentence = decision.word, row_sentence(decision, delta, told)
         open_ones = head["planned"] - head["n"] - head["failed"]
         is_failed = head["failed"] and head["n"] < 2 and not open_ones
@@ -162,17 +172,18 @@ class Lines:
         own = self.trainings[self.trainings["row"] == row]
         return str(own["title"].iloc[0]) if "title" in own and len(own) else row
 
-    def _told(self, head: Mapping[str, Any]) -> Told:
+    def _told(self, head: Mapping[str, Any], baseline: str) -> Told:
         return Told(
             title=head["title"],
-            baseline=self._title(self.baseline),
+            baseline=self._title(baseline),
             unit=f"{self.metric} points on {self.split}",
             planned=head["planned"],
             failed=head["failed"],
             reason=head["reason"],
             images=self.images,
-            rows=self.family,
+            rows=len(self.references),
             region=self.region,
+            is_one_of_many=len(set(self.references.values())) > 1,
         )
 
 

@@ -29,6 +29,8 @@ class Told:
     rows : int
         Rows that p was corrected for.
     region : float
+    is_one_of_many : bool
+        Whether rows have different baselines, so that each has to be named.
     """
 
     title: str
@@ -40,6 +42,7 @@ class Told:
     images: int | None
     rows: int
     region: float
+    is_one_of_many: bool = False
 
 
 def failed_sentence(told: Told) -> str:
@@ -53,9 +56,12 @@ def failed_sentence(told: Told) -> str:
 def row_sentence(decision: Decision, delta: Delta, told: Told) -> str:
     """The verdict on one row."""
     title = upper_first(told.title)
+    if told.is_one_of_many:
+        title = f"Against {told.baseline}, {told.title}"
     if not delta.pairs:
         return (
-            f"{title}: undecided; with no seed are {told.baseline} and it both trained to the end."
+            f"{upper_first(told.title)}: undecided; with no seed are {told.baseline} and it both "
+            "trained to the end."
         )
     size = points(delta.mean, digits_for(delta.mean))
     claim = {

@@ -29,7 +29,7 @@ from scipy import special
 from evolve.analysis.contrasts import ImageValues, row_delta
 from evolve.analysis.decisions import ALPHA, REGION, Decision, Rule, decide, with_outlook
 from evolve.analysis.deltas import Delta
-from evolve.analysis.judged_rows import METRICS, Lines
+from evolve.analysis.judged_rows import METRICS, Baseline, Lines, references_of
 from evolve.analysis.outlook import Aim, is_hopeless
 
 LOOKS = (3, 4, 6, 8, 11, 16)
@@ -132,24 +132,25 @@ class Looks:
 
 
 class Replay:
-    """Deltas of rows at a look."""
+    """Deltas of rows at a look, each to its own baseline."""
 
     def __init__(
         self,
         trainings: pd.DataFrame,
-        baseline: str,
+        references: Mapping[str, str],
         column: str,
         image_values: ImageValues | None,
         images: int | None,
     ) -> None:
-        self._trainings, self._baseline, self._column = trainings, baseline, column
+        self._trainings, self._references, self._column = trainings, references, column
         self._image_values, self._images = image_values, images
 
     def is_ready(self, rows: Sequence[str], look: int) -> bool:
-        """Whether the first `look` trainings of these rows and the baseline have ended."""
+        """Whether the first `look` trainings of these rows and their baselines have ended."""
         early = self._trainings[self._trainings["seed_index"] < look]
         ended = early[early["state"].isin(_ENDED)].groupby("row")["seed_index"].nunique()
-        return all(ended.get(row, 0) == look for row in (self._baseline, *rows))
+        needed = {*rows, *(self._references[row] for row in rows)}
+        return all(ended.get(row, 0) == look for row in needed)
 
     def deltas(self, rows: Sequence[str], look: float = math.inf) -> dict[str, Delta]:
         """Deltas from the first `look` seeds alone."""
@@ -157,16 +158,14 @@ class Replay:
         return {row: self._delta(early, row) for row in rows}
 
     def _delta(self, trainings: pd.DataFrame, row: str) -> Delta:
-        values, images = self._image_values, self._images
-        return row_delta(
-            trainings, self._baseline, row, self._column, image_values=values, images=images
-        )
+        values, images, base = self._image_values, self._images, self._references[row]
+        return row_delta(trainings, base, row, self._column, image_values=values, images=images)
 
 
 def judge_looks(
     trainings: pd.DataFrame,
     rows: Sequence[str],
-    baseline: str,
+    baseline: Baseline,
     looks: Looks | None = None,
     *,
     column: str = "value_test",
@@ -198,19 +197,21 @@ def judge_looks(
         first look where it has not taken place), p_holm and p_same after spending, so that they
         are compared with alpha; with look (seeds at it, 0 before the first), stands (whether no
         more seeds are to be trained: the word stands, or seeds alone cannot bring one), and seeds
-        (how many the row is to have; the baseline as many as any row, for it is paired with all).
+        (how many the row is to have; a baseline as many as any row that is paired with it, and
+        one that is judged itself as many as it takes for both).
     """
     looks = looks or Looks()
-    others = [row for row in rows if row != baseline]
-    replay = Replay(trainings, baseline, column, image_values, images)
+    references = references_of(rows, baseline)
+    others = list(references)
+    replay = Replay(trainings, references, column, image_values, images)
     state = looks.run(others, replay, is_over=is_over)
     unseen = [row for row in others if row not in state.deltas]
     deltas = state.deltas | replay.deltas(unseen)
     decisions = state.decisions | {row: _not_yet(deltas[row], looks) for row in unseen}
-    used = _used(trainings, state.look, baseline)
-    lines = Lines(used, baseline, len(others), looks.region, column, metric, split, also, images)
+    used = _used(trainings, state.look)
+    lines = Lines(used, references, looks.region, column, metric, split, also, images)
     frame = lines.frame(rows, deltas, decisions)
-    return pd.concat([frame, _progress(frame, state, looks.looks)], axis=1)
+    return pd.concat([frame, _progress(frame, references, state, looks.looks)], axis=1)
 
 
 def _not_yet(delta: Delta, looks: Looks) -> Decision:
@@ -219,23 +220,28 @@ def _not_yet(delta: Delta, looks: Looks) -> Decision:
     return Decision("undecided", nan, "", nan, nan, max(1, looks.looks[0] - delta.pairs))
 
 
-def _used(trainings: pd.DataFrame, look: Mapping[str, int], baseline: str) -> pd.DataFrame:
-    """Trainings up to the last look of each row; all of a row without one."""
-    limit = trainings["row"].map({**look, baseline: math.inf}).fillna(math.inf)
+def _used(trainings: pd.DataFrame, look: Mapping[str, int]) -> pd.DataFrame:
+    """Trainings up to the last look of each row; all of a row without one, as baselines are."""
+    limit = trainings["row"].map(dict(look)).fillna(math.inf)
     return trainings[trainings["seed_index"] < limit]
 
 
-def _progress(frame: pd.DataFrame, state: _State, looks: Sequence[int]) -> pd.DataFrame:
+def _progress(
+    frame: pd.DataFrame, references: Mapping[str, str], state: _State, looks: Sequence[int]
+) -> pd.DataFrame:
     """Columns look, stands and seeds."""
     at = {row: state.look.get(row, 0) for row in frame["row"]}
     later = {row: next((n for n in looks if n > seen), seen) for row, seen in at.items()}
     wanted = {row: at[row] if row in state.stands else later[row] for row in at}
     stands = {row: row in state.stands for row in at}
-    for row in frame.loc[frame["word"] == "baseline", "row"]:
-        rest = [other for other in at if other != row]
-        at[row] = max((at[other] for other in rest), default=0)
-        wanted[row] = max((wanted[other] for other in rest), default=0)
-        stands[row] = all(stands[other] for other in rest)
+    judged = {row: (at[row], wanted[row], stands[row]) for row in references}
+    for row in at:
+        paired = [judged[other] for other, base in references.items() if base == row]
+        if row not in references:
+            at[row] = max((look for look, *_ in paired), default=0)
+            stands[row] = all(stands for *_, stands in paired)
+            wanted[row] = 0 if paired or not references else looks[0]
+        wanted[row] = max(wanted[row], *(seeds for _, seeds, _ in paired), 0)
     names = list(at)
     return pd.DataFrame(
         {

@@ -147,3 +147,36 @@ def test_a_value_that_could_not_be_measured_is_a_failure():
     trainings = frame(none=BASE, m=[0.3, 0.3, math.nan])
     (line,) = judge_table(trainings, ["m"], "none").to_dict("records")
     assert (line["n"], line["failed"], line["reason"]) == (2, 1, "it could not be measured")
+
+
+SEVERAL = frame(
+    none=BASE, m=[0.331, 0.340, 0.336], ls=[0.3611, 0.3699, 0.3661], other=[0.1, 0.11, 0.105]
+)
+BASELINES = {"m": "none", "ls": "m", "none": "none"}
+
+
+def test_each_row_may_have_a_baseline_of_its_own_and_all_are_one_family():
+    table = judge_table(SEVERAL, ["none", "m", "ls", "other"], BASELINES).set_index("row")
+    assert table["word"].tolist() == ["baseline", "helps", "helps", "baseline"]
+    assert table["delta"]["ls"] == pytest.approx(0.03, abs=1e-3)  # to m, not to none
+    first = judge_table(SEVERAL, ["m"], "none").iloc[0]
+    assert (first["delta"], first["p"]) == (table["delta"]["m"], table["p"]["m"])
+    assert table["p_holm"].min() == 2 * table["p"].min()
+    assert table["sentence"]["ls"].startswith("Against mosaic, label smoothing helps by 3.0 AP")
+    assert "after Holm over 2 rows" in table["sentence"]["ls"]
+    assert table["sentence"]["other"] == ""
+
+
+def test_the_sentence_of_a_row_without_pairs_names_its_own_baseline():
+    trainings = frame(none=BASE, m=[...], ls=[...])
+    table = judge_table(trainings, ["none", "m", "ls"], {"m": "none", "ls": "m"})
+    assert [text.partition("; ")[2] for text in table["sentence"][1:]] == [
+        "with no seed are the baseline and it both trained to the end.",
+        "with no seed are mosaic and it both trained to the end.",
+    ]
+
+
+def test_one_baseline_in_a_mapping_is_that_baseline():
+    rows = ["none", "m", "ls"]
+    named = judge_table(SEVERAL, rows, "none")
+    assert named.equals(judge_table(SEVERAL, rows, dict.fromkeys(rows, "none")))

@@ -102,3 +102,36 @@ def test_a_row_that_images_keep_undecided_gets_no_more_seeds():
     )
     assert (found["word"][0], found["stands"][0], found["seeds"][0]) == ("undecided", True, 3)
     assert "more seeds cannot tell, about" in found["sentence"][0]
+
+
+def test_a_baseline_gets_the_seeds_of_its_own_rows_alone():
+    trainings = frame(none=BASE[:3], m=CLEAR[:3], old=BASE[:3], ls=NOISY[:3], alone=BASE[:3])
+    rows = ["none", "m", "old", "ls", "alone"]
+    found = judge_looks(trainings, rows, {"m": "none", "ls": "old"}, Looks((3, 6)))
+    found = found.set_index("row")
+    assert found["word"].tolist() == ["baseline", "helps", "baseline", "undecided", "baseline"]
+    assert found["seeds"].tolist() == [3, 3, 6, 6, 3]
+    assert found["stands"].tolist() == [True, True, False, False, True]
+    assert found["look"].tolist() == [3, 3, 3, 3, 0]
+
+
+def test_a_row_that_stands_goes_on_as_the_baseline_of_another():
+    trainings = frame(none=BASE[:3], m=CLEAR[:3], ls=[v + 0.03 for v in NOISY[:3]])
+    chain = {"m": "none", "ls": "m"}
+    found = judge_looks(trainings, ["none", "m", "ls"], chain, Looks((3, 6))).set_index("row")
+    assert found["word"].tolist() == ["baseline", "helps", "undecided"]
+    assert found["seeds"].tolist() == [3, 6, 6]
+    more = frame(none=BASE[:3], m=CLEAR, ls=[v + 0.03 for v in NOISY])
+    found = judge_looks(more, ["none", "m", "ls"], chain, Looks((3, 6))).set_index("row")
+    assert found["look"].tolist() == [3, 3, 6]
+    assert found["pairs"].tolist() == [3, 3, 6]
+    assert found["word"]["m"] == "helps"
+
+
+def test_a_look_does_not_wait_for_a_baseline_that_no_row_needs():
+    trainings = frame(none=BASE[:3], m=CLEAR[:3], old=BASE[:3], ls=NOISY[:3])
+    ahead = frame(none=BASE[:3], m=CLEAR[:3], old=BASE, ls=NOISY)
+    chain, looks = {"m": "none", "ls": "old"}, Looks((3, 6))
+    rows = ["none", "m", "old", "ls"]
+    assert judge_looks(trainings, rows, chain, looks)["look"].tolist() == [3, 3, 3, 3]
+    assert judge_looks(ahead, rows, chain, looks)["look"].tolist() == [3, 3, 6, 6]
