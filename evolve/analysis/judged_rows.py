@@ -165,8 +165,12 @@ class Lines:
             "reason": _reasons(failed, len(ended_without)),
             "mean": float(done[self.column].mean()),
             "sd": float(done[self.column].std()),
-            **{name: _mean_of(done, f"{self.split}/{name}") for name in self.also},
+            **{name: _mean_of(done, self._key(name)) for name in self.also},
         }
+
+    def _key(self, metric: str) -> str:
+        """As a training's metrics have it: those on val bear no name of a split."""
+        return metric if self.split == "val" else f"{self.split}/{metric}"
 
     def _title(self, row: str) -> str:
         own = self.trainings[self.trainings["row"] == row]

@@ -149,6 +149,12 @@ def test_a_value_that_could_not_be_measured_is_a_failure():
     assert (line["n"], line["failed"], line["reason"]) == (2, 1, "it could not be measured")
 
 
+def test_metrics_on_val_bear_no_name_of_a_split():
+    trainings = frame(none=BASE).assign(metrics=[{"AP50": v, "test/AP50": 0.9} for v in BASE])
+    table = judge_table(trainings, ["none"], "none", split="val")
+    assert table["AP50"][0] == pytest.approx(0.305)
+
+
 SEVERAL = frame(
     none=BASE, m=[0.331, 0.340, 0.336], ls=[0.3611, 0.3699, 0.3661], other=[0.1, 0.11, 0.105]
 )
