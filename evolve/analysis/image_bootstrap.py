@@ -42,8 +42,7 @@ def ap(matches: Matches, weights: Counts) -> dict[str, Floats]:
     dict of str -> array, shape (R,)
         A class without truth in a resample is left out of its mean; NaN where none is left.
     """
-    per_class = class_ap(matches, weights)
-    return {name: _mean(per_class[:, :, part]) for name, part in METRICS.items()}
+    return mean_ap(class_ap(matches, weights))
 
 
 def ap_of_each(
@@ -61,6 +60,11 @@ def class_ap(matches: Matches, weights: Counts) -> Floats:
         for part in _parts(len(weights), len(one.scores)):
             result[part, k] = _one_class(one, np.ascontiguousarray(weights[part].T)).T
     return result
+
+
+def mean_ap(per_class: Floats) -> dict[str, Floats]:
+    """AP, AP50 and AP75 from `class_ap`, (R,) each; as `ap` gives them."""
+    return {name: _mean(per_class[:, :, part]) for name, part in METRICS.items()}
 
 
 def _mean(values: Floats) -> Floats:

@@ -1,5 +1,6 @@
 """AP of resampled images for the trainings of a comparison, from the detections they stored."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evolve.analysis.image_bootstrap import METRICS, ap, draw_weights
-from evolve.analysis.matching import load_detections, match, truth_of
+from evolve.analysis.image_bootstrap import METRICS, class_ap, draw_weights, mean_ap
+from evolve.analysis.matching import Matches, load_detections, match, truth_of
 from evolve.errors import EvolveError
 from evolve.findings.cache import Cache, plain
 from evolve.store.comparison import ComparisonRecord
@@ -22,6 +23,15 @@ _SEED = 0
 _AGREES = 1e-3  # AP that detections give and AP that was stored; earlier files are rounded
 
 Truth = tuple[dict[str, Any], int]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ClassSample:
+    """The objective of one class, NaN without truth, and the same on resamples of the images."""
+
+    value: float
+    resampled: Floats
 
 
 @dataclass(frozen=True)
@@ -35,19 +45,35 @@ class Resampled:
         Images of the split; None if nothing was resampled.
     why_not : str
         Why trainings are missing; empty if all complete ones are there.
+    classes : dict of training -> {class: ClassSample}
+        Where they were asked for.
+    holding : dict of class -> int
+        Images of the split that hold the class.
     """
 
-    values: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    values: dict[str, Floats] = field(default_factory=dict)
     images: int | None = None
     why_not: str = ""
+    classes: dict[str, dict[str, ClassSample]] = field(default_factory=dict)
+    holding: dict[str, int] = field(default_factory=dict)
 
-    def by_row(self, trainings: pd.DataFrame) -> dict[tuple[str, int], NDArray[np.float64]]:
+    def by_row(self, trainings: pd.DataFrame) -> dict[tuple[str, int], Floats]:
         """The values by row and seed_index, as `verdict.judge` takes them."""
-        return {
-            (str(one.row), int(str(one.seed_index))): self.values[str(one.training)]
-            for one in trainings.itertuples()
-            if one.training in self.values
-        }
+        return _by_row(self.values, trainings)
+
+    def classes_by_row(
+        self, trainings: pd.DataFrame
+    ) -> dict[tuple[str, int], dict[str, ClassSample]]:
+        """The classes by row and seed_index."""
+        return _by_row(self.classes, trainings)
+
+
+def _by_row(values: Mapping[str, Any], trainings: pd.DataFrame) -> dict[tuple[str, int], Any]:
+    return {
+        (str(one.row), int(str(one.seed_index))): values[str(one.training)]
+        for one in trainings.itertuples()
+        if one.training in values
+    }
 
 
 class Unfit(Exception):  # noqa: N818  (it is told as a note)
@@ -59,6 +85,9 @@ def resample(
     manifest: Mapping[str, Any],
     data: str | None,
     cache: Cache,
+    *,
+    classes: bool = False,
+    kept_alone: bool = False,
 ) -> Resampled:
     """Resample the images of the split that all `records` are judged on.
 
@@ -71,6 +100,10 @@ def resample(
     data : str, optional
         Where they lie now, as for ``--data``.
     cache : Cache
+    classes : bool
+        Give every class too.
+    kept_alone : bool
+        Give what the cache has, and read neither data nor detections.
     """
     if not records:
         return Resampled()
@@ -80,20 +113,38 @@ def resample(
     done = done[(done["state"] == "COMPLETE") & done["value_test"].notna()]
     try:
         _check_kind(manifest, plan.objective)
-        truth = _Truth(manifest, plan.judged_on, data)
+        truth = _not_now if kept_alone else _Truth(manifest, plan.judged_on, data)
     except Unfit as reason:
         return Resampled(why_not=str(reason))
-    values: dict[str, NDArray[np.float64]] = {}
+    pass_ = _Pass(plan.judged_on, plan.objective, truth, classes)
+    values: dict[str, Floats] = {}
+    samples: dict[str, dict[str, ClassSample]] = {}
+    holding: dict[str, int] = {}
     images, why_not = None, ""
     for one in done.to_dict("records"):
         try:
-            found = _cached(one, plan.judged_on, plan.objective, truth, cache)
+            found = pass_.cached(one, cache)
         except Unfit as reason:
             why_not = str(reason)
             continue
-        images = int(found["images"])
-        values[str(one["training"])] = np.array([float(v) for v in found["values"]]) / 1e5
-    return Resampled(values, images, why_not)
+        name, images = str(one["training"]), int(found["images"])
+        values[name] = _floats(found["values"])
+        if classes:
+            samples[name] = {
+                key: ClassSample(float(value), _floats(drawn))
+                for key, _, value, drawn in found["classes"]
+            }
+            holding |= {key: count for key, count, *_ in found["classes"]}
+    return Resampled(values, images, why_not, samples, holding)
+
+
+def _floats(stored: Sequence[Any]) -> Floats:
+    """Values that were stored in units of 1e-5."""
+    return np.array([float(v) for v in stored]) / 1e5
+
+
+def _not_now() -> Truth:
+    raise Unfit("images are not resampled while trainings go on")
 
 
 def _check_kind(manifest: Mapping[str, Any], objective: str) -> None:
@@ -145,31 +196,56 @@ class _Truth:
         return truth_of(records, dataset.classes), len(records)
 
 
-def _cached(
-    training: Mapping[Any, Any],
-    split: str,
-    objective: str,
-    truth: Callable[[], Truth],
-    cache: Cache,
-) -> Any:
-    """`images` and `values`, in units of 1e-5, of one training."""
-    name, value = str(training["training"]), float(training["value_test"])
-    detections = TrialFolder(training["folder"]).detections_on(split)
-    depends = [name, split, objective, value, RESAMPLES, _SEED, np.__version__]
+@dataclass(frozen=True)
+class _Pass:
+    """One look at the detections of each training, for all that is resampled."""
 
-    def compute() -> Any:
-        known, images = truth()
+    split: str
+    objective: str
+    truth: Callable[[], Truth]
+    classes: bool
+
+    def cached(self, training: Mapping[Any, Any], cache: Cache) -> Any:
+        """What `_measured` gives of a training."""
+        name, value = str(training["training"]), float(training["value_test"])
+        depends = [name, self.split, self.objective, value, RESAMPLES, _SEED, np.__version__]
+        kind = "classes" if self.classes else "images"
+        key = f"{kind}/{self.split}/{name}"
+        return cache.get(key, depends, lambda: self._measured(training, value))
+
+    def _measured(self, training: Mapping[Any, Any], value: float) -> Any:
+        """`images`, `values`, and of each class its name, images, value and values.
+
+        All but the one value are in units of 1e-5.
+        """
+        known, images = self.truth()
+        detections = TrialFolder(training["folder"]).detections_on(self.split)
         weights = draw_weights(images, RESAMPLES, np.random.default_rng(_SEED))
         plan = np.concatenate([np.ones((1, images), np.int64), weights])
         try:
-            first, *rest = ap(match(known, load_detections(detections)), plan)[objective].tolist()
+            matches = match(known, load_detections(detections))
         except EvolveError as error:
             raise Unfit(f"of {name_of(training)} {error.what}") from error
+        per_class = class_ap(matches, plan)
+        first, *rest = mean_ap(per_class)[self.objective].tolist()
         if not abs(first - value) < _AGREES:
-            raise Unfit(f"the detections of {name_of(training)} do not give its {objective}")
-        return {"images": images, "values": plain([round(1e5 * v, 1) for v in rest])}
+            raise Unfit(f"the detections of {name_of(training)} do not give its {self.objective}")
+        found = {"images": images, "values": plain([round(1e5 * v, 1) for v in rest])}
+        return found | (
+            {"classes": self._of_classes(known, matches, per_class)} if self.classes else {}
+        )
 
-    return cache.get(f"images/{split}/{name}", depends, compute)
+    def _of_classes(
+        self, known: Mapping[str, Any], matches: Matches, per_class: Floats
+    ) -> list[Any]:
+        names = {one["id"]: str(one["name"]) for one in known["categories"]}
+        each = per_class[:, :, METRICS[self.objective]].mean(axis=2).T.tolist()
+        return [
+            [names[number], int(np.count_nonzero(one.truths)), *plain(
+                [first, [v if math.isnan(v) else round(1e5 * v) for v in rest]])]
+            for number, one, (first, *rest) in zip(
+                matches.category_ids, matches.classes, each, strict=True)
+        ]  # fmt: skip
 
 
 def name_of(training: Mapping[Any, Any]) -> str:
