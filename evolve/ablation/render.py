@@ -6,7 +6,7 @@ or turns the direction of writing, and then escaped as its format wants.
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from evolve.ablation.layout import MISSING, Align, Cell, Layout, Row
 from evolve.ablation.paper import Value
@@ -25,31 +25,32 @@ def render_markdown(layout: Layout) -> str:
     """A GitHub table below its title, with the notes below it."""
     layout = layout.with_states()
     heads = [
-        _escaped(f"{column.group} {column.heading}".strip()) + _sup(column.note)
+        escaped(f"{column.group} {column.heading}".strip()) + _sup(column.note)
         for column in layout.columns
     ]
     lines = [heads, [_RULES[column.align] for column in layout.columns]]
     for row in layout.rows:
         if row.heading:
-            lines.append([f"*{_escaped(row.heading)}*", *[""] * (len(heads) - 1)])
+            lines.append([f"*{escaped(row.heading)}*", *[""] * (len(heads) - 1)])
         lines.append([_markdown_cell(cell) for cell in row.cells])
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    notes = [f"Bold: {_escaped(layout.bold_means)}"] if layout.has_bold else []
-    notes += [f"{_sup(note.key)} {_escaped(note.text)}".strip() for note in layout.notes]
-    title = f"**{_escaped(layout.title)}**{_sup(layout.note)}"
+    notes = [f"Bold: {escaped(layout.bold_means)}"] if layout.has_bold else []
+    notes += [f"{_sup(note.key)} {escaped(note.text)}".strip() for note in layout.notes]
+    title = f"**{escaped(layout.title)}**{_sup(layout.note)}"
     return "\n\n".join([title, table, *notes])
 
 
 def _markdown_cell(cell: Cell) -> str:
-    text = _escaped(cell.text)
+    text = escaped(cell.text)
     return (f"**{text}**" if cell.bold and text else text) + _sup(cell.note)
 
 
 def _sup(note: str) -> str:
-    return f"<sup>{_escaped(note)}</sup>" if note else ""
+    return f"<sup>{escaped(note)}</sup>" if note else ""
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text from outside as one line that Markdown shows as it is."""
     return escape_markdown(clean(text))
 
 
@@ -66,9 +67,14 @@ def render_csv(layout: Layout) -> str:
         values = [_value(cell) for cell in row.cells]
         notes = [_row_notes(layout, row)] if has_notes else []
         lines.append([*[group] * has_headings, *values, *notes])
+    return csv_text(lines).rstrip("\n")
+
+
+def csv_text(lines: Iterable[Iterable[Value]]) -> str:
+    """Lines of a CSV file in which no cell is a formula."""
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([_csv_cell(v) for v in line] for line in lines)
-    return file.getvalue().rstrip("\n")
+    csv.writer(file, lineterminator="\n").writerows(map(_csv_cell, line) for line in lines)
+    return file.getvalue()
 
 
 def _value(cell: Cell) -> Value:

@@ -59,6 +59,11 @@ def render_text(
     return "\n".join(line.rstrip() for line in blocks).rstrip()
 
 
+def wrapped_text(text: str, width: int = 100, encoding: str = "utf-8") -> str:
+    """A paragraph, freed of what a terminal cannot show or should not be told."""
+    return "\n".join(_Pen(False, encoding).wrapped(text, width))
+
+
 @dataclass(frozen=True)
 class _Drawn:
     """A cell without padding; the tail holds what must not disturb the alignment of the text."""
