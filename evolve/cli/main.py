@@ -14,6 +14,7 @@ from model.errors import ModelError, nearest
 
 VERBS = {
     "run": "Evolve the hyperparameters of a detector on a data set.",
+    "ablate": "Train the rows of an ablation table and judge them.",
     "resume": "Continue an interrupted run.",
     "status": "Say how far a run is.",
     "report": "Make the report of a run from its stored results.",
@@ -92,6 +93,7 @@ def cli(ctx: click.Context, debug: bool, quiet: bool) -> None:
     \b
     evolve run --space ga.yaml                     the bundled digits, no GPU needed
     evolve run --space ga.yaml --data DIR          your own COCO data
+    evolve ablate --table bof --data DIR           which freebies help on them
     evolve report runs/ga-digits                   tables and plots of a run
     """  # noqa: D301
     ctx.obj = {"debug": debug, "quiet": quiet}

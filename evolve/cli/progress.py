@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from evolve.analysis.phrases import plural
 from evolve.space.confirm import Confirm
+from evolve.store.manifest import ABLATION, kind_of
 from evolve.units import duration
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class RunView:
 
     def on_begin(self, manifest: dict[str, Any]) -> None:
         """Take what the run agreed on: a folder may hold more trials than were asked for now."""
-        self.trials, self.workers = manifest["trials"], manifest["workers"]
+        self.trials, self.workers = manifest.get("trials", 0), manifest["workers"]
 
     def on_phase(self, phase: "Phase") -> None:
         """Count anew: what was shown of the search is over."""
@@ -134,20 +136,58 @@ def describe(manifest: dict[str, Any]) -> list[str]:
     images = ", ".join(f"{n} {split}" for split, n in data.get("images", {}).items())
     classes = len(data.get("classes", ()))
     about = f": {images} images, {classes} classes" if images else ""
+    is_table = kind_of(manifest) == ABLATION
+    first, then = (_about_table if is_table else _about_search)(manifest)
+    lines = [
+        first,
+        f"data   {data['name']}{about}",
+        f"model  {train['model']} at {train['image_size']} px, {train['epochs']} epochs"
+        + (" (the baseline)" if is_table else ""),
+        *then,
+        *(manifest.get("outlook") or {}).get("lines", ()),
+    ]
+    return [printable(line) for line in (*lines, *(f"note   {n}" for n in data.get("notes", ())))]
+
+
+def _about_search(manifest: dict[str, Any]) -> tuple[str, list[str]]:
+    """What is searched, and what follows."""
     entries = manifest["space"]["parameters"].values()
     parameters = sum(entry.get("type") != "fixed" for entry in entries)
-    lines = [
+    first = (
         f"run    {manifest['name']}: {manifest['trials']} trials over {parameters} parameters, "
         f"{manifest['sampler']} sampler, scheduler {manifest['scheduler']}, "
-        f"{manifest['workers']} at once",
-        f"data   {data['name']}{about}",
-        f"model  {train['model']} at {train['image_size']} px, {train['epochs']} epochs",
-    ]
+        f"{manifest['workers']} at once"
+    )
     size = Confirm.parse(manifest.get("confirm", "0"))
-    if size:
-        lines.append(f"then   {size} final comparison: candidates x seeds, and the defaults")
-    lines += (manifest.get("outlook") or {}).get("lines", ())
-    return [printable(line) for line in (*lines, *(f"note   {n}" for n in data.get("notes", ())))]
+    then = f"then   {size} final comparison: candidates x seeds, and the defaults"
+    return first, [then] if size else []
+
+
+def _about_table(manifest: dict[str, Any]) -> tuple[str, list[str]]:
+    """What is compared, and how it will be judged."""
+    rows, seeds = len(manifest["table"]["rows"]), manifest["seeds"]
+    each = "seeds as their verdicts need them" if seeds == "auto" else plural(seeds, "seed")
+    first = f"table  {manifest['name']}: {rows} rows, {each}, judged on {manifest['judged_on']}"
+    then = []
+    if manifest["looks"]:
+        looks = ", ".join(map(str, manifest["looks"]))
+        then.append(
+            f"looks  at {looks} seeds; at most {100 * manifest['alpha']:.0f} % for one false "
+            "verdict over all looks and rows"
+        )
+    if tuned := manifest.get("tuned"):
+        then.append(f"GA     {tuned_text(tuned)}")
+    return first, then
+
+
+def tuned_text(tuned: dict[str, Any]) -> str:
+    """Where the values of GA come from, and what finding them took."""
+    held = tuned["held_s"] if tuned["device_s"] is None else tuned["device_s"]
+    of = "of trainings" if tuned["device_s"] is None else f"of {tuned['unit']}s"
+    return (
+        f"has the values that {tuned['run']} found in {plural(tuned['trials'], 'trial')}: "
+        f"{duration(held)} {of}, which no column of this table counts"
+    )
 
 
 def printable(text: str) -> str:

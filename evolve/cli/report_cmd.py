@@ -17,13 +17,24 @@ import click
     "--data", default=None, help="Where the data of the run lie now, if they were moved."
 )
 def command(run: Path, out: Path | None, data: str | None) -> None:
-    """Make the report of the run in folder RUN, finished or not, from its stored results."""
+    """Make the report of the run in folder RUN, finished or not, from its stored results.
+
+    Of an ablation it is the judged table: Markdown, and CSV files of all behind it.
+    """
     from evolve.cli.paths import shown_path
     from evolve.findings import find
     from evolve.store.folder import RunFolder
-    from evolve.store.read import read_run
+    from evolve.store.manifest import ABLATION, kind_of
+    from evolve.store.read import read_manifest, read_run
     from reports.render import render_report
 
+    if kind_of(read_manifest(RunFolder.open(run))) == ABLATION:
+        from evolve.ablation.files import write_table_files
+        from evolve.findings.table import find_table
+
+        tables = write_table_files(find_table(run, data), out or run)
+        click.echo(shown_path(tables[0]))
+        return
     record = read_run(run)
     found = find(run, data, record)
     files = render_report(record, out or RunFolder(run).report, found)

@@ -1,7 +1,7 @@
 """`evolve resume`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -17,10 +17,14 @@ from evolve.cli import options
     help="Trials in all, if more are wanted than before.",
 )
 @options.confirm("as before")
-@click.option("--data", default=None, help="Where the same data lie now, if they were moved.")
 @click.option(
-    "--engine", type=click.Choice(["ray", "inline"]), default=None, help="[default: as before]"
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Of every row of an ablation, if more are wanted than before.",
 )
+@click.option("--data", default=None, help="Where the same data lie now, if they were moved.")
+@options.engine_as_before
 @options.workers
 @options.gpus_per_trial
 @options.address
@@ -36,6 +40,7 @@ def command(
     run: Path,
     trials: int | None,
     confirm: str | None,
+    seeds: int | None,
     data: str | None,
     engine: str | None,
     workers: int | None,
@@ -48,26 +53,43 @@ def command(
     on_end: tuple[str, ...] | None,
     mlflow: str | None,
 ) -> int:
-    """Continue the run in folder RUN as if it had not stopped.
+    """Continue the run or ablation in folder RUN as if it had not stopped.
 
     Finished trials stay as they are; interrupted ones go on from their last checkpoint.
     """
-    from evolve.cli.running import watch
     from evolve.data_source import resolve_data
+    from evolve.store.folder import RunFolder
+    from evolve.store.manifest import ABLATION, kind_of
+    from evolve.store.read import read_manifest
+
+    where: dict[str, Any] = {
+        "data": resolve_data(data) if data else None,
+        "engine": engine,
+        "workers": workers,
+        "gpus_per_trial": gpus_per_trial,
+        "address": address,
+        "ship_data": ship_data,
+    }
+    limits = options.limits(budget=budget, until_no_gain=until_no_gain, max_failures=max_failures)
+    if kind_of(read_manifest(RunFolder.open(run))) == ABLATION:
+        from evolve.ablate import stored_ablation
+        from evolve.cli.table_running import watch_table
+
+        _refuse(trials=trials, confirm=confirm, until_no_gain=until_no_gain)
+        table = stored_ablation(run, seeds=seeds, **where, **limits)
+        return watch_table(table, quiet=obj["quiet"], on_end=on_end, mlflow=mlflow)
+    from evolve.cli.running import watch
     from evolve.runs import stored_request
 
-    request = stored_request(
-        run,
-        trials=trials,
-        confirm=confirm,
-        data=resolve_data(data) if data else None,
-        engine=engine,
-        workers=workers,
-        gpus_per_trial=gpus_per_trial,
-        address=address,
-        ship_data=ship_data,
-        limits=options.limits(
-            budget=budget, until_no_gain=until_no_gain, max_failures=max_failures
-        ),
-    )
+    if seeds is not None:
+        raise click.UsageError("--seeds is for ablations; take --confirm here")
+    request = stored_request(run, trials=trials, confirm=confirm, limits=limits, **where)
     return watch(request, quiet=obj["quiet"], on_end=on_end, mlflow=mlflow)
+
+
+def _refuse(**given: Any) -> None:
+    """Options of evolutions that say nothing to an ablation."""
+    for name, value in given.items():
+        if value is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} is for evolutions, and this folder holds a table")

@@ -148,15 +148,21 @@ def _head_lines(status: "Status", run: Path) -> list[str]:
         f"warm     start from {prior['name']} ({prior['trials']} trials)"
         for prior in status.warm_start
     )
-    lines = [
-        f"run      {status.run}, {status.phase}{_driver(status, run)}",
+    search = [
         f"trials   {counts}, of {status.asked}",
         *_closed_line(status),
         *warm,
         f"best     {status.objective} {best}{by}",
+    ]
+    is_table = status.kind == "ablation"
+    lines = [
+        f"{'table' if is_table else 'run':<9}{status.run}, {status.phase}{_driver(status, run)}",
+        *([] if is_table else search),
+        *_final_line(status.pretrain, "before"),
+        *(_final_line(status.final, "rows") if is_table else []),
         *_failure_lines(status),
         *_retry_lines(status),
-        *_final_line(status.final),
+        *([] if is_table else _final_line(status.final, "final")),
         f"trained  {duration(status.trial_seconds)}",
         *_pace_line(status),
     ]
@@ -222,12 +228,12 @@ def _failure_lines(status: "Status") -> list[str]:
     return lines
 
 
-def _final_line(final: "FinalStatus | None") -> list[str]:
+def _final_line(final: "FinalStatus | None", title: str) -> list[str]:
     if final is None:
         return []
     failed = f", {n} failed" if (n := final.states.get("FAIL", 0)) else ""
     return [
-        f"final    {final.ended} of {final.trainings} trainings{failed}, "
+        f"{title:<9}{final.ended} of {final.trainings} trainings{failed}, "
         f"judged on {final.judged_on}{f'; ended: {final.closed}' if final.closed else ''}"
     ]
 

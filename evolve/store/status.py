@@ -16,19 +16,23 @@ from evolve.errors import EvolveError
 from evolve.space.confirm import Confirm
 from evolve.store.comparison import (
     FINAL,
+    PRETRAIN,
     ROW_ATTR,
     SEED_INDEX_ATTR,
+    TABLE,
     ComparisonRecord,
     folder_of,
     read_comparison,
     stored_trainings,
 )
-from evolve.store.folder import RunFolder, TrialFolder
+from evolve.store.folder import ComparisonFolder, RunFolder, TrialFolder
 from evolve.store.journal import JournalTail
+from evolve.store.manifest import ABLATION, RUN, kind_of
 from evolve.store.read import read_manifest, stored_trials
 from evolve.store.study import METRICS_ATTR, attempts_of, failure_of
 
 LOG_LINES = 3  # of a failure
+PRETRAINING = "pre-training"
 
 State = Literal["running", "interrupted", "done"]
 
@@ -106,7 +110,8 @@ class Status:
     trial_seconds : float
         Time in trials that have ended, about: epochs times the length of each trial's last one.
     phase : str
-        search, final comparison or done: what it is at, or was when it was interrupted.
+        What it is at, or was when it was interrupted: search, final comparison or done; of an
+        ablation pre-training, table or done.
     state : str
         running if a process holds the run, else done or interrupted.
     pid : int or None
@@ -127,7 +132,11 @@ class Status:
     seconds_left : float or None
         Until the phase ends, at that pace.
     final : FinalStatus or None
-        None before it begins.
+        Final comparison, or the rows of an ablation; None before it begins.
+    pretrain : FinalStatus or None
+        Classifiers that rows of an ablation start from.
+    kind : str
+        run or ablation.
     warm_start : list of dict
         Earlier studies that the run began with: names, and how many trials of them.
     """
@@ -152,6 +161,8 @@ class Status:
     seconds_left: float | None
     final: FinalStatus | None
     warm_start: list[dict[str, Any]]
+    pretrain: FinalStatus | None = None
+    kind: str = RUN
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; null for a value that a trial does not have."""
@@ -209,7 +220,9 @@ class StatusReader:
         self._ended: list[FrozenTrial] = []  # all before the first that runs
         self._next = 0
         self._search = _Driven(self.folder.journal)
-        self._comparison = _Driven(self.folder.comparison(FINAL).journal)
+        self._kind = kind_of(read_manifest(self.folder))
+        names = (TABLE, PRETRAIN) if self._kind == ABLATION else (FINAL,)
+        self._driven = {name: _Driven(self.folder.comparison(name).journal) for name in names}
 
     def read(self, now: float | None = None) -> Status:
         """How far the run is; `now` in Unix seconds.
@@ -222,27 +235,30 @@ class StatusReader:
         folder, now = self.folder, time.time() if now is None else now
         pid = folder.holder()  # first: what is found ended afterwards is no interruption
         manifest = read_manifest(folder)
-        trials = self._trials(manifest)
-        record = read_comparison(folder.path)
-        trainings = [] if record is None else list(stored_trainings(folder, FINAL).values())
+        trials = [] if self._kind == ABLATION else self._trials(manifest)
         waiting, closed = self._search.read()
-        waiting_finals, final_closed = self._comparison.read()
-        final = None if record is None else _final(record, final_closed)
+        parts = {name: self._part(name, manifest) for name in self._driven}
+        final, *rest = [part.status for part in parts.values()]
+        pretrain = rest[0] if rest else None
+        trainings = [trial for part in parts.values() for trial in part.trainings]
         states = dict(Counter(trial.state.name for trial in trials))
-        phase = _phase(states, manifest, final, trials, closed)
+        if self._kind == ABLATION:
+            phase = _phase_of_table(manifest, final, pretrain)
+        else:
+            phase = _phase(states, manifest, final, trials, closed)
         paused = _begun(folder, manifest, [t for t in trials if t.number in waiting])
         running = [
             *_begun(folder, manifest, [t for t in trials if t.number not in waiting]),
-            *_begun_finals(
-                folder, manifest, record, [t for t in trainings if t.number not in waiting_finals]
-            ),
+            *(one for part in parts.values() for one in part.running),
         ]
         pace, left = None, None
         if pid is not None:
             since = folder.lock_file.stat().st_mtime
             pace = _pace([*trials, *trainings], running, since, now)
-            left = _seconds_left(manifest, phase, trials, running, final, pace, closed)
+            now_at = pretrain if phase == PRETRAINING else final
+            left = _seconds_left(manifest, phase, trials, running, now_at, pace, closed)
         best = _best(trials)
+        told = trials or trainings
         return Status(
             run=str(manifest.get("name", folder.path.name)),
             objective=manifest.get("objective"),
@@ -250,7 +266,7 @@ class StatusReader:
             states=states,
             best=None if best is None else best.value,
             best_trial=None if best is None else best.number,
-            trial_seconds=round(sum(map(_seconds, trials)), 1),
+            trial_seconds=round(sum(map(_seconds, told)), 1),
             phase=phase,
             state="running" if pid is not None else "done" if phase == "done" else "interrupted",
             pid=pid,
@@ -258,8 +274,8 @@ class StatusReader:
             running=tuple(one for one, _ in running),
             paused=tuple(one for one, _ in paused),
             search_closed=closed,
-            failures=_failures(trials),
-            retries=_retries(trials),
+            failures=_failures(told if self._kind == ABLATION else trials),
+            retries=_retries(told if self._kind == ABLATION else trials),
             epochs_per_hour=None if pace is None else round(3600 * pace, 2),
             seconds_left=None if left is None else round(left, 1),
             final=final,
@@ -267,7 +283,20 @@ class StatusReader:
                 {"name": prior["name"], "trials": len(prior["trials"])}
                 for prior in manifest.get("warm_start", ())
             ],
+            pretrain=pretrain,
+            kind=self._kind,
         )
+
+    def _part(self, name: str, manifest: dict[str, Any]) -> "_Part":
+        """How far one comparison is."""
+        record = read_comparison(self.folder.path, name)
+        waiting, closed = self._driven[name].read()
+        if record is None:
+            return _Part(None, (), [])
+        trainings = tuple(stored_trainings(self.folder, name).values())
+        begun = [trial for trial in trainings if trial.number not in waiting]
+        running = _begun_finals(self.folder.comparison(name), manifest, record, begun)
+        return _Part(_final(record, closed), trainings, running)
 
     def _trials(self, manifest: dict[str, Any]) -> list[FrozenTrial]:
         new = stored_trials(self.folder, manifest, whole=False, first=self._next)
@@ -279,6 +308,15 @@ class StatusReader:
             self._ended.append(trial)
             self._next = trial.number + 1
         return found
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One comparison: its status, its trainings, and those under way with their epochs."""
+
+    status: FinalStatus | None
+    trainings: tuple[FrozenTrial, ...]
+    running: list[tuple[RunningTrial, list[dict[str, Any]]]]
 
 
 def _lives(pid: int) -> bool:
@@ -307,6 +345,14 @@ def _phase(
     # without a trial beside the defaults there is nothing to compare
     any_candidate = any(t.state == TrialState.COMPLETE and t.number > 0 for t in trials)
     return "final comparison" if any_candidate and _confirms(manifest) else "done"
+
+
+def _phase_of_table(
+    manifest: dict[str, Any], table: FinalStatus | None, pretrain: FinalStatus | None
+) -> str:
+    if manifest.get("ended"):
+        return "done"
+    return PRETRAINING if table is None and pretrain is not None else "table"
 
 
 def _confirms(manifest: dict[str, Any]) -> bool:
@@ -377,16 +423,13 @@ def _begun(
 
 
 def _begun_finals(
-    folder: RunFolder,
+    comparison: ComparisonFolder,
     manifest: dict[str, Any],
-    record: ComparisonRecord | None,
+    record: ComparisonRecord,
     trainings: Sequence[FrozenTrial],
 ) -> list[tuple[RunningTrial, list[dict[str, Any]]]]:
-    """The same of the final comparison."""
-    if record is None:
-        return []
+    """The same of a comparison."""
     epochs = int(manifest.get("train", {}).get("epochs", 0))
-    comparison = folder.comparison(FINAL)
     return [
         _with_epochs(_name(record, trial), folder_of(trial, comparison), epochs)
         for trial in trainings

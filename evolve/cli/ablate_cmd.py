@@ -1,0 +1,223 @@
+"""`evolve ablate`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from evolve.cli import options
+
+if TYPE_CHECKING:
+    from evolve.ablate import AblationRequest, Ahead
+
+MOST_POINTS = 50.0
+
+
+class _Seeds(click.ParamType[int | str]):
+    """A number of seeds, or the word auto."""
+
+    name = "N|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Seeds of every row."""
+        if value == "auto":
+            return "auto"
+        try:
+            count = int(value)
+        except ValueError:
+            self.fail(f"'{value}' is no number; give one, or auto", param, ctx)
+        if count < 1:
+            self.fail(f"{count} seeds train nothing; give 1 or more, or auto", param, ctx)
+        return count
+
+
+@click.command("ablate")
+@click.option(
+    "--table",
+    "table_name",
+    required=True,
+    help="Table file, or the name of one that comes with evolve: see 'evolve tables'.",
+)
+@options.data
+@click.option("--model", default=None, help="Model of the zoo [default: the table's].")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Passes over the training images [default: the table's, else 20].",
+)
+@click.option(
+    "--seeds",
+    type=_Seeds(),
+    default="3",
+    show_default=True,
+    help="Trainings of every row, all rows with the same seeds; auto adds some row by row until "
+    "the verdicts stand.",
+)
+@click.option(
+    "--region",
+    type=click.FloatRange(0.0, MOST_POINTS, min_open=True),
+    default=None,
+    metavar="POINTS",
+    help="Differences that are as good as none, in points of the metric [default: 0.2].",
+)
+@options.ga
+@options.teacher
+@click.option("--plan-only", is_flag=True, help="Say what would be trained, and stop.")
+@click.option(
+    "--reuse",
+    "donors",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="RUN",
+    help="Take over the same trainings from another run, or say why it cannot be; may be "
+    "repeated. Runs beside this one are looked through anyway.",
+)
+@click.option("--no-share", is_flag=True, help="Train all anew, whatever runs beside this have.")
+@options.budget
+@options.max_failures
+@options.seed
+@options.engine
+@options.workers
+@options.gpus_per_trial
+@options.address
+@options.ship_data
+@options.probe
+@options.storage
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Run folder [default: runs/TABLE-DATA].",
+)
+@options.overrides
+@options.on_end
+@options.mlflow
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable plan or table.")
+@click.option("--trainer", default="detector", hidden=True)
+@click.pass_obj
+def command(
+    obj: dict[str, bool],
+    table_name: str,
+    data: str | None,
+    model: str | None,
+    epochs: int | None,
+    seeds: int | Literal["auto"],
+    region: float | None,
+    ga: Path | None,
+    teacher: Path | None,
+    plan_only: bool,
+    donors: tuple[Path, ...],
+    no_share: bool,
+    budget: str | None,
+    max_failures: int | None,
+    seed: int,
+    engine: str,
+    workers: int | None,
+    gpus_per_trial: float | Literal["auto"],
+    address: str | None,
+    ship_data: bool,
+    probe: bool,
+    storage: str | None,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    on_end: tuple[str, ...] | None,
+    mlflow: str | None,
+    as_json: bool,
+    trainer: str,
+) -> int:
+    """Train the rows of an ablation table, each with the same seeds, and judge them.
+
+    Every difference to the baseline has an interval over seeds and images, and a verdict that
+    allows for the number of rows. A folder that exists is continued if it is the same table.
+
+    \b
+    evolve ablate --table bof --data mydata --epochs 40
+    evolve ablate --table bof --data mydata --plan-only
+    evolve ablate --table mine.yaml --data mydata --seeds auto --budget 12h
+    evolve ablate --table bof --data mydata --ga runs/ga-mydata
+    """  # noqa: D301
+    from evolve.ablate import AblationRequest, parts_of
+    from evolve.ablation.rows import check_seeds, plan_rows
+    from evolve.ablation.table import load_table
+    from evolve.analysis.decisions import REGION
+    from evolve.cli.running import as_typed
+    from evolve.cli.table_running import watch_table
+    from evolve.data_source import resolve_data
+    from evolve.train_config import given_to
+    from model.transfer import check_buildable
+
+    table = load_table(table_name)
+    named = {"epochs": epochs}
+    items = [f"{key}={value}" for key, value in named.items() if value is not None]
+    plan = plan_rows(
+        table,
+        model=model or "",
+        overrides=[*items, *overrides],
+        given=given_to(ga, teacher),
+        check=None if trainer == "curve" else check_buildable,
+    )
+    if seeds != "auto":
+        check_seeds(plan, seeds)
+    source = resolve_data(data)
+    typed, storage = as_typed(storage)
+    tuned = None
+    if ga is not None:
+        from evolve.ga_values import tuning_cost
+
+        tuned = tuning_cost(ga)
+    request = AblationRequest(
+        **parts_of(plan),
+        region=REGION if region is None else region / 100,
+        seeds=seeds,
+        budget=options.limits(budget=budget).get("budget", ""),
+        max_failures=max_failures,
+        donors=donors,
+        shares=not no_share,
+        tuned=tuned,
+        data=source,
+        out=out or Path("runs") / f"{table.name}-{source.name}",
+        seed=seed,
+        engine="inline" if engine == "inline" else "ray",
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        address=address,
+        ship_data=ship_data,
+        probes=probe,
+        storage=storage,
+        trainer=trainer,
+        command=typed,
+    )
+    if plan_only:
+        _tell_plan(request, as_json)
+        return 0
+    return watch_table(request, quiet=obj["quiet"], on_end=on_end, mlflow=mlflow, as_json=as_json)
+
+
+def _tell_plan(request: "AblationRequest", as_json: bool) -> None:
+    """Print what would be trained."""
+    from evolve.ablate import look_ahead
+    from evolve.session import reached_cluster
+
+    with reached_cluster(request) as cluster:
+        ahead = look_ahead(request, cluster)
+    if as_json:
+        click.echo(json.dumps(_plan(ahead)))
+        return
+    from evolve.cli.progress import describe
+
+    manifest = ahead.manifest | {"outlook": ahead.told()}
+    manifest["workers"] = ahead.outlook.placement.workers
+    for line in describe(manifest):
+        click.echo(line)
+    for row in ahead.request.table.rows:
+        click.echo(f"row    {row.key}: {', '.join(row.on) or 'nothing'}")
+
+
+def _plan(ahead: "Ahead") -> dict[str, Any]:
+    manifest = ahead.manifest
+    keys = ("name", "table", "seeds", "looks", "alpha", "region", "objective", "judged_on")
+    return {key: manifest[key] for key in keys} | {"data": manifest["data"]} | ahead.told()

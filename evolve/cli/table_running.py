@@ -1,0 +1,136 @@
+"""What `ablate` and `resume` do with a table: watch it fill in, and print it in the end."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evolve.ablate import AblationRequest, start_ablation
+from evolve.cli.listeners import Listeners
+from evolve.cli.main import DONE, FAILED
+from evolve.cli.on_end import calling_at_end
+from evolve.cli.paths import shown_path
+from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, printable
+from evolve.cli.running import interruptible, warn
+from evolve.findings.table import TableFindings, find_table
+from evolve.tracking import tracked
+
+if TYPE_CHECKING:
+    from evolve.engine.director import Phase
+
+WIDEST, NARROWEST = 140, 60
+
+
+def watch_table(
+    request: AblationRequest,
+    *,
+    quiet: bool,
+    on_end: Sequence[str] | None = None,
+    mlflow: str | None = None,
+    as_json: bool = False,
+) -> int:
+    """Begin or continue an ablation under a watcher, and print the table; the exit code.
+
+    Parameters
+    ----------
+    request : AblationRequest
+    quiet : bool
+    on_end, mlflow
+        As for `evolve.cli.running.watch`.
+    as_json : bool
+        Whether the table is printed as JSON.
+    """
+    view = RunView(0, request.workers or 1, request.table.objective)
+    live = not quiet and sys.stderr.isatty()
+    watcher = LiveTable(view, request.out) if live else PlainWatcher(view, quiet=quiet)
+    with calling_at_end(on_end, request.out) as outcome, interruptible(request.out):
+        with tracked(mlflow, warn) as rest, watcher:
+            folder = start_ablation(request, Listeners(watcher, rest, warn))
+        outcome.code, outcome.verdict = conclude_table(
+            folder.path, request.data.argument, as_json=as_json
+        )
+        return outcome.code
+
+
+class LiveTable(LiveWatcher):
+    """The table on the terminal, filling in while trainings end, above those that run.
+
+    Intervals while it runs are over seeds alone: those of the images take longer.
+
+    Parameters
+    ----------
+    view : RunView
+    folder : Path
+        Of the run.
+    """
+
+    def __init__(self, view: RunView, folder: Path) -> None:
+        super().__init__(view)
+        self._folder = folder
+        self._text = ""
+
+    def on_phase(self, phase: "Phase") -> None:
+        """Show what is there already."""
+        super().on_phase(phase)
+        self._read()
+
+    def on_end(self, number: int, state: str, value: float | None, reason: str) -> None:
+        """Fill in what a training found."""
+        super().on_end(number, state, value, reason)
+        self._read()
+
+    def _read(self) -> None:
+        from evolve.ablation.shown import table_layout
+        from evolve.ablation.terminal import render_text
+
+        found = find_table(self._folder, images=False)
+        self._text = render_text(table_layout(found), **_terminal(sys.stderr))
+
+    def _render(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        table = [Text.from_ansi(self._text), Text("")] if self._text else []
+        return Group(*table, super()._render())
+
+
+def conclude_table(
+    path: Path, data: str | None = None, *, as_json: bool = False
+) -> tuple[int, str]:
+    """Write the files of a table and print it; the exit code, 1 if nothing was completed.
+
+    Returns the verdicts in a sentence, too.
+
+    Parameters
+    ----------
+    path : Path
+        Run folder.
+    data : str, optional
+        Where the data lie now, as for ``--data``.
+    as_json : bool
+    """
+    from evolve.ablation.files import table_text, write_table_files
+
+    found = find_table(path, data)
+    files = write_table_files(found, path)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), allow_nan=False))
+    else:
+        click.echo(table_text(found, **_terminal(sys.stdout)))
+        click.echo(f"\ntable  {shown_path(files[0])}")
+    return (DONE if _any_complete(found) else FAILED), printable(" ".join(found.sentences))
+
+
+def _any_complete(found: TableFindings) -> bool:
+    return found.record is not None and bool((found.record.trainings["state"] == "COMPLETE").any())
+
+
+def _terminal(stream: Any) -> dict[str, Any]:
+    width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
+    ansi = stream.isatty() and os.environ.get("TERM") != "dumb"
+    return {"width": width, "ansi": ansi, "encoding": stream.encoding or "ascii"}
