@@ -237,7 +237,7 @@ def look_ahead(request: AblationRequest, cluster: "Cluster | None" = None) -> Ah
     if request.shares and folder.path.absolute().parent.is_dir():
         donors += neighbours(folder, manifest)
     elsewhere = {one for donor in donors for one in trained(donor)}
-    here = trained(folder) if folder.manifest.is_file() else set()
+    here = trained(folder, failed=True) if folder.manifest.is_file() else set()
     outlook = look_over(
         _loads(request, manifest, plans, elsewhere | here),
         request.data.path,

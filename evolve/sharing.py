@@ -134,13 +134,14 @@ def begun(run: RunFolder) -> list[str]:
     return [name for name in COMPARISONS if run.comparison(name).plan.is_file()]
 
 
-def trained(run: RunFolder) -> set[str]:
-    """All trainings that a run has completed in comparisons."""
+def trained(run: RunFolder, *, failed: bool = False) -> set[str]:
+    """All trainings that a run has completed in comparisons; with those that failed, if wanted."""
+    states = (TrialState.COMPLETE, *((TrialState.FAIL,) if failed else ()))
     return {
         training
         for name in begun(run)
         for training, trial in stored_trainings(run, name).items()
-        if trial.state == TrialState.COMPLETE
+        if trial.state in states
     }
 
 
