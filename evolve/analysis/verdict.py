@@ -194,6 +194,13 @@ def _detail(delta: Delta, planned: int, images: int | None) -> str:
     return f"{span(delta.low, delta.high)}; {seen}; {better}"
 
 
+LEFT_OUT = {
+    "images": "With one seed, the interval holds nothing of what another seed would change.",
+    "seeds": "The interval holds nothing of what other images would change.",
+}
+"""What the interval of a delta says nothing of, by its source."""
+
+
 def limits(delta: Delta, planned: int) -> str:
     """What the interval leaves out, as more sentences."""
     said = ""
@@ -201,11 +208,8 @@ def limits(delta: Delta, planned: int) -> str:
         lacking = planned - delta.pairs
         verb = "is" if lacking == 1 else "are"
         said += f" {plural(lacking, 'seed')} without both trainings {verb} left out."
-    if delta.source == "images":
-        said += " With one seed, the interval holds nothing of what another seed would change."
-    if delta.source == "seeds":
-        said += " The interval holds nothing of what other images would change."
-    return said
+    left_out = LEFT_OUT.get(delta.source, "")
+    return f"{said} {left_out}" if left_out else said
 
 
 def _luck_sentence(searched: float, confirmed: Delta) -> str:

@@ -214,7 +214,7 @@ class Findings:
             "cost": None if self.cost is None else _cost_dict(self.cost),
             "early_stopping": None if self.audit is None else _audit_dict(self.audit),
         }
-        cleaned = _without_nan(tree)
+        cleaned = without_nan(tree)
         assert isinstance(cleaned, dict)
         return cleaned
 
@@ -263,9 +263,10 @@ def _audit_dict(audit: Audit) -> dict[str, Any]:
     return plain | {"ranks": audit.ranks.to_dict("records")}
 
 
-def _without_nan(tree: Any) -> Any:
+def without_nan(tree: Any) -> Any:
+    """Copy with None for every number that is not finite."""
     if isinstance(tree, dict):
-        return {key: _without_nan(value) for key, value in tree.items()}
+        return {key: without_nan(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_without_nan(value) for value in tree]
+        return [without_nan(value) for value in tree]
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree

@@ -4,159 +4,33 @@ What takes long is kept in ``findings.json`` of the run folder. Neither torch no
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from evolve.ablation.costs import Costs, read_costs
-from evolve.ablation.record import StoredRow, StoredTable
+from evolve.ablation.record import StoredRow
 from evolve.analysis.class_deltas import COLUMNS as DELTA_COLUMNS
 from evolve.analysis.class_deltas import class_deltas
-from evolve.analysis.decisions import REGION
 from evolve.analysis.judged_rows import judge_table
-from evolve.analysis.phrases import listed, plural
-from evolve.analysis.sequential import LOOKS, Looks, judge_looks
-from evolve.errors import StoreError
+from evolve.analysis.sequential import Looks, judge_looks
 from evolve.findings.cache import Cache
 from evolve.findings.images import Resampled, resample
 from evolve.findings.table_effects import design_effects, stored_design
+from evolve.findings.table_records import TableFindings, TableRun
+from evolve.findings.table_words import sentences_of, unfinished_of
 from evolve.store.comparison import COLUMNS, ComparisonRecord, read_comparison
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.store.read import read_manifest
 
-KIND, NAME, AUTO = "ablation", "table", "auto"
+__all__ = ["TableFindings", "TableRun", "find_table", "training_s"]
+
+NAME = "table"
 CLASS_COLUMNS = ("row", "title", "baseline")
 
-_ENDED = ("COMPLETE", "FAIL")
 _WAITING = {"value_val": math.nan, "value_test": math.nan, "epochs_done": 0}
-
-
-@dataclass(frozen=True)
-class TableRun:
-    """What the manifest of an ablation run declares.
-
-    Attributes
-    ----------
-    table : StoredTable
-    objective, judged_on : str
-    seeds : int or None
-        Of each row; None where seeds come at looks.
-    looks : tuple of int
-        Numbers of seeds at which rows are judged; empty where `seeds` is given.
-    region : float
-        Differences in [0, 1] that are as good as none.
-    is_over : bool
-        Nothing more will be trained.
-    """
-
-    table: StoredTable
-    objective: str
-    judged_on: str
-    seeds: int | None
-    looks: tuple[int, ...]
-    region: float = REGION
-    is_over: bool = False
-
-    @classmethod
-    def of_manifest(cls, manifest: Mapping[str, Any], where: str = "") -> "TableRun":
-        """What a manifest says.
-
-        Raises
-        ------
-        StoreError
-            If it is none of an ablation.
-        """
-        tree = manifest.get("table")
-        if manifest.get("kind", KIND) != KIND or not isinstance(tree, dict):
-            raise StoreError(
-                "this run has no ablation table", where, "start one with 'evolve ablate'"
-            )
-        table = StoredTable.from_dict(tree, where)
-        try:
-            is_auto = manifest.get("seeds") == AUTO
-            looks = tuple(int(n) for n in manifest.get("looks") or LOOKS) if is_auto else ()
-            return cls(
-                table,
-                str(manifest.get("objective") or table.objective),
-                str(manifest.get("judged_on") or "test"),
-                None if is_auto else int(manifest["seeds"]),
-                looks,
-                float(REGION if manifest.get("region") is None else manifest["region"]),
-                bool(manifest.get("over", False)),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            what = f"the manifest does not say how the table is judged: {error}"
-            raise StoreError(what, where) from error
-
-
-@dataclass(frozen=True)
-class TableFindings:
-    """All that can be said of an ablation run from what is stored.
-
-    Attributes
-    ----------
-    run : TableRun
-    record : ComparisonRecord or None
-        The trainings as they are stored; None before they begin.
-    trainings : DataFrame
-        As the record's, with those that are to come as WAITING.
-    judged : DataFrame
-        Of `judge_table`, or of `judge_looks` where seeds come at looks.
-    class_deltas : DataFrame
-        row, title, baseline, and the columns of `evolve.analysis.class_deltas`, for every row
-        that has a baseline.
-    no_classes : str
-        Why classes of trainings are missing; empty if none are.
-    effects : DataFrame
-        Of `findings.table_effects.design_effects`.
-    no_effects : str
-        Why effects are missing; empty if none are, or the design has none.
-    sentences : tuple of str
-        The table in words, then each row of which there is something to say.
-    unfinished : str
-        How far the trainings are; empty when all have ended.
-    images : int or None
-        Images of the split; None where they have no part.
-    no_images : str
-        Why images have no part in some or all intervals; else empty.
-    costs : Costs or None
-    train_s : dict of row -> float
-        Seconds of training and evaluation, mean of the complete trainings; NaN without one.
-    """
-
-    run: TableRun
-    record: ComparisonRecord | None
-    trainings: pd.DataFrame
-    judged: pd.DataFrame
-    class_deltas: pd.DataFrame
-    no_classes: str
-    effects: pd.DataFrame
-    no_effects: str
-    sentences: tuple[str, ...]
-    unfinished: str
-    images: int | None
-    no_images: str
-    costs: Costs | None
-    train_s: Mapping[str, float]
-
-    @property
-    def table(self) -> StoredTable:
-        """The table as it is shown."""
-        return self.run.table
-
-    @property
-    def objective(self) -> str:
-        """Metric that rows are judged by."""
-        return self.run.objective
-
-    @property
-    def judged_on(self) -> str:
-        """Split that rows are judged on: test or val."""
-        return self.run.judged_on
 
 
 def find_table(folder: Path, data: str | None = None, *, images: bool = True) -> TableFindings:
@@ -214,8 +88,8 @@ def _join(
         no_classes=drawn.why_not if classes else "they were not asked for",
         effects=effects,
         no_effects=why_not,
-        sentences=tuple(_sentences(judged)),
-        unfinished=_unfinished(run, record, judged),
+        sentences=tuple(sentences_of(judged)),
+        unfinished=unfinished_of(run, record, judged),
         images=drawn.images,
         no_images=drawn.why_not,
         costs=costs,
@@ -291,50 +165,6 @@ def _class_lines(frames: list[pd.DataFrame]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=columns)
     return pd.concat(frames, ignore_index=True)[columns]
-
-
-# -- words ---------------------------------------------------------------------------------
-
-
-def _sentences(judged: pd.DataFrame) -> Iterator[str]:
-    """The whole table first; rows without a pair or a failure have nothing to say."""
-    others = judged[judged["word"] != "baseline"]
-    told = others[(others["pairs"] > 0) | (others["failed"] > 0)]
-    if told.empty:
-        return
-    if len(others) > 1:
-        yield _summary(Counter(others["word"]), len(others))
-    yield from told["sentence"]
-
-
-def _summary(words: Mapping[str, int], rows: int) -> str:
-    each = {
-        "helps": ("helps", "help"),
-        "hurts": ("hurts", "hurt"),
-        "no effect": ("has no effect", "have no effect"),
-        "undecided": ("is undecided", "are undecided"),
-        "failed": ("failed", "failed"),
-    }
-    said = [f"{words[word]} {each[word][words[word] > 1]}" for word in each if words.get(word)]
-    return f"Of {rows} rows {listed(said)}."
-
-
-def _unfinished(run: TableRun, record: ComparisonRecord | None, judged: pd.DataFrame) -> str:
-    """How far the trainings are; rows may share one."""
-    if record is None:
-        return "No training has begun."
-    states = record.trainings.drop_duplicates("training")["state"]
-    ended, count = int(states.isin(_ENDED).sum()), len(states)
-    so_far = f"{ended} of {plural(count, 'training')} of the table have ended"
-    if run.is_over:
-        return f"{so_far}, and no more will be trained." if ended < count else ""
-    if ended < count:
-        return f"{so_far}; what is said of rows may change."
-    if run.seeds is None:
-        wanting = int((judged["seeds"] > judged["planned"]).sum())
-        if wanting:
-            return f"{plural(wanting, 'row')} will get more seeds."
-    return ""
 
 
 # -- costs ---------------------------------------------------------------------------------

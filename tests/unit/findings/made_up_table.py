@@ -77,7 +77,7 @@ def make_folder(path, table=PLAIN, seeds=3, **manifest):
 
 
 def train(folder, values, table=PLAIN, split="test", seeds=None):
-    """Store trainings: ``row=[value or (value, metrics), None: waiting, RUNNING, reason: FAIL]``."""
+    """Store trainings by row: a value, None if it waits, RUNNING, or why it failed."""
     count = seeds or max(map(len, values.values()))
     numbers = tuple(range(FIRST_SEED, FIRST_SEED + count))
     place = folder.comparison("table")
@@ -138,11 +138,12 @@ def make_detected(path, shares, table=PLAIN, images=12, **manifest):
     dataset = load_dataset(data)
     count = max(map(len, shares.values()))
     given = {
+        "seeds": count,
         "trainer": "detector",
         "train": {"task": "detect"},
         "data": {"path": str(data), "digest": dataset.digest},
     }
-    folder = make_folder(path / "run", table, count, **(given | manifest))
+    folder = make_folder(path / "run", table, **(given | manifest))
     values = {
         key: [
             _detect(folder.comparison("table").training(key, i).path, dataset, share, i)

@@ -1,0 +1,174 @@
+"""What an ablation run declares, and what is found of it, as plain records."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from evolve.ablation.costs import Costs
+from evolve.ablation.record import StoredTable
+from evolve.analysis.decisions import REGION
+from evolve.analysis.sequential import LOOKS, levels
+from evolve.errors import StoreError
+from evolve.findings.records import without_nan
+from evolve.store.comparison import ComparisonRecord
+
+KIND, AUTO = "ablation", "auto"
+
+
+@dataclass(frozen=True)
+class TableRun:
+    """What the manifest of an ablation run declares.
+
+    Attributes
+    ----------
+    table : StoredTable
+    objective, judged_on : str
+    seeds : int or None
+        Of each row; None where seeds come at looks.
+    looks : tuple of int
+        Numbers of seeds at which rows are judged; empty where `seeds` is given.
+    region : float
+        Differences in [0, 1] that are as good as none.
+    is_over : bool
+        Nothing more will be trained.
+    """
+
+    table: StoredTable
+    objective: str
+    judged_on: str
+    seeds: int | None
+    looks: tuple[int, ...]
+    region: float = REGION
+    is_over: bool = False
+
+    @classmethod
+    def of_manifest(cls, manifest: Mapping[str, Any], where: str = "") -> "TableRun":
+        """What a manifest says.
+
+        Raises
+        ------
+        StoreError
+            If it is none of an ablation.
+        """
+        tree = manifest.get("table")
+        if manifest.get("kind", KIND) != KIND or not isinstance(tree, dict):
+            raise StoreError(
+                "this run has no ablation table", where, "start one with 'evolve ablate'"
+            )
+        table = StoredTable.from_dict(tree, where)
+        try:
+            is_auto = manifest.get("seeds") == AUTO
+            looks = tuple(int(n) for n in manifest.get("looks") or LOOKS) if is_auto else ()
+            if is_auto:
+                levels(looks)  # whether they can be looks
+            return cls(
+                table,
+                str(manifest.get("objective") or table.objective),
+                str(manifest.get("judged_on") or "test"),
+                None if is_auto else int(manifest["seeds"]),
+                looks,
+                float(REGION if manifest.get("region") is None else manifest["region"]),
+                bool(manifest.get("over", False)),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"the manifest does not say how the table is judged: {error}"
+            raise StoreError(what, where) from error
+
+
+@dataclass(frozen=True)
+class TableFindings:
+    """All that can be said of an ablation run from what is stored.
+
+    Attributes
+    ----------
+    run : TableRun
+    record : ComparisonRecord or None
+        The trainings as they are stored; None before they begin.
+    trainings : DataFrame
+        As the record's, with those that are to come as WAITING.
+    judged : DataFrame
+        Of `judge_table`, or of `judge_looks` where seeds come at looks.
+    class_deltas : DataFrame
+        row, title, baseline, and the columns of `evolve.analysis.class_deltas`, for every row
+        that has a baseline.
+    no_classes : str
+        Why classes of trainings are missing; empty if none are.
+    effects : DataFrame
+        Of `findings.table_effects.design_effects`.
+    no_effects : str
+        Why effects are missing; empty if none are, or the design has none.
+    sentences : tuple of str
+        The table in words, then each row of which there is something to say.
+    unfinished : str
+        How far the trainings are; empty when all have ended.
+    images : int or None
+        Images of the split; None where they have no part.
+    no_images : str
+        Why images have no part in some or all intervals; else empty.
+    costs : Costs or None
+    train_s : dict of row -> float
+        Seconds of training and evaluation, mean of the complete trainings; NaN without one.
+    """
+
+    run: TableRun
+    record: ComparisonRecord | None
+    trainings: pd.DataFrame
+    judged: pd.DataFrame
+    class_deltas: pd.DataFrame
+    no_classes: str
+    effects: pd.DataFrame
+    no_effects: str
+    sentences: tuple[str, ...]
+    unfinished: str
+    images: int | None
+    no_images: str
+    costs: Costs | None
+    train_s: Mapping[str, float]
+
+    @property
+    def table(self) -> StoredTable:
+        """The table as it is shown."""
+        return self.run.table
+
+    @property
+    def objective(self) -> str:
+        """Metric that rows are judged by."""
+        return self.run.objective
+
+    @property
+    def judged_on(self) -> str:
+        """Split that rows are judged on: test or val."""
+        return self.run.judged_on
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types; null for what is unknown."""
+        run = self.run
+        frames = {
+            "rows": self.judged,
+            "trainings": self.trainings.drop(columns=["folder", "training"]),
+            "classes": self.class_deltas,
+            "effects": self.effects,
+        }
+        tree = {
+            "table": self.table.to_dict(),
+            "objective": run.objective,
+            "judged_on": run.judged_on,
+            "seeds": run.seeds,
+            "looks": list(run.looks),
+            "region": run.region,
+            "over": run.is_over,
+            **{name: frame.to_dict("records") for name, frame in frames.items()},
+            "no_classes": self.no_classes,
+            "no_effects": self.no_effects,
+            "sentences": list(self.sentences),
+            "unfinished": self.unfinished,
+            "images": self.images,
+            "no_images": self.no_images,
+            "costs": None if self.costs is None else asdict(self.costs),
+            "train_s": dict(self.train_s),
+        }
+        cleaned = without_nan(tree)
+        assert isinstance(cleaned, dict)
+        return cleaned
