@@ -54,7 +54,7 @@ def write_table_files(found: "TableFindings", folder: Path) -> tuple[Path, ...]:
     place.mkdir(parents=True, exist_ok=True)
     texts = {
         f"{name}.md": markdown(found),
-        f"{name}.csv": render_csv(table_layout(found)) + "\n",
+        f"{name}.csv": render_csv(table_layout(found, is_named=True)) + "\n",
         f"{name}-rows.csv": _frame_csv(_rows(found)),
         f"{name}-seeds.csv": _frame_csv(_seeds(found)),
     }
@@ -125,9 +125,10 @@ def _seeds(found: "TableFindings") -> "pd.DataFrame":
         frame[metric] = [
             each.get(prefix + metric, math.nan) for each in found.trainings["metrics"]
         ]
-    done = found.trainings["state"] == "COMPLETE"
-    folders = found.trainings["folder"].where(done, None)
-    frame["train_s"] = [math.nan if f is None else training_s(Path(f)) for f in folders]
+    frame["train_s"] = [
+        training_s(Path(str(folder))) if state == "COMPLETE" else math.nan
+        for state, folder in zip(found.trainings["state"], found.trainings["folder"], strict=True)
+    ]
     return frame
 
 

@@ -14,11 +14,16 @@ from evolve.analysis.sequential import levels
 if TYPE_CHECKING:
     from evolve.findings.table import TableFindings
 
+_OVER = {
+    "seeds and images": "seeds and images",
+    "seeds": "seeds alone",
+    "images": "images alone",
+}
 _TESTS = {"t": "t test", "sign-flip": "sign-flip test"}
 
 
-def table_layout(found: "TableFindings") -> Layout:
-    """The table with its costs, and notes on how it was judged."""
+def table_layout(found: "TableFindings", *, is_named: bool = False) -> Layout:
+    """The table with its costs, and notes on how it was judged; `is_named` as there."""
     paper = paper_of(found)
     return judged_layout(
         found.table,
@@ -28,6 +33,7 @@ def table_layout(found: "TableFindings") -> Layout:
         costs=found.costs,
         train_s=found.train_s,
         notes=tuple(_notes(found, paper)),
+        is_named=is_named,
     )
 
 
@@ -78,12 +84,11 @@ def _trainings(found: "TableFindings") -> str:
         run.seeds, "seed"
     )  # fmt: skip
     sources = {str(one) for one in found.judged["source"].dropna()} - {"none", ""}
-    held = {"seeds and images": "both", "seeds": "seeds alone", "images": "images alone"}
     text = f"{seeds} a row, the same for all"
     if found.images:
         text += f"; {plural(found.images, 'image')} of {found.judged_on}"
-    if sources:
-        text += f"; 95 % intervals over {listed(sorted(held[one] for one in sources), 'or')}"
+    over = [words for source, words in _OVER.items() if source in sources]
+    text += f"; 95 % intervals over {listed(over, 'or')}" if over else ""
     return text
 
 

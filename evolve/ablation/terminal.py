@@ -22,7 +22,8 @@ _RAISED = dict(
         strict=True,
     )
 )
-_PLAINER = str.maketrans({"✓": "x", "─": "-", "−": "-", "–": "-", "±": "+-", "…": "..."})  # noqa: RUF001
+_PLAIN = ("x", "-", "-", "-", "+-", "...", "d", "x")
+_PLAINER = str.maketrans(dict(zip("✓─−–±…Δ×", _PLAIN, strict=True)))  # noqa: RUF001
 
 
 def render_text(

@@ -2,10 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from evolve.ablation.costs import Costs, RowCost
 from evolve.ablation.judged import judged_layout
 from evolve.ablation.paper import load_paper_table
 from evolve.ablation.record import StoredRow, StoredTable
@@ -19,7 +21,7 @@ from evolve.errors import StoreError
 AP = {
     "base": (0.300, 0.310, 0.305),
     "S": (0.331, 0.339, 0.336),
-    "M": (0.304, 0.296, 0.310),
+    "M": (0.310, 0.318, 0.306),
     "bad": (0.29, None, None),
 }
 
@@ -83,7 +85,7 @@ def test_the_table_reads_as_the_papers_with_what_it_lacks(judged):
         "AP50",
         "Δ",
         "AP",
-        "95",
+        "±95",
         "%",
         "n",
         "verdict",
@@ -92,7 +94,8 @@ def test_the_table_reads_as_the_papers_with_what_it_lacks(judged):
     assert base.split() == ["MSE", "30.5", "45.8", "3", "baseline"]
     assert first.split()[:5] == ["✓", "MSE", "33.5*", "50.3*", "+3.0"]
     assert first.endswith("helps")
-    assert "undecided, about" in second
+    assert "undecided +" in second
+    assert "undecided +n: about n more seeds are needed for a verdict" in text
     assert bad.split()[-2:] == ["1/3", "failedᵃ"]
     assert "oom: memory ran out" in text
     assert max(map(len, lines)) <= 100
@@ -132,3 +135,63 @@ def test_what_is_stored_of_a_table_comes_back():
 def test_another_thing_is_refused(tree):
     with pytest.raises(StoreError, match="stored table cannot be understood"):
         StoredTable.from_dict(tree, "manifest.json")
+
+
+def test_rows_are_named_by_keys_where_that_is_asked_for(judged):
+    layout = judged_layout(TABLE, judged, split="test", is_named=True)
+    assert [column.heading for column in layout.columns[:3]] == ["row", "title", "S"]
+    assert [cell.text for cell in layout.rows[1].cells[:2]] == ["S", "row S"]
+    line = render_csv(layout).splitlines()[2]
+    assert line.startswith("S,row S,1,0,MSE,33.5333,50.3,3.0333,")
+
+
+def test_a_row_of_which_nothing_is_known_has_no_verdict():
+    waiting = trainings()
+    waiting.loc[waiting["row"] == "M", ["state", "value_test"]] = ["WAITING", math.nan]
+    table = judge_table(waiting, list(AP), "base", also=("AP", "AP50"))
+    cells = judged_layout(TABLE, table, split="test").rows[2].cells
+    assert [cell.text for cell in cells[-4:]] == ["-", "-", "0/3", "-"]
+
+
+def test_words_stand_to_the_left_and_numbers_to_the_right(judged):
+    rows = tuple(replace(row, values={"loss": str(i)}) for i, row in enumerate(TABLE.rows))
+    for table, align in ((TABLE, "left"), (replace(TABLE, rows=rows), "right")):
+        columns = judged_layout(table, judged, split="test").columns
+        assert next(c for c in columns if c.heading == "loss").align == align
+
+
+COST = RowCost(4_612_345, 1.23, 31.2, 33.0)
+
+
+def costs(*, device="a GPU", protocol="batch 1", **changes):
+    return Costs(device, protocol, {key: changes.get(key, COST) for key in AP})
+
+
+def cost_cells(judged, given=None, train_s=None):
+    layout = judged_layout(TABLE, judged, split="test", costs=given, train_s=train_s)
+    at = [i for i, column in enumerate(layout.columns) if column.group == "cost"]
+    heads = [layout.columns[i].heading for i in at]
+    cells = [[row.cells[i].text for i in at] for row in layout.rows]
+    return heads, cells, [note.text for note in layout.notes if not note.key]
+
+
+def test_costs_that_all_rows_share_are_told_once(judged):
+    heads, _, notes = cost_cells(judged, costs())
+    assert heads == []
+    assert "4.6 M parameters, 1.2 BFLOPs, 31 ms on a GPU for all rows" in notes
+    assert "batch 1" in notes
+
+
+def test_costs_in_which_rows_differ_have_columns(judged):
+    given = costs(S=RowCost(12_000_000, 1.23, math.nan))
+    heads, cells, notes = cost_cells(judged, given, {"base": 62.0, "S": 7320.0, "M": math.nan})
+    assert heads == ["params", "ms", "train"]
+    assert cells[:3] == [["4.6 M", "31", "1m02s"], ["12 M", "-", "2h02m"], ["4.6 M", "31", "-"]]
+    assert "1.2 BFLOPs for all rows" in notes
+    assert "ms: median on a GPU; batch 1" in notes
+    assert any(note.startswith("train: ") for note in notes)
+
+
+def test_costs_that_nobody_measured_are_not_told(judged):
+    nothing = Costs("", "", {})
+    assert cost_cells(judged, nothing, dict.fromkeys(AP, math.nan)) == cost_cells(judged)

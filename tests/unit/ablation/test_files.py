@@ -1,0 +1,202 @@
+"""A table's findings as text and files, looked at as a reader does."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from evolve.ablation.files import file_name, markdown, table_text, write_table_files
+from evolve.findings import images as images_module
+from evolve.findings.table import find_table
+from tests.unit.findings.made_up_table import (
+    RUNNING,
+    a_table,
+    bundled_table,
+    design_table,
+    make_detected,
+    make_folder,
+    train,
+)
+
+BASE = [0.300, 0.310, 0.305]
+CLEAR = [0.331, 0.340, 0.336]
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """A table of curves in which one row failed."""
+    train(make_folder(tmp_path), {"base": BASE, "S": CLEAR, "M": ["no memory", RUNNING, "no"]})
+    return tmp_path
+
+
+@pytest.fixture
+def factorial(tmp_path):
+    table, tree = design_table("fractional-factorial", ["S", "M", "LS", "IT"])
+    noise = np.random.default_rng(1).normal(0, 1e-3, (len(table.rows), 2))
+    values = {row.key: (0.3 + 0.05 * ("M" in row.marks) + noise[i]).tolist()
+              for i, row in enumerate(table.rows)}  # fmt: skip
+    train(make_folder(tmp_path, table, seeds=2, design=tree), values, table)
+    return tmp_path
+
+
+def test_the_table_of_the_paper_fits_into_120_columns(tmp_path):
+    table = bundled_table("bof")
+    rng = np.random.default_rng(0)
+    values = {row.key: (0.3 + rng.normal(0, 0.03, 3)).tolist() for row in table.rows}
+    values["IT"][1:] = ["CUDA out of memory"] * 2
+    folder = train(make_folder(tmp_path, table), values, table)
+    cost = {"parameters": 4600000, "bflops": 1.2, "latency_ms": 31.0, "latency_p95_ms": 33.0}
+    tree = {"device": "a GPU", "protocol": "batch 1", "rows": dict.fromkeys(values, cost)}
+    folder.write_json(tmp_path / "costs.json", tree)
+    found = find_table(tmp_path)
+    for encoding in ("utf-8", "ascii"):
+        lines = table_text(found, 120, encoding=encoding).splitlines()
+        assert max(map(len, lines)) <= 120
+        rows = lines[5:22]
+        assert len({len(line) for line in rows}) == 1  # each ends with its time
+        assert "as published" in lines[2]
+    assert "4.6 M parameters, 1.2 BFLOPs, 31 ms on a GPU for all rows" in "\n".join(lines)
+
+
+def test_text_is_the_table_then_the_effects_then_words(factorial):
+    lines = table_text(find_table(factorial), 100).splitlines()
+    assert max(map(len, lines)) <= 100
+    text = " ".join(" ".join(lines).split())
+    order = [
+        "Mine (test)",
+        "2 seeds a row, the same for all; 95 % intervals over seeds alone",
+        "helps, hurts: p at most 0.05 after Holm over 7 rows (t test)",
+        "no effect: surely within ±0.2 AP",
+        "Effects in AP points on test",
+        "An ingredient: what it adds on average over what the others are",
+        "Of 7 rows",
+    ]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_effects_that_are_not_there_yet_are_told(tmp_path):
+    table, tree = design_table("shapley", ["S", "M"])
+    make_folder(tmp_path, table, design=tree)
+    found = find_table(tmp_path)
+    assert "No effects are told yet: they take rows of which" in table_text(found)
+    assert "No effects are told yet" in markdown(found)
+
+
+def test_a_declared_spending_is_told(tmp_path):
+    folder = make_folder(tmp_path, seeds="auto", looks=[3, 4, 6])
+    train(folder, {"base": BASE, "S": CLEAR, "M": [0.31, 0.35, 0.29]})
+    text = " ".join(table_text(find_table(tmp_path), 100).split())
+    assert "rows are judged at 3, 4 and 6 seeds, which spend 0.025, 0.008, 0.017 of 0.05" in text
+    assert "3 to 6 seeds a row" in text
+    assert "2 rows will get more seeds." in text
+
+
+def test_several_baselines_are_told(tmp_path):
+    rows = [("base", (), "base"), ("S", ("S",), "base"), ("M", ("S", "M"), "S")]
+    table = a_table(rows)
+    train(make_folder(tmp_path, table), {"base": BASE, "S": CLEAR, "M": CLEAR}, table)
+    text = table_text(find_table(tmp_path))
+    assert "Compared with base: + S" in text
+    assert "Compared with + S: + M" in text
+
+
+def test_files_of_a_table(plain):
+    found = find_table(plain)
+    paths = write_table_files(found, plain)
+    assert [path.relative_to(plain).as_posix() for path in paths] == [
+        "tables/mine.md", "tables/mine.csv", "tables/mine-rows.csv", "tables/mine-seeds.csv",
+    ]  # fmt: skip
+    head, base, first, failed = read(paths[1])
+    assert head[:4] == ["row", "title", "S", "M"]
+    assert first[:4] == ["S", "'+ S", "1", "0"]
+    assert dict(zip(head, first, strict=True))["verdict"] == "helps"
+    assert base[head.index("Δ AP")] == ""
+    assert "no memory" in failed[-1]
+    rows = read(paths[2])
+    assert rows[0][:3] == ["row", "title", "n"]
+    assert float(rows[2][rows[0].index("delta")]) == found.judged["delta"][1]
+    assert rows[2][rows[0].index("train_s")] == "63.0"
+    seeds = [dict(zip(read(paths[3])[0], line, strict=True)) for line in read(paths[3])[1:]]
+    assert len(seeds) == 9
+    assert seeds[3] == {
+        "row": "S", "title": "'+ S", "seed_index": "0", "seed": "100", "state": "COMPLETE",
+        "reason": "", "AP": "0.331", "AP50": str(0.331 + 0.1), "train_s": "60.0",
+    }  # fmt: skip
+    assert (seeds[6]["state"], seeds[6]["reason"]) == ("FAIL", "oom: no memory")
+    assert (seeds[7]["state"], seeds[7]["AP"]) == ("RUNNING", "")
+
+
+def test_files_of_classes_and_effects_come_and_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(images_module, "RESAMPLES", 20)
+    table, tree = design_table("full-factorial", ["S", "M"])
+    shares = {row.key: [(0.5, 0.6), (0.6 + 0.1 * i, 0.6)] for i, row in enumerate(table.rows)}
+    folder = make_detected(tmp_path, shares, table, design=tree).path
+    paths = write_table_files(find_table(folder), folder)
+    names = [path.name for path in paths]
+    assert names[4:] == ["mine-classes.csv", "mine-effects.csv"]
+    classes, effects = read(paths[4]), read(paths[5])
+    assert classes[0][:5] == ["row", "title", "baseline", "class", "mean"]
+    assert len(classes) == 1 + 3 * 2
+    assert [line[0] for line in effects[1:]] == ["S", "M", "M × S"]  # noqa: RUF001
+    assert effects[3][2] == "M; S"
+    write_table_files(find_table(folder, images=False), folder)
+    assert not paths[4].exists()
+    assert paths[5].exists()
+
+
+def test_a_run_that_has_not_begun_has_files_too(tmp_path):
+    make_folder(tmp_path)
+    found = find_table(tmp_path)
+    for path in write_table_files(found, tmp_path):
+        assert path.stat().st_size > 0
+    assert "No training has begun." in (tmp_path / "tables" / "mine.md").read_text()
+
+
+EVIL = "=cmd|' /C calc'!A0 <img src=x> *b* `c` [l](u)\n| # h \x1b[2J\u202e"
+
+
+def test_text_from_outside_does_no_harm(tmp_path):
+    table = a_table(
+        [("base", (), "base"), ("S", (EVIL,), "base")],
+        title=EVIL, description=EVIL, metrics=("AP", "AP50"), name="../../evil",
+    )  # fmt: skip
+    train(make_folder(tmp_path, table), {"base": BASE, "S": [0.33, EVIL, EVIL]}, table)
+    found = find_table(tmp_path)
+    paths = write_table_files(found, tmp_path)
+    assert {path.parent for path in paths} == {tmp_path / "tables"}
+    assert paths[0].name == "evil.md"
+    text = paths[0].read_text()
+    assert "<img" not in text
+    assert "*b*" not in text.replace(r"\*b\*", "")
+    assert not any(line.startswith("| #") for line in text.splitlines())
+    for path in paths:
+        assert not set(path.read_text()) & set("\x1b\u202e")
+    for path in paths[1:]:
+        cells = [cell for line in read(path) for cell in line]
+        assert not [c for c in cells if c[:1] in "=@" and c]
+    assert not set(table_text(found)) & set("\x1b\u202e")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("bof", "bof"), ("..", "table"), ("a/b c", "a-b-c"), ("", "table"), ("x" * 300, "x" * 80)],
+)
+def test_names_stay_in_their_folder(name, file):
+    assert file_name(name) == file
+
+
+def test_markdown_has_its_parts(factorial):
+    text = markdown(find_table(factorial))
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        "# Mine",
+        "## What the ingredients add",
+        "## In words",
+    ]
+    assert text.endswith("\n")
+    assert "\n\n\n" not in text
