@@ -1,8 +1,9 @@
-"""Latency of detectors on the machine at hand, by one protocol that is stored with the figures.
+"""Latency of networks on the machine at hand, by one protocol that is stored with the figures.
 
 A timed pass is forward, decoding and suppression of one batch that already lies on the device;
 reading, resizing and copying pictures are not in it. Pictures are noise, on which no score is
-real, so suppression gets a fixed number of candidates in place of a score threshold.
+real, so suppression gets a fixed number of candidates in place of a score threshold. Of a
+classifier a pass is forward alone.
 """
 
 import copy
@@ -15,18 +16,20 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.build import Detector, count_learnable
+from model.build import Classifier, Detector, count_learnable
 from model.decode import decode
 from model.errors import ConfigurationError
 from model.fuse import fold_batch_norm
 from model.graph import bflops, trace_layers
+from model.ingredient import Task
 from model.nms import Detections, suppress
+from model.nms_rules import NmsKind
 from model.predict import FARTHEST
 from model.training import gains_from_bf16
 
@@ -45,6 +48,10 @@ MOST_DETECTIONS = 100
 STEP_PX = 32
 
 Decoder = Callable[[Tensor], tuple[Tensor, Tensor]]
+Run = Callable[[Tensor], object]
+"""A pass over a batch of images on its device."""
+
+Out = TypeVar("Out", bound=Tensor | tuple[Tensor, ...])
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ class Speed:
     memory_mib : float
         See `memory` of the protocol.
     candidates : float
-        Boxes an image that suppression got.
+        Boxes an image that suppression got; 0 of a classifier.
     mode : Mode
         The fastest of the trials.
     trials : tuple of Trial
@@ -131,6 +138,8 @@ class Wanted:
         Whether torch.compile is tried, which takes minutes.
     repeats, warm_up : int
         Timed passes and those before them.
+    nms : str
+        Kind of suppression, of detectors.
     """
 
     batch: int = 1
@@ -138,6 +147,7 @@ class Wanted:
     compile: bool = False
     repeats: int = REPEATS
     warm_up: int = WARM_UP
+    nms: NmsKind = "greedy"
 
 
 def check_size(size: int) -> None:
@@ -175,15 +185,34 @@ def measure_speed(
     ConfigurationError
         If size, batch or precision make no sense, or no mode could be run.
     """
-    check_size(size)
-    _check_wanted(wanted, device)
+    images = _images(size, wanted, device)
     anchors_wh = (anchors_wh_px / size).to(device, torch.float32)
-    images = _noise(wanted.batch, size, device)
+    return _measure(
+        network, images, wanted, lambda mode: Pass(network, anchors_wh, images, mode, wanted.nms)
+    )
+
+
+def measure_classifier_speed(
+    network: Classifier, size: int, wanted: Wanted, device: torch.device
+) -> Speed:
+    """Measure a classifier at one size, as `measure_speed` does a detector.
+
+    A pass is forward alone, from images to logits.
+    """
+    images = _images(size, wanted, device)
+    return _measure(network, images, wanted, lambda mode: prepare_body(network, images, mode))
+
+
+def _measure(
+    network: Detector | Classifier, images: Tensor, wanted: Wanted, make: Callable[[Mode], Run]
+) -> Speed:
+    """Figures of what `make` makes of a network in the fastest of its modes."""
+    size, device = images.shape[-1], images.device
     with torch.inference_mode(), _tuned_convolutions():
-        trials = try_modes(network, anchors_wh, images, wanted)
+        trials = try_modes(make, images, wanted)
         best = min(trials, key=_rank).mode
         reset_peak_memory(device)
-        one_pass = Pass(network, anchors_wh, images, best)
+        one_pass = make(best)
         times = _time(one_pass, images, wanted.warm_up, wanted.repeats)
     median, p95 = np.percentile(times, [50, 95])
     return Speed(
@@ -195,10 +224,18 @@ def measure_speed(
         latency_p95_ms=float(p95),
         fps=1e3 * wanted.batch / float(median),
         memory_mib=peak_memory_mib(device),
-        candidates=one_pass.candidates,
+        candidates=one_pass.candidates if isinstance(one_pass, Pass) else 0.0,
         mode=best,
         trials=tuple(trials),
     )
+
+
+def _images(size: int, wanted: Wanted, device: torch.device) -> Tensor:
+    """A batch of noise; a ConfigurationError if size or wishes make no sense."""
+    check_size(size)
+    _check_wanted(wanted, device)
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(wanted.batch, 3, size, size, generator=generator).to(device)
 
 
 def _check_wanted(wanted: Wanted, device: torch.device) -> None:
@@ -209,11 +246,6 @@ def _check_wanted(wanted: Wanted, device: torch.device) -> None:
         raise ConfigurationError(
             "a CPU gains nothing from fp16", "precision", "take auto, fp32 or bf16"
         )
-
-
-def _noise(batch: int, size: int, device: torch.device) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand(batch, 3, size, size, generator=generator).to(device)
 
 
 class _tuned_convolutions:  # noqa: N801  (used as a function)
@@ -240,6 +272,9 @@ class Pass:
     anchors_wh : Tensor, shape (A, 2), relative to the input
     images : Tensor, shape (B, 3, H, W)
         A batch like those to come, from which the score threshold is found.
+    mode : Mode
+    nms : str
+        Kind of suppression.
 
     Attributes
     ----------
@@ -247,7 +282,15 @@ class Pass:
         Boxes an image above that threshold.
     """
 
-    def __init__(self, network: Detector, anchors_wh: Tensor, images: Tensor, mode: Mode) -> None:
+    def __init__(
+        self,
+        network: Detector,
+        anchors_wh: Tensor,
+        images: Tensor,
+        mode: Mode,
+        nms: NmsKind = "greedy",
+    ) -> None:
+        self._nms = nms
         self._forward = prepare(network, anchors_wh, images, mode)
         _, scores = self._forward(images)
         wanted = min(NMS_CANDIDATES * len(images), scores.numel() - 1)
@@ -263,6 +306,7 @@ class Pass:
             iou_threshold=NMS_IOU,
             score_threshold=self._threshold,
             max_detections=MOST_DETECTIONS,
+            kind=self._nms,
         )
 
 
@@ -271,6 +315,18 @@ def prepare(network: Detector, anchors_wh: Tensor, images: Tensor, mode: Mode) -
 
     Parameters are those of `Pass`; under `torch.inference_mode` only.
     """
+    body = prepare_body(network, images, replace(mode, cuda_graph=False))
+
+    def forward(images: Tensor) -> tuple[Tensor, Tensor]:
+        return decode(body(images), anchors_wh, network.geometry)
+
+    return _captured(forward, images) if mode.cuda_graph else forward
+
+
+def prepare_body(
+    network: Detector | Classifier, images: Tensor, mode: Mode
+) -> Callable[[Tensor], Any]:
+    """Forward alone, as `prepare`: raw maps of a detector, logits of a classifier."""
     ours = fold_batch_norm(network) if mode.fold else copy.deepcopy(network)
     ours.to(images.device)
     dtype = DTYPES[mode.precision]
@@ -281,11 +337,10 @@ def prepare(network: Detector, anchors_wh: Tensor, images: Tensor, mode: Mode) -
             layer.weight.data = layer.weight.data.contiguous(memory_format=layout)
     body: Callable[[Tensor], Any] = _compiled(ours) if mode.compiled else ours
 
-    def forward(images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(images: Tensor) -> Any:
         low = dtype != torch.float32
         with torch.autocast(images.device.type, dtype, enabled=low, cache_enabled=False):
-            maps = body(images.contiguous(memory_format=layout))
-        return decode(maps, anchors_wh, network.geometry)
+            return body(images.contiguous(memory_format=layout))
 
     return _captured(forward, images) if mode.cuda_graph else forward
 
@@ -295,7 +350,7 @@ def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
     return torch.compile(network, mode="max-autotune-no-cudagraphs", dynamic=False)
 
 
-def _captured(forward: Decoder, images: Tensor) -> Decoder:
+def _captured(forward: Callable[[Tensor], Out], images: Tensor) -> Callable[[Tensor], Out]:
     """Record all kernels of a pass, to be launched at once; the copy into its input counts."""
     held = images.clone()
     side = torch.cuda.Stream()
@@ -306,12 +361,12 @@ def _captured(forward: Decoder, images: Tensor) -> Decoder:
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        boxes, scores = forward(held)
+        out = forward(held)
 
-    def replay(images: Tensor) -> tuple[Tensor, Tensor]:
+    def replay(images: Tensor) -> Out:
         held.copy_(images)
         graph.replay()
-        return boxes, scores
+        return out
 
     return replay
 
@@ -319,10 +374,15 @@ def _captured(forward: Decoder, images: Tensor) -> Decoder:
 # --- choosing a mode -------------------------------------------------------------------------
 
 
-def try_modes(
-    network: Detector, anchors_wh: Tensor, images: Tensor, wanted: Wanted
-) -> list[Trial]:
+def try_modes(make: Callable[[Mode], Run], images: Tensor, wanted: Wanted) -> list[Trial]:
     """Try one change after another for a few passes, each on top of the best so far.
+
+    Parameters
+    ----------
+    make : callable of Mode
+        Gives a pass in that mode.
+    images : Tensor, shape (B, 3, H, W)
+    wanted : Wanted
 
     Raises
     ------
@@ -330,7 +390,7 @@ def try_modes(
         If not even the first mode can be run.
     """
     first, *others = _precisions(wanted.precision, images.device)
-    trials = [_try(network, anchors_wh, images, Mode(first))]
+    trials = [_try(make, images, Mode(first))]
     if trials[0].latency_ms is None:
         raise ConfigurationError(
             f"the network cannot be run: {trials[0].error}",
@@ -339,7 +399,7 @@ def try_modes(
         )
     for change in _changes(others, images.device, wanted.compile):
         mode = replace(min(trials, key=_rank).mode, **change)
-        trials.append(_try(network, anchors_wh, images, mode))
+        trials.append(_try(make, images, mode))
     return trials
 
 
@@ -367,13 +427,12 @@ def _rank(trial: Trial) -> float:
     return math.inf if trial.latency_ms is None else trial.latency_ms
 
 
-def _try(network: Detector, anchors_wh: Tensor, images: Tensor, mode: Mode) -> Trial:
+def _try(make: Callable[[Mode], Run], images: Tensor, mode: Mode) -> Trial:
     """Time a mode, or say why it cannot be run here."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # compilers' advice on what is only tried
-            one_pass = Pass(network, anchors_wh, images, mode)
-            times = _time(one_pass, images, TRIAL_WARM_UP, TRIAL_REPEATS)
+            times = _time(make(mode), images, TRIAL_WARM_UP, TRIAL_REPEATS)
     except Exception as error:  # a compiler or a driver may fail in any way
         first_line = next(iter(str(error).splitlines()), "")
         logger.debug("mode=%s failed", mode, exc_info=True)
@@ -381,8 +440,8 @@ def _try(network: Detector, anchors_wh: Tensor, images: Tensor, mode: Mode) -> T
     return Trial(mode, float(np.median(times)))
 
 
-def _time(run: Pass, images: Tensor, warm_up: int, repeats: int) -> list[float]:
-    """Milliseconds of each timed pass, from images on the device to detections on it."""
+def _time(run: Run, images: Tensor, warm_up: int, repeats: int) -> list[float]:
+    """Milliseconds of each timed pass, from images on the device to what is found on it."""
     for _ in range(warm_up):
         run(images)
     times = []
@@ -425,8 +484,12 @@ def peak_memory_mib(device: torch.device) -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def describe_protocol(device: torch.device, wanted: Wanted) -> dict[str, Any]:
+def describe_protocol(
+    device: torch.device, wanted: Wanted, task: Task = "detect"
+) -> dict[str, Any]:
     """All that must be known to read the figures, or to measure them again."""
+    detects = task == "detect"
+    steps = "forward, decoding and NMS" if detects else "forward"
     on_gpu = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if on_gpu else processor_name(),
@@ -435,22 +498,26 @@ def describe_protocol(device: torch.device, wanted: Wanted) -> dict[str, Any]:
         "torch": torch.__version__,
         "cuda": torch.version.cuda if on_gpu else None,
         "tf32": torch.backends.cudnn.allow_tf32 if on_gpu else None,
-        "timed": "forward, decoding and NMS; images lie on the device, their copy is not timed",
+        "timed": f"{steps}; images lie on the device, their copy is not timed",
         "images": "seeded noise",
         "warm_up": wanted.warm_up,
         "repeats": wanted.repeats,
         "batch": wanted.batch,
         "precision": wanted.precision,
-        "nms": {
-            "kind": "greedy",
-            "iou_threshold": NMS_IOU,
-            "candidates_per_image": NMS_CANDIDATES,
-            "max_detections": MOST_DETECTIONS,
-        },
+        "nms": _describe_nms(wanted.nms) if detects else None,
         "mode": f"fastest of trials of {TRIAL_REPEATS} passes each",
         "memory": "allocated on the GPU, peak"
         if on_gpu
         else "resident, peak of the whole process",
+    }
+
+
+def _describe_nms(kind: NmsKind) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "iou_threshold": NMS_IOU,
+        "candidates_per_image": NMS_CANDIDATES,
+        "max_detections": MOST_DETECTIONS,
     }
 
 

@@ -3,9 +3,16 @@
 import pytest
 import torch
 
-from model.build import build_detector
+from model.build import build_classifier, build_detector
 from model.decode import decode
-from model.speed import Mode, Wanted, describe_protocol, measure_speed, prepare
+from model.speed import (
+    Mode,
+    Wanted,
+    describe_protocol,
+    measure_classifier_speed,
+    measure_speed,
+    prepare,
+)
 from tests.gpu.devices import DEVICES
 
 
@@ -43,3 +50,14 @@ def test_low_precision_and_graphs_give_what_float32_gives(network, device, batch
             expected = decode(network(images), anchors, network.geometry)
             for ours, theirs in zip(forward(images.to(device)), expected, strict=True):
                 torch.testing.assert_close(ours.cpu(), theirs, atol=0.02, rtol=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", DEVICES)
+def test_classifiers_run_in_every_mode_that_is_tried(device):
+    torch.manual_seed(0)
+    classifier = build_classifier("csdarknet53-nano", 3).eval()
+    wanted = Wanted(batch=2, repeats=3, warm_up=1)
+    row = measure_classifier_speed(classifier, 64, wanted, torch.device(device))
+    assert all(trial.latency_ms is not None for trial in row.trials), row.trials
+    assert any(trial.mode.cuda_graph for trial in row.trials) == (device == "cuda")

@@ -1,10 +1,12 @@
 import json
 import math
+from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 import torch
 
-from model.build import build_detector, count_learnable
+from model.build import build_classifier, build_detector, count_learnable
 from model.decode import decode
 from model.errors import ConfigurationError
 from model.graph import bflops, trace_layers
@@ -15,9 +17,11 @@ from model.speed import (
     Wanted,
     check_size,
     describe_protocol,
+    measure_classifier_speed,
     measure_speed,
     peak_memory_mib,
     prepare,
+    prepare_body,
     reset_peak_memory,
     try_modes,
 )
@@ -30,6 +34,12 @@ QUICK = Wanted(repeats=3, warm_up=1, precision="fp32")
 def network():
     torch.manual_seed(0)
     return build_detector("yolov4-tiny-nano", 3).eval()
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    torch.manual_seed(0)
+    return build_classifier("csdarknet53-nano", 3).eval()
 
 
 @pytest.fixture
@@ -111,14 +121,55 @@ def test_figures_belong_together(network, anchors_px):
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_each_change_stands_on_the_best_so_far(network, anchors_px, images, monkeypatch):
+def test_figures_of_a_classifier_belong_together(classifier):
+    before = {name: value.clone() for name, value in classifier.state_dict().items()}
+    row = measure_classifier_speed(classifier, 64, QUICK, CPU)
+    assert row.parameters == count_learnable(classifier)
+    assert row.bflops == bflops(trace_layers(classifier, 64, 64))
+    assert 0 < row.latency_ms <= row.latency_p95_ms
+    assert row.candidates == 0
+    assert row.memory_mib > 0
+    assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("mode", "tolerance"),
+    [(Mode(), 0), (Mode(fold=True, channels_last=True), 1e-4), (Mode("bf16"), 0.05)],
+    ids=str,
+)
+@torch.inference_mode()
+def test_every_mode_gives_the_same_logits(classifier, images, mode, tolerance):
+    ours = prepare_body(classifier, images, mode)(images)
+    torch.testing.assert_close(ours.float(), classifier(images), atol=tolerance, rtol=tolerance)
+
+
+def test_a_size_is_checked_for_classifiers_too(classifier):
+    with pytest.raises(ConfigurationError, match="a size of 100"):
+        measure_classifier_speed(classifier, 100, QUICK, CPU)
+
+
+@pytest.mark.parametrize("kind", ["diou", "darknet-greedy", "soft"])
+def test_the_kind_of_suppression_is_the_one_that_is_wanted(
+    network, anchors_px, images, kind, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr("model.speed.suppress", lambda *_, **rule: seen.append(rule["kind"]))
+    measure_speed(network, anchors_px, 64, replace(QUICK, nms=kind), CPU)
+    assert {*seen} == {kind}
+    monkeypatch.undo()
+    with torch.inference_mode():
+        found = Pass(network, anchors_px / 64, images, Mode(), kind)(images)
+    assert all(len(one.scores) > 0 for one in found)
+
+
+def test_each_change_stands_on_the_best_so_far(images, monkeypatch):
     cost = {"fold": -3.0, "channels_last": 1.0, "compiled": -1.0}
 
-    def tried(_network, _anchors, _images, mode):
+    def tried(_make, _images, mode):
         return Trial(mode, 10 + sum(ms for name, ms in cost.items() if getattr(mode, name)))
 
     monkeypatch.setattr("model.speed._try", tried)
-    trials = try_modes(network, anchors_px, images, Wanted(precision="fp32", compile=True))
+    trials = try_modes(Mock(), images, Wanted(precision="fp32", compile=True))
     assert [trial.latency_ms for trial in trials] == [10, 7, 8, 6]
     assert trials[-1].mode == Mode(fold=True, compiled=True)
 
@@ -174,6 +225,13 @@ def test_the_protocol_tells_device_and_counts():
     assert protocol["torch"] == torch.__version__
     assert protocol["threads"] == torch.get_num_threads()
     assert protocol["nms"]["iou_threshold"] == 0.45
+    assert protocol["timed"].startswith("forward, decoding and NMS; ")
+
+
+def test_the_protocol_of_classifiers_has_no_suppression():
+    protocol = describe_protocol(CPU, QUICK, "classify")
+    assert protocol["timed"].startswith("forward; ")
+    assert protocol["nms"] is None
 
 
 def test_modes_are_named():
