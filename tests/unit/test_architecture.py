@@ -86,6 +86,7 @@ def test_ray_is_imported_by_the_engine_alone():
            f"m.cli.main(['{verb}', 'nowhere'], standalone_mode=False)\n", {"torch", "ray"})
           for verb in ("report", "status", "export-study")),
         ("import evolve.runs", {"torch"}),
+        ("import evolve.costs", {"torch", "ray", "optuna", "pandas"}),
         ("import model.data.loader", {"torch", "ray", "optuna"}),
         ("import evolve.engine.probe, evolve.engine.placement, evolve.engine.plan",
          {"torch", "ray", "optuna", "pandas"}),
