@@ -14,6 +14,7 @@ from evolve.errors import StoreError
 from evolve.search.genetic import ORIGIN, PARENTS
 from evolve.seeds import trial_seed
 from evolve.store.folder import RunFolder
+from evolve.store.manifest import RUN, check_kind
 from evolve.store.records import ParameterRecord, RunRecord
 from evolve.store.study import (
     METRICS_ATTR,
@@ -59,10 +60,11 @@ def read_run(path: Path) -> RunRecord:
     Raises
     ------
     StoreError
-        If the folder holds no run, or its study cannot be opened.
+        If the folder holds no evolution, or its study cannot be opened.
     """
     folder = RunFolder.open(path)
     manifest = read_manifest(folder)
+    check_kind(manifest, RUN, path)
     trials = stored_trials(folder, manifest)
     rows = {trial.number: folder.trial(trial.number).read_metrics() for trial in trials}
     parameters = _parameters(manifest)
