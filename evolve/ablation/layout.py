@@ -46,12 +46,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column; neighbours with the same `group` have it drawn once above their headings."""
+    """A column; neighbours with the same `group` have it drawn once above their headings.
+
+    The cells of a column that is `whole` are never wrapped, however narrow the terminal.
+    """
 
     heading: str
     align: Align = "left"
     group: str = ""
     note: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True)

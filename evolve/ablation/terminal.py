@@ -139,12 +139,22 @@ def _fitting(layout: Layout, body: list[list[_Drawn]], pen: _Pen, room: int) -> 
         excess = sum(w.full for w in widths) + len(GAP) * (len(widths) - 1) - room
         if excess <= 0:
             return widths
-    lefts = [i for i, column in enumerate(layout.columns) if column.align == "left"]
-    widest = max(lefts, key=lambda i: widths[i].text, default=None)
-    if widest is not None and widths[widest].text - excess >= LEAST_WIDTH:
-        old = widths[widest]
-        widths[widest] = _width(layout.columns[widest], old.text - excess, old.tail, pen)
-    return widths
+    return _wrapping(layout, widths, excess, pen)
+
+
+def _wrapping(layout: Layout, widths: list[_Width], excess: int, pen: _Pen) -> list[_Width]:
+    """Widths with text wrapped, the widest column first; as they are if that is not enough."""
+    columns = enumerate(layout.columns)
+    lefts = [i for i, column in columns if column.align == "left" and not column.whole]
+    narrow = list(widths)
+    while excess > 0:
+        widest = max(lefts, key=lambda i: narrow[i].text, default=None)
+        if widest is None or narrow[widest].text <= LEAST_WIDTH:
+            return widths
+        old = narrow[widest]
+        narrow[widest] = _width(layout.columns[widest], old.text - 1, old.tail, pen)
+        excess -= old.full - narrow[widest].full
+    return narrow
 
 
 def _widths(layout: Layout, body: list[list[_Drawn]], pen: _Pen) -> list[_Width]:

@@ -80,6 +80,22 @@ def test_long_text_is_wrapped_where_that_makes_it_fit(width):
     assert sum("many words" in line for line in lines) > 1
 
 
+def test_several_columns_share_what_has_to_be_wrapped_but_none_that_is_whole():
+    columns = (Column("Key", whole=True), Column("Model"), Column("Why"), Column("AP", "right"))
+    rows = (Row((Cell("k" * 14), Cell("model " * 5), Cell("words " * 6), Cell("38.0"))),)
+    lines = render_text(layout(columns=columns, rows=rows), 60).splitlines()
+    assert 58 <= max(map(len, lines)) <= 60
+    assert lines[4].startswith(f"{'k' * 14}  model model ")
+    assert abs(len(lines[3].split()[1]) - len(lines[3].split()[2])) <= 1
+
+
+def test_text_that_cannot_be_made_to_fit_is_left_as_it_is():
+    columns = (Column("Key", whole=True), Column("Why"))
+    rows = (Row((Cell("k" * 55), Cell("many words"))),)
+    lines = render_text(layout(columns=columns, rows=rows), 60).splitlines()
+    assert lines[4] == f"{'k' * 55}  many words"
+
+
 def test_numbers_are_never_wrapped():
     lines = render_text(paper_layout(load_paper_table("volta")), 60).splitlines()
     assert any("YOLOv4           CSPDarknet-53" in line and "56.0%" in line for line in lines)
