@@ -105,8 +105,7 @@ class _Titles:
 
 def _titles(table: StoredTable, is_named: bool) -> _Titles:
     """Titles where marks and values do not tell rows apart; keys too if they are asked for."""
-    shown = [(row.marks, tuple(row.values.values())) for row in table.rows]
-    needed = is_named or not table.columns or len(set(shown)) < len(shown)
+    needed = is_named or table.needs_titles
     columns = [Column("row")] * is_named + [Column("title" if is_named else "")] * needed
     return _Titles(
         tuple(columns),

@@ -84,6 +84,12 @@ class StoredTable:
             paper=table.file.paper,
         )
 
+    @property
+    def needs_titles(self) -> bool:
+        """Whether marks and values alone do not tell the rows apart."""
+        shown = {(row.marks, tuple(row.values.values())) for row in self.rows}
+        return not self.columns or len(shown) < len(self.rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return asdict(self)
