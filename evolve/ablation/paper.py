@@ -146,17 +146,28 @@ def load_paper_table(number_or_name: int | str) -> PaperTable:
     TableError
         If the paper has none of that name; names the nearest.
     """
+    stem = _stem_of(number_or_name)
+    if stem is None:
+        what = f"the paper has no table '{number_or_name}'"
+        word = str(number_or_name).strip().lower()
+        raise TableError(what, "", f"{nearest(word, [*NAMES.values(), *LOGS])}, or 1 to 10")
+    return _load(stem)
+
+
+def names_paper_table(number_or_name: int | str) -> bool:
+    """Whether `load_paper_table` knows a table by this."""
+    return _stem_of(number_or_name) is not None
+
+
+def _stem_of(number_or_name: int | str) -> str | None:
     word = str(number_or_name).strip().lower()
     if word in LOGS:
-        return _load(word)
+        return word
     digits = word.removeprefix("table").strip(" -_")
     by_word = {name: number for number, name in NAMES.items()}
     by_word |= {str(number): number for number in NAMES}
     number = by_word.get(word, by_word.get(digits))
-    if number is None:
-        what = f"the paper has no table '{number_or_name}'"
-        raise TableError(what, "", f"{nearest(word, [*NAMES.values(), *LOGS])}, or 1 to 10")
-    return _load(f"table{number}")
+    return None if number is None else f"table{number}"
 
 
 @cache

@@ -61,8 +61,14 @@ def bundled_tables() -> list[Path]:
     return sorted((bundled_folder() / "tables").glob("*.yaml"))
 
 
-def find_table_file(name_or_path: str | Path) -> Path:
+def find_table_file(name_or_path: str | Path, others: Iterable[str] = ()) -> Path:
     """File of a table: as given, else in `search_spaces/tables`; ``.yaml`` may be left out.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+    others : iterable of str
+        Further names that may have been meant.
 
     Raises
     ------
@@ -75,7 +81,7 @@ def find_table_file(name_or_path: str | Path) -> Path:
     if found is not None:
         return found
     beside = [path.name for path in given.parent.glob("*.yaml")]
-    known = {*beside, *(path.stem for path in bundled_tables())}
+    known = {*beside, *(path.stem for path in bundled_tables()), *others}
     where = f"{given.parent.absolute()}, {folder}"
     raise TableError(f"there is no table '{given}'", where, nearest(given.name, known))
 

@@ -27,7 +27,7 @@ VERBS = {
     "export-study": "Write what a run found as a card that other runs can begin with.",
     "data": "Make or look at data sets.",
     "spaces": "List the search spaces that come with evolve.",
-    "tables": "List the ablation tables, or show one as the paper prints it.",
+    "tables": "List the ablation tables, or show one.",
     "ingredients": "List the freebies and specials that can be ablated.",
     "import-cfg": "Turn a darknet cfg file into a training configuration.",
     "import-weights": "Make a checkpoint of darknet's weights.",

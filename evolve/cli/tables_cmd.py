@@ -1,6 +1,7 @@
 """`evolve tables`."""
 
 import os
+import shlex
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -8,44 +9,95 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from evolve.ablation.layout import Layout
     from evolve.ablation.paper import PaperTable
 
 WIDEST, NARROWEST = 120, 60
 FORMATS = ("text", "md", "csv")
+HINTS = """
+evolve tables --show bof         shows one as published
+evolve tables --show bof --rows  shows what would be trained
+evolve ablate --table bof        trains it"""
 
 
 @click.command("tables")
-@click.option("--show", "shown", metavar="TABLE", help="One of the paper: bof, table4 or 4.")
+@click.option("--show", "shown", metavar="TABLE", help="One of the paper (bof, 4) or a file.")
+@click.option("--rows", "rows", is_flag=True, help="With --show: what would be trained.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Text is the default.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def command(shown: str | None, form: str | None, as_json: bool) -> None:
-    """List the ablation tables, or show one as the paper prints it.
+def command(shown: str | None, rows: bool, form: str | None, as_json: bool) -> None:
+    """List the ablation tables, or show one.
 
-    Figures that no record but the paper confirms have a note that says so.
-    """
+    A table of the paper is shown as published, with notes on figures that no other record
+    confirms, and with --rows as it would be trained. So is a table file of your own.
+
+    \b
+    evolve tables --show bof
+    evolve tables --show my.yaml
+    """  # noqa: D301
     if as_json and form:
         raise click.UsageError("give --json or --format, not both")
-    from evolve.ablation.paper import load_paper_table, paper_tables
+    if rows and shown is None:
+        raise click.UsageError("--rows goes with --show TABLE")
+    if shown is None:
+        _tell_list(form, as_json=as_json)
+        return
+    from evolve.ablation.paper import names_paper_table
+
+    if rows or not names_paper_table(shown):
+        _tell_rows(shown, form, as_json=as_json)
+    else:
+        _tell_published(shown, form, as_json=as_json)
+
+
+def _tell_list(form: str | None, *, as_json: bool) -> None:
+    from evolve.ablation.listing import list_layouts, trainable_tables
+    from evolve.ablation.paper import paper_tables
 
     if as_json:
-        import json
-
-        told = [_summary(t) for t in paper_tables()] if shown is None else _in_full(shown)
-        click.echo(json.dumps(told))
+        runnable = [one.to_dict() for one in trainable_tables()]
+        _tell_json({"runnable": runnable, "paper": [_summary(t) for t in paper_tables()]})
         return
-    from evolve.ablation.layout import paper_layout
-
-    if shown is not None:
-        click.echo(_drawn(paper_layout(load_paper_table(shown)), form))
-        return
-    # tables that can be trained go before those of the paper
-    layouts = [_list_of_paper(paper_tables())]
+    # a CSV has but one heading line
+    layouts = list_layouts(as_one=form == "csv")
     click.echo("\n\n".join(_drawn(layout, form) for layout in layouts))
     if form in (None, "text"):
-        click.echo("\nevolve tables --show bof  shows one")
+        click.echo(HINTS)
+
+
+def _tell_published(shown: str, form: str | None, *, as_json: bool) -> None:
+    from evolve.ablation.layout import paper_layout
+    from evolve.ablation.paper import load_paper_table
+
+    if as_json:
+        _tell_json(_in_full(shown))
+    else:
+        click.echo(_drawn(paper_layout(load_paper_table(shown)), form))
+
+
+def _tell_rows(shown: str, form: str | None, *, as_json: bool) -> None:
+    from evolve.ablation.listing import plan_shown
+    from evolve.ablation.paper import names_paper_table
+    from evolve.ablation.planned import planned_layout
+    from evolve.ablation.record import StoredTable
+
+    plan = plan_shown(shown)
+    if as_json:
+        models = {row.key: row.config.model for row in plan.rows}
+        tree = StoredTable.of_plan(plan).to_dict()
+        rows = [row | {"model": models[row["key"]]} for row in tree["rows"]]
+        _tell_json({**tree, "task": plan.table.file.task, "rows": rows})
+        return
+    click.echo(_drawn(planned_layout(plan), form))
+    if form in (None, "text"):
+        name = plan.table.name if names_paper_table(shown) else shlex.quote(shown)
+        click.echo(f"\nevolve ablate --table {name}  trains it")
+
+
+def _tell_json(tree: Any) -> None:
+    import json
+
+    click.echo(json.dumps(tree))
 
 
 def _drawn(layout: "Layout", form: str | None) -> str:
@@ -59,29 +111,6 @@ def _drawn(layout: "Layout", form: str | None) -> str:
     width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
     ansi = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     return render_text(layout, width, ansi=ansi, encoding=sys.stdout.encoding or "ascii")
-
-
-def _list_of_paper(tables: "Iterable[PaperTable]") -> "Layout":
-    from evolve.ablation.layout import MISSING, Cell, Column, Layout, Row
-
-    return Layout(
-        title="Tables of the YOLOv4 paper (arXiv:2004.10934) and its authors' logs, as published",
-        columns=(
-            Column("Table", "right"),
-            Column("Name"),
-            Column("Title"),
-            Column("Rows", "right"),
-        ),
-        rows=tuple(
-            Row((
-                Cell(str(table.number or MISSING), value=table.number),
-                Cell(table.name),
-                Cell(table.title),
-                Cell(str(len(table.rows)), value=len(table.rows)),
-            ))
-            for table in tables
-        ),
-    )  # fmt: skip
 
 
 def _summary(table: "PaperTable") -> dict[str, Any]:

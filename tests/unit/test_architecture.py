@@ -85,6 +85,9 @@ def test_ray_is_imported_by_the_engine_alone():
         *((f"import evolve.cli.main as m, contextlib\nwith contextlib.suppress(Exception): "
            f"m.cli.main(['{verb}', 'nowhere'], standalone_mode=False)\n", {"torch", "ray"})
           for verb in ("report", "status", "export-study")),
+        *((f"import evolve.cli.main as m\nm.cli.main({words}, standalone_mode=False)\n",
+           {"torch", "ray", "optuna", "pandas"})
+          for words in (["tables", "--json"], ["tables", "--show", "bof", "--rows"])),
         ("import evolve.runs", {"torch"}),
         ("import evolve.costs", {"torch", "ray", "optuna", "pandas"}),
         ("import model.data.loader", {"torch", "ray", "optuna"}),
