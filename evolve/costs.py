@@ -232,11 +232,11 @@ def _sentence(told: Mapping[str, Any]) -> str:
     nms = told["nms"]
     threads = f"{told['threads']} thread{'' if told['threads'] == 1 else 's'}"
     return (
-        f"Median and 95th percentile of {told['repeats']} timed passes over one picture of noise "
-        f"that lies on the device, after {told['warm_up']} to warm up: forward, decoding and NMS "
-        f"at IoU {nms['iou_threshold']} of the {nms['candidates_per_image']} best boxes (of a "
-        f"classifier forward alone), random weights, mode: {told['mode']}, torch {told['torch']}, "
-        f"{'CUDA ' + told['cuda'] if told['cuda'] else threads}."
+        f"{told['repeats']} timed passes over one picture of noise that lies on the device, after "
+        f"{told['warm_up']} to warm up: forward, decoding and NMS at IoU {nms['iou_threshold']} "
+        f"of the {nms['candidates_per_image']} best boxes (of a classifier forward alone), random "
+        f"weights, mode: {told['mode']}, torch {told['torch']}, "
+        f"{'CUDA ' + told['cuda'] if told['cuda'] else threads}"
     )
 
 
