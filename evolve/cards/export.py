@@ -29,7 +29,7 @@ from evolve.space import Space
 from evolve.space.constraints import Constraint
 from evolve.store.comparison import ComparisonRecord, RowRecord, read_comparison
 from evolve.store.folder import RunFolder
-from evolve.store.manifest import now
+from evolve.store.manifest import RUN, check_kind, now
 from evolve.store.read import read_manifest, stored_trials
 from evolve.store.study import failure_of
 
@@ -99,6 +99,7 @@ def card_of_run(
 
 
 def _stored_space(folder: RunFolder, manifest: Mapping[str, Any]) -> Space:
+    check_kind(manifest, RUN, folder.path)
     try:
         return Space.from_dict(manifest["space"])
     except (KeyError, TypeError, ValidationError, SpaceError) as error:

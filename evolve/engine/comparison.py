@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState, create_trial
 
+from evolve.analysis.phrases import plural
 from evolve.engine.allowance import Allowance
 from evolve.engine.director import Director, Listener, Phase
 from evolve.engine.interrupt import Interrupt
@@ -305,9 +306,10 @@ class Comparison(Director):
     def phase(self) -> Phase:
         """What a listener is told before the first training."""
         plan = self.plan
-        rows, counts = len(plan.rows), {len(row.trainings) for row in plan.rows}
-        seeds = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{max(counts)}"
-        about = f"{rows} rows, {seeds} fresh seed{'' if seeds == '1' else 's'} each, "
+        rows, counts = plural(len(plan.rows), "row"), {len(row.trainings) for row in plan.rows}
+        several = f"{min(counts)} to {max(counts)} fresh seeds"
+        seeds = several if len(counts) > 1 else plural(max(counts), "fresh seed")
+        about = f"{rows}, {seeds} each, "
         about += f"judged on {plan.judged_on}"
         about += f", {self._taken} taken over from other runs" if self._taken else ""
         return Phase(plan.title, about, len(self._cells), self.name_of, dict(self._ended_before))
