@@ -1,6 +1,7 @@
 """`evolve ablate`."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,7 @@ from evolve.cli import options
 
 if TYPE_CHECKING:
     from evolve.ablate import AblationRequest, Ahead
+    from evolve.ablation.rows import TablePlan
 
 MOST_POINTS = 50.0
 
@@ -192,12 +194,12 @@ def command(
         command=typed,
     )
     if plan_only:
-        _tell_plan(request, as_json)
+        _tell_plan(request, plan, as_json=as_json)
         return 0
     return watch_table(request, quiet=obj["quiet"], on_end=on_end, mlflow=mlflow, as_json=as_json)
 
 
-def _tell_plan(request: "AblationRequest", as_json: bool) -> None:
+def _tell_plan(request: "AblationRequest", plan: "TablePlan", *, as_json: bool) -> None:
     """Print what would be trained."""
     from evolve.ablate import look_ahead
     from evolve.session import reached_cluster
@@ -207,14 +209,16 @@ def _tell_plan(request: "AblationRequest", as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_plan(ahead)))
         return
+    from evolve.ablation.planned import planned_layout
+    from evolve.ablation.terminal import render_text
     from evolve.cli.progress import describe
+    from evolve.cli.terminal import terminal_of
 
     manifest = ahead.manifest | {"outlook": ahead.told()}
     manifest["workers"] = ahead.outlook.placement.workers
     for line in describe(manifest):
         click.echo(line)
-    for row in ahead.request.table.rows:
-        click.echo(f"row    {row.key}: {', '.join(row.on) or 'nothing'}")
+    click.echo(f"\n{render_text(planned_layout(plan), **terminal_of(sys.stdout))}")
 
 
 def _plan(ahead: "Ahead") -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """What `ablate` and `resume` do with a table: watch it fill in, and print it in the end."""
 
 import json
-import os
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,6 +16,7 @@ from evolve.cli.on_end import calling_at_end
 from evolve.cli.paths import shown_path
 from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, printable
 from evolve.cli.running import interruptible, warn
+from evolve.cli.terminal import terminal_of
 from evolve.findings.table import TableFindings, find_table
 from evolve.tracking import tracked
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evolve.engine.director import Phase
-
-WIDEST, NARROWEST = 140, 60
 
 
 def watch_table(
@@ -92,7 +89,7 @@ class LiveTable(LiveWatcher):
         from evolve.ablation.terminal import render_text
 
         found = find_table(self._folder, images=False)
-        self._text = render_text(table_layout(found), **_terminal(sys.stderr))
+        self._text = render_text(table_layout(found), **terminal_of(sys.stderr))
 
     def _render(self) -> Any:
         from rich.console import Group
@@ -124,7 +121,7 @@ def conclude_table(
     if as_json:
         click.echo(json.dumps(_as_dict(found), allow_nan=False))
     else:
-        click.echo(table_text(found, **_terminal(sys.stdout)))
+        click.echo(table_text(found, **terminal_of(sys.stdout)))
         click.echo(f"\ntable  {shown_path(files[0])}")
     return (DONE if _any_complete(found) else FAILED), printable(" ".join(found.sentences))
 
@@ -150,9 +147,3 @@ def _lines(frame: "pd.DataFrame") -> Any:
 
 def _any_complete(found: TableFindings) -> bool:
     return found.record is not None and bool((found.record.trainings["state"] == "COMPLETE").any())
-
-
-def _terminal(stream: Any) -> dict[str, Any]:
-    width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
-    ansi = stream.isatty() and os.environ.get("TERM") != "dumb"
-    return {"width": width, "ansi": ansi, "encoding": stream.encoding or "ascii"}

@@ -1,18 +1,17 @@
 """`evolve tables`."""
 
-import os
 import shlex
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from evolve.cli.terminal import terminal_of
+
 if TYPE_CHECKING:
     from evolve.ablation.layout import Layout
     from evolve.ablation.paper import PaperTable
 
-WIDEST, NARROWEST = 120, 60
 FORMATS = ("text", "md", "csv")
 HINTS = """
 evolve tables --show bof         shows one as published
@@ -108,9 +107,7 @@ def _drawn(layout: "Layout", form: str | None) -> str:
         return render_markdown(layout)
     if form == "csv":
         return render_csv(layout)
-    width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
-    ansi = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    return render_text(layout, width, ansi=ansi, encoding=sys.stdout.encoding or "ascii")
+    return render_text(layout, **terminal_of(sys.stdout))
 
 
 def _summary(table: "PaperTable") -> dict[str, Any]:

@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,12 +106,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def kind_of(manifest: dict[str, Any]) -> str:
+def kind_of(manifest: Mapping[str, Any]) -> str:
     """What a folder holds; those of before there were others hold evolutions."""
     return str(manifest.get("kind", RUN))
 
 
-def check_kind(manifest: dict[str, Any], wanted: str, where: Path) -> None:
+def check_kind(manifest: Mapping[str, Any], wanted: str, where: Path) -> None:
     """Raise a StoreError if a folder holds something else."""
     found = kind_of(manifest)
     if found != wanted:
