@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FILE = "costs.json"
-
 
 @dataclass(frozen=True)
 class RowCost:
@@ -42,10 +40,10 @@ class Costs:
         return self.rows.get(key, RowCost())
 
 
-def read_costs(run: Path) -> Costs | None:
-    """Costs that the folder of a run holds; None where there are none, or none to be read."""
+def read_costs(path: Path) -> Costs | None:
+    """Costs that a run's file holds; None where there is none, or none to be read."""
     try:
-        tree = json.loads((run / FILE).read_text(encoding="utf-8"))
+        tree = json.loads(path.read_text(encoding="utf-8"))
         rows = {str(key): _row(row) for key, row in tree["rows"].items()}
         return Costs(str(tree.get("device") or ""), str(tree.get("protocol") or ""), rows)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -21,13 +21,12 @@ from evolve.findings.images import Resampled, resample
 from evolve.findings.table_effects import design_effects, stored_design
 from evolve.findings.table_records import TableFindings, TableRun
 from evolve.findings.table_words import sentences_of, unfinished_of
-from evolve.store.comparison import COLUMNS, ComparisonRecord, read_comparison
+from evolve.store.comparison import COLUMNS, TABLE, ComparisonRecord, read_comparison
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.store.read import read_manifest
 
 __all__ = ["TableFindings", "TableRun", "find_table", "training_s"]
 
-NAME = "table"
 CLASS_COLUMNS = ("row", "title", "baseline")
 
 _WAITING = {"value_val": math.nan, "value_test": math.nan, "epochs_done": 0}
@@ -54,13 +53,13 @@ def find_table(folder: Path, data: str | None = None, *, images: bool = True) ->
     """
     place = RunFolder.open(folder)
     manifest = read_manifest(place)
-    run = TableRun.of_manifest(manifest, str(place.manifest))
-    record, cache = read_comparison(folder, NAME), Cache(place.findings)
+    run = TableRun.of_manifest(manifest, folder)
+    record, cache = read_comparison(folder, TABLE), Cache(place.findings)
     begun = [] if record is None else [record]
     drawn = resample(begun, manifest, data, cache, classes=True, kept_alone=not images)
     if images:
         cache.write()
-    return _join(run, record, drawn, manifest.get("design"), read_costs(folder), images)
+    return _join(run, record, drawn, manifest.get("design"), read_costs(place.costs), images)
 
 
 def _join(
@@ -77,7 +76,7 @@ def _join(
     design, why_not = stored_design(design_tree)
     effects = pd.DataFrame()
     if design is not None:
-        effects, why_not = design_effects(design, trainings, values, drawn.images)
+        effects, why_not = design_effects(design, trainings, values, drawn.images, run.alpha)
     by_class = _class_frame(run, judged, trainings, drawn) if classes else _class_lines([])
     return TableFindings(
         run=run,
@@ -133,8 +132,8 @@ def _judge(
         "images": images,
     }
     if run.seeds is not None:
-        return judge_table(trainings, rows, baselines, region=run.region, **how)
-    looks = Looks(run.looks, region=run.region)
+        return judge_table(trainings, rows, baselines, region=run.region, alpha=run.alpha, **how)
+    looks = Looks(run.looks, run.alpha, run.region)
     return judge_looks(trainings, rows, baselines, looks, is_over=run.is_over, **how)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from evolve.ablation.designs import Design, make_design
 from evolve.analysis.contrasts import ImageValues, complete_values
+from evolve.analysis.decisions import ALPHA
 from evolve.analysis.effects import factorial_effects, pair_interactions, shapley_values
 from evolve.analysis.phrases import listed, plural
 from evolve.analysis.sampled_shapley import sampled_shapley
@@ -34,7 +35,11 @@ def stored_design(tree: Any) -> tuple[Design | None, str]:
 
 
 def design_effects(
-    design: Design, trainings: pd.DataFrame, image_values: ImageValues, images: int | None
+    design: Design,
+    trainings: pd.DataFrame,
+    image_values: ImageValues,
+    images: int | None,
+    alpha: float = ALPHA,
 ) -> tuple[pd.DataFrame, str]:
     """Effects of a design as far as its rows are trained, and why some or all are missing.
 
@@ -43,6 +48,8 @@ def design_effects(
     design : Design
     trainings, image_values, images
         As for `evolve.analysis.contrasts.contrast`.
+    alpha : float
+        Level of the family of all effects.
 
     Returns
     -------
@@ -55,7 +62,7 @@ def design_effects(
     estimate = ESTIMATES.get(design.kind)
     if estimate is None:
         return pd.DataFrame(), ""
-    arguments: dict[str, Any] = {"image_values": image_values, "images": images}
+    arguments: dict[str, Any] = {"image_values": image_values, "images": images, "alpha": alpha}
     try:
         if design.orders:
             frame = sampled_shapley(trainings, design.on, design.orders, **arguments)

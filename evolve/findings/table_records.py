@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from evolve.ablation.costs import Costs
 from evolve.ablation.record import StoredTable
-from evolve.analysis.decisions import REGION
+from evolve.analysis.decisions import ALPHA, REGION
 from evolve.analysis.sequential import LOOKS, levels
 from evolve.errors import StoreError
 from evolve.findings.records import without_nan
 from evolve.store.comparison import ComparisonRecord
+from evolve.store.manifest import ABLATION, check_kind
 
-KIND, AUTO = "ablation", "auto"
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class TableRun:
         Numbers of seeds at which rows are judged; empty where `seeds` is given.
     region : float
         Differences in [0, 1] that are as good as none.
+    alpha : float
+        Chance of one false word or more.
     is_over : bool
         Nothing more will be trained.
     """
@@ -41,10 +45,11 @@ class TableRun:
     seeds: int | None
     looks: tuple[int, ...]
     region: float = REGION
+    alpha: float = ALPHA
     is_over: bool = False
 
     @classmethod
-    def of_manifest(cls, manifest: Mapping[str, Any], where: str = "") -> "TableRun":
+    def of_manifest(cls, manifest: dict[str, Any], where: Path) -> "TableRun":
         """What a manifest says.
 
         Raises
@@ -52,29 +57,29 @@ class TableRun:
         StoreError
             If it is none of an ablation.
         """
-        tree = manifest.get("table")
-        if manifest.get("kind", KIND) != KIND or not isinstance(tree, dict):
-            raise StoreError(
-                "this run has no ablation table", where, "start one with 'evolve ablate'"
-            )
-        table = StoredTable.from_dict(tree, where)
+        check_kind(manifest, ABLATION, where)
+        tree, place = manifest.get("table"), str(where)
+        if not isinstance(tree, dict):
+            raise StoreError("the manifest has no table", place, "restore it")
+        table = StoredTable.from_dict(tree, place)
         try:
             is_auto = manifest.get("seeds") == AUTO
             looks = tuple(int(n) for n in manifest.get("looks") or LOOKS) if is_auto else ()
             if is_auto:
-                levels(looks)  # whether they can be looks
+                levels(looks)  # tells whether they can be looks
             return cls(
                 table,
                 str(manifest.get("objective") or table.objective),
                 str(manifest.get("judged_on") or "test"),
                 None if is_auto else int(manifest["seeds"]),
                 looks,
-                float(REGION if manifest.get("region") is None else manifest["region"]),
+                float(manifest.get("region", REGION)),
+                float(manifest.get("alpha", ALPHA)),
                 bool(manifest.get("over", False)),
             )
         except (KeyError, TypeError, ValueError) as error:
             what = f"the manifest does not say how the table is judged: {error}"
-            raise StoreError(what, where) from error
+            raise StoreError(what, place) from error
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,7 @@ class TableFindings:
             "seeds": run.seeds,
             "looks": list(run.looks),
             "region": run.region,
+            "alpha": run.alpha,
             "over": run.is_over,
             **{name: frame.to_dict("records") for name, frame in frames.items()},
             "no_classes": self.no_classes,

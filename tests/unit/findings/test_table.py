@@ -132,6 +132,13 @@ def test_seeds_at_looks_are_judged_as_declared(tmp_path):
     assert find_table(over.path).unfinished == ""
 
 
+def test_words_are_of_the_level_that_was_declared(tmp_path):
+    folder = train(make_folder(tmp_path), {"base": BASE, "S": CLEAR, "M": [0.301, 0.322, 0.299]})
+    assert find_table(tmp_path).judged["word"][1] == "helps"
+    change_manifest(folder, alpha=1e-6)
+    assert find_table(tmp_path).judged["word"][1] == "undecided"
+
+
 def test_looks_are_those_of_the_module_where_none_are_declared(tmp_path):
     make_folder(tmp_path, seeds="auto")
     found = find_table(tmp_path)
@@ -142,8 +149,8 @@ def test_looks_are_those_of_the_module_where_none_are_declared(tmp_path):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"kind": "run"}, "no ablation table"),
-        ({"table": None}, "no ablation table"),
+        ({"kind": "run"}, "holds an evolution, not an ablation table"),
+        ({"table": None}, "the manifest has no table"),
         ({"table": {}}, "stored table cannot be understood"),
         ({"seeds": None}, "does not say how the table is judged"),
         ({"seeds": "auto", "looks": [3, 3]}, "looks are rising numbers"),
