@@ -82,10 +82,10 @@ def cost_columns(
     shared = [text for one in network if (text := one.same())]
     shown = [one for one in network if not one.same()]
     notes = [f"{', '.join(shared)} for all rows"] if shared else []
+    if any(one.heading == "ms" for one in shown):
+        notes.append(f"ms: median of one image{device}")
     if costs and any(one.heading == "ms" for one in network):
-        is_told = any(one.heading == "ms" for one in shown)
-        said = [f"ms: median{device}"] if is_told else []
-        notes += ["; ".join([*said, *([costs.protocol] if costs.protocol else [])])]
+        notes.append(costs.protocol)
     seconds = {row.key: train_s.get(row.key, math.nan) for row in table.rows}
     training = CostColumn("train", seconds, duration)
     if training.is_known:

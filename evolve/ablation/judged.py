@@ -202,14 +202,14 @@ def _reasons(table: StoredTable, lines: Mapping[str, Line]) -> dict[str, str]:
 
 
 def _best(table: StoredTable, lines: Mapping[str, Line]) -> dict[str, frozenset[str]]:
-    """Metrics in which each row is the highest as printed, ties all."""
+    """Metrics in which each row is the highest as printed, ties all; none where all are equal."""
     found: dict[str, set[str]] = {row.key: set() for row in table.rows}
     for metric in table.metrics:
         shown = {key: round(100 * float(line.get(metric, math.nan)), 1)
                  for key, line in lines.items()}  # fmt: skip
-        highest = max((value for value in shown.values() if not math.isnan(value)), default=None)
+        known = {value for value in shown.values() if not math.isnan(value)}
         for row in table.rows:
-            if shown[row.key] == highest:
+            if len(known) > 1 and shown[row.key] == max(known):
                 found[row.key].add(metric)
     return {key: frozenset(metrics) for key, metrics in found.items()}
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 from evolve.ablation.judged import judged_layout, signed
 from evolve.ablation.layout import MISSING, Cell, Column, Layout, Note, Row
 from evolve.ablation.paper import PaperTable, load_paper_table
-from evolve.analysis.decisions import ALPHA
 from evolve.analysis.phrases import listed, plural, points, probability
 from evolve.analysis.sequential import levels
 
@@ -22,17 +21,30 @@ _OVER = {
 _TESTS = {"t": "t test", "sign-flip": "sign-flip test"}
 
 
-def table_layout(found: "TableFindings", *, is_named: bool = False) -> Layout:
-    """The table with its costs, and notes on how it was judged; `is_named` as there."""
+def table_layout(
+    found: "TableFindings", *, is_named: bool = False, is_brief: bool = False
+) -> Layout:
+    """The table with its costs, and notes on how it was judged.
+
+    Parameters
+    ----------
+    found : TableFindings
+    is_named : bool
+        As for `judged_layout`.
+    is_brief : bool
+        Leave the costs of networks and all notes out but why trainings failed, how many seeds are
+        lacking and how far the trainings are: for a table that is drawn again and again.
+    """
     paper = paper_of(found)
+    notes = [found.unfinished] * bool(found.unfinished) if is_brief else _notes(found, paper)
     return judged_layout(
         found.table,
         found.judged,
         split=found.judged_on,
         paper=paper,
-        costs=found.costs,
-        train_s=found.train_s,
-        notes=tuple(_notes(found, paper)),
+        costs=None if is_brief else found.costs,
+        train_s={} if is_brief else found.train_s,
+        notes=tuple(notes),
         is_named=is_named,
     )
 
@@ -49,13 +61,9 @@ def _notes(found: "TableFindings", paper: PaperTable | None) -> Iterator[str]:
     yield from _baselines(found)
     yield _trainings(found)
     yield _verdicts(found)
-    if found.run.looks:
-        parts = [f"{part:.3f}" for part in levels(found.run.looks, ALPHA)]
-        looks = [str(look) for look in found.run.looks]
-        yield (
-            f"Declared before the first training: rows are judged at {listed(looks)} seeds, which "
-            f"spend {', '.join(parts)} of {ALPHA:g}; a row that has its word gets no more seeds."
-        )
+    yield from _looks(found)
+    if found.record is not None and any(row.after for row in found.record.rows):
+        yield "train does not count the classifiers that rows start from"
     if paper is not None:
         yield (
             f"As published: Table {paper.number} of arXiv:2004.10934, with other data and "
@@ -99,9 +107,21 @@ def _verdicts(found: "TableFindings") -> str:
     over = f" after Holm over {rows} rows" if rows > 1 else ""
     used = f" ({listed(tests, 'or')})" if tests else ""
     return (
-        f"helps, hurts: p at most {ALPHA:g}{over}{used}; no effect: surely within "
+        f"helps, hurts: p at most {found.run.alpha:g}{over}{used}; no effect: surely within "
         f"\u00b1{points(found.run.region)} {found.objective} points, by the same rule"
     )
+
+
+def _looks(found: "TableFindings") -> Iterator[str]:
+    """Looks and the error that each spends, where they were declared."""
+    run = found.run
+    if run.looks:
+        parts = ", ".join(f"{part:.3f}" for part in levels(run.looks, run.alpha))
+        yield (
+            "Declared before the first training: rows are judged at "
+            f"{listed([str(look) for look in run.looks])} seeds, which spend {parts} of "
+            f"{run.alpha:g}; a row that has its word gets no more seeds."
+        )
 
 
 # -- effects -------------------------------------------------------------------------------

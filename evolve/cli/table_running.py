@@ -89,7 +89,7 @@ class LiveTable(LiveWatcher):
         from evolve.ablation.terminal import render_text
 
         found = find_table(self._folder, images=False)
-        self._text = render_text(table_layout(found), **terminal_of(sys.stderr))
+        self._text = render_text(table_layout(found, is_brief=True), **terminal_of(sys.stderr))
 
     def _render(self) -> Any:
         from rich.console import Group

@@ -1,11 +1,13 @@
 """A table's findings as text and files, looked at as a reader does."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from evolve.ablation.files import file_name, markdown, table_text, write_table_files
+from evolve.ablation.shown import table_layout
 from evolve.findings import images as images_module
 from evolve.findings.table import find_table
 from tests.unit.findings.made_up_table import (
@@ -88,6 +90,17 @@ def test_effects_that_are_not_there_yet_are_told(tmp_path):
     assert "No effects are told yet" in markdown(found)
 
 
+def test_a_brief_table_has_no_explanations(plain):
+    found = find_table(plain)
+    whole, brief = table_layout(found), table_layout(found, is_brief=True)
+    assert "cost" in {column.group for column in whole.columns}
+    assert "cost" not in {column.group for column in brief.columns}
+    assert [note.text for note in brief.notes] == [
+        "oom: no memory; oom: no",
+        "8 of 9 trainings of the table have ended; what is said of rows may change.",
+    ]
+
+
 def test_a_declared_spending_is_told(tmp_path):
     folder = make_folder(tmp_path, seeds="auto", looks=[3, 4, 6])
     train(folder, {"base": BASE, "S": CLEAR, "M": [0.31, 0.35, 0.29]})
@@ -95,6 +108,16 @@ def test_a_declared_spending_is_told(tmp_path):
     assert "rows are judged at 3, 4 and 6 seeds, which spend 0.025, 0.008, 0.017 of 0.05" in text
     assert "3 to 6 seeds a row" in text
     assert "2 rows will get more seeds." in text
+
+
+def test_time_of_classifiers_is_said_to_be_left_out(plain):
+    found = find_table(plain)
+    told = "train does not count the classifiers that rows start from"
+    assert told not in table_text(found)
+    record = found.record
+    rows = tuple(replace(row, after=("x", "y", "z")) for row in record.rows)
+    record = replace(record, plan=replace(record.plan, rows=rows))
+    assert told in table_text(replace(found, record=record))
 
 
 def test_several_baselines_are_told(tmp_path):

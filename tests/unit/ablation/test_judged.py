@@ -160,6 +160,12 @@ def test_words_stand_to_the_left_and_numbers_to_the_right(judged):
         assert next(c for c in columns if c.heading == "loss").align == align
 
 
+def test_nothing_is_bold_where_all_are_equal(judged):
+    layout = judged_layout(TABLE, judged.assign(AP50=0.5), split="test")
+    assert [row.cells[4].bold for row in layout.rows] == [False] * 4
+    assert [row.cells[3].bold for row in layout.rows] == [False, True, False, False]
+
+
 COST = RowCost(4_612_345, 1.23, 31.2, 33.0)
 
 
@@ -188,7 +194,8 @@ def test_costs_in_which_rows_differ_have_columns(judged):
     assert heads == ["params", "ms", "train"]
     assert cells[:3] == [["4.6 M", "31", "1m02s"], ["12 M", "-", "2h02m"], ["4.6 M", "31", "-"]]
     assert "1.2 BFLOPs for all rows" in notes
-    assert "ms: median on a GPU; batch 1" in notes
+    assert "ms: median of one image on a GPU" in notes
+    assert "batch 1" in notes
     assert any(note.startswith("train: ") for note in notes)
 
 
