@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from evolve.ablation.costs import OF_THE_PAPER
 from evolve.ablation.record import StoredTable
 from evolve.ablation.rows import TablePlan
 from evolve.analysis.decisions import ALPHA, REGION
@@ -96,11 +97,13 @@ def parts_of(plan: TablePlan) -> dict[str, Any]:
     if design and file.plan:
         options = file.plan.options
         made = {"kind": design.kind, "ingredients": list(design.ingredients), "options": options}
+    from_paper = "GA" not in plan.given and any("GA" in row.on for row in plan.rows)
     return {
         "table": StoredTable.of_plan(plan),
         "configs": {row.key: row.config for row in plan.rows},
         "pretrains": {row.key: row.pretrain for row in plan.rows if row.pretrain},
         "design": made,
+        "tuned": OF_THE_PAPER if from_paper else None,
     }
 
 

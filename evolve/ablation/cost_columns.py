@@ -46,8 +46,10 @@ class CostColumn:
 
     def same(self) -> str:
         """What all rows share, as printed; empty if they differ."""
-        texts = {self.cell(key).text for key in self.values}
-        return f"{texts.pop()}{self.unit}" if len(texts) == 1 and len(self.values) > 1 else ""
+        values = set(self.values.values())  # as measured: two networks may be printed alike
+        if len(self.values) < 2 or len(values) > 1:
+            return ""
+        return f"{self.show(values.pop())}{self.unit}"
 
     def cell(self, key: str) -> Cell:
         """What stands in a row."""
@@ -74,7 +76,7 @@ def cost_columns(
     network = [
         CostColumn("params", {key: one.parameters for key, one in each.items()}, _millions,
                     " parameters", 1e6),
-        CostColumn("BFLOPs", {key: one.bflops for key, one in each.items()}, _digits, " BFLOPs"),
+        CostColumn("BFLOPs", {key: one.bflops for key, one in each.items()}, _three, " BFLOPs"),
         CostColumn("ms", {key: one.latency_ms for key, one in each.items()}, _digits,
                     f" ms{device}"),
     ]  # fmt: skip
@@ -95,7 +97,12 @@ def cost_columns(
 
 
 def _millions(count: float) -> str:
-    return f"{_digits(count / 1e6)} M"
+    return f"{_three(count / 1e6)} M"
+
+
+def _three(value: float) -> str:
+    """With three significant digits, and all of those above the point."""
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
 
 
 def _digits(value: float) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evolve.analysis.phrases import plural
+from evolve.units import duration
+
 
 @dataclass(frozen=True)
 class RowCost:
@@ -53,3 +56,26 @@ def read_costs(path: Path) -> Costs | None:
 def _row(tree: Mapping[str, Any]) -> RowCost:
     values = {name: tree.get(name) for name in RowCost.__dataclass_fields__}
     return RowCost(**{name: math.nan if v is None else float(v) for name, v in values.items()})
+
+
+OF_THE_PAPER: dict[str, Any] = {"run": None}
+
+
+def tuning_text(tuned: Mapping[str, Any]) -> str:
+    """Where the values of GA come from and what finding them took, to stand behind 'GA has'.
+
+    Parameters
+    ----------
+    tuned : mapping
+        Of `evolve.ga_values.tuning_cost`, or `OF_THE_PAPER`.
+    """
+    if tuned["run"] is None:
+        return (
+            "the learning rate and momentum of the paper, found in 300 epochs on 5,000 images of "
+            "COCO (arXiv:2004.10934 sec. 4.1); no column counts that"
+        )
+    spent, of = tuned["device_s"], f"of {tuned['unit']}s"
+    if spent is None:
+        spent, of = tuned["held_s"], "of trainings"
+    found = f"the values that {tuned['run']} found in {plural(int(tuned['trials']), 'trial')}"
+    return f"{found}: {duration(float(spent))} {of}, which no column counts"

@@ -64,6 +64,8 @@ def _notes(found: "TableFindings", paper: PaperTable | None) -> Iterator[str]:
     yield from _looks(found)
     if found.record is not None and any(row.after for row in found.record.rows):
         yield "train does not count the classifiers that rows start from"
+    if found.run.tuned:
+        yield f"GA has {found.run.tuned}"
     if paper is not None:
         yield (
             f"As published: Table {paper.number} of arXiv:2004.10934, with other data and "

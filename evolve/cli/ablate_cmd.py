@@ -166,20 +166,19 @@ def command(
         check_seeds(plan, seeds)
     source = resolve_data(data)
     typed, storage = as_typed(storage)
-    tuned = None
+    parts = parts_of(plan)
     if ga is not None:
         from evolve.ga_values import tuning_cost
 
-        tuned = tuning_cost(ga)
+        parts["tuned"] = tuning_cost(ga)
     request = AblationRequest(
-        **parts_of(plan),
+        **parts,
         region=REGION if region is None else region / 100,
         seeds=seeds,
         budget=options.limits(budget=budget).get("budget", ""),
         max_failures=max_failures,
         donors=donors,
         shares=not no_share,
-        tuned=tuned,
         data=source,
         out=out or Path("runs") / f"{table.name}-{source.name}",
         seed=seed,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from evolve.ablation.costs import tuning_text
 from evolve.analysis.phrases import plural
 from evolve.space.confirm import Confirm
 from evolve.store.manifest import ABLATION, kind_of
@@ -176,18 +177,8 @@ def _about_table(manifest: dict[str, Any]) -> tuple[str, list[str]]:
             "verdict over all looks and rows"
         )
     if tuned := manifest.get("tuned"):
-        then.append(f"GA     {tuned_text(tuned)}")
+        then.append(f"GA     {tuning_text(tuned)}")
     return first, then
-
-
-def tuned_text(tuned: dict[str, Any]) -> str:
-    """Where the values of GA come from, and what finding them took."""
-    held = tuned["held_s"] if tuned["device_s"] is None else tuned["device_s"]
-    of = "of trainings" if tuned["device_s"] is None else f"of {tuned['unit']}s"
-    return (
-        f"has the values that {tuned['run']} found in {plural(tuned['trials'], 'trial')}: "
-        f"{duration(held)} {of}, which no column of this table counts"
-    )
 
 
 def printable(text: str) -> str:

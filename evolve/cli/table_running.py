@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,6 @@ from evolve.findings.table import TableFindings, find_table
 from evolve.tracking import tracked
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from evolve.engine.director import Phase
 
 
@@ -60,7 +57,8 @@ def watch_table(
 class LiveTable(LiveWatcher):
     """The table on the terminal, filling in while trainings end, above those that run.
 
-    Intervals while it runs are over seeds alone: those of the images take longer.
+    While it runs, intervals are over seeds, and over images where an earlier look has kept them:
+    resampling takes long.
 
     Parameters
     ----------
@@ -119,30 +117,11 @@ def conclude_table(
     found = find_table(path, data)
     files = write_table_files(found, path)
     if as_json:
-        click.echo(json.dumps(_as_dict(found), allow_nan=False))
+        click.echo(json.dumps(found.to_dict(), allow_nan=False))
     else:
         click.echo(table_text(found, **terminal_of(sys.stdout)))
         click.echo(f"\ntable  {shown_path(files[0])}")
     return (DONE if _any_complete(found) else FAILED), printable(" ".join(found.sentences))
-
-
-def _as_dict(found: TableFindings) -> dict[str, Any]:
-    """All that was found, of JSON types; null for what has no value."""
-    return {
-        "table": found.table.name,
-        "objective": found.run.objective,
-        "judged_on": found.run.judged_on,
-        "rows": _lines(found.judged),
-        "classes": _lines(found.class_deltas),
-        "effects": _lines(found.effects),
-        "costs": asdict(found.costs) if found.costs else None,
-        "sentences": list(found.sentences),
-        "unfinished": found.unfinished,
-    }
-
-
-def _lines(frame: "pd.DataFrame") -> Any:
-    return json.loads(frame.to_json(orient="records"))
 
 
 def _any_complete(found: TableFindings) -> bool:

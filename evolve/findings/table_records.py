@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from evolve.ablation.costs import Costs
+from evolve.ablation.costs import Costs, tuning_text
 from evolve.ablation.record import StoredTable
 from evolve.analysis.decisions import ALPHA, REGION
 from evolve.analysis.sequential import LOOKS, levels
@@ -37,6 +37,8 @@ class TableRun:
         Chance of one false word or more.
     is_over : bool
         Nothing more will be trained.
+    tuned : str
+        Where the values of GA come from, and what finding them took; empty if no row has them.
     """
 
     table: StoredTable
@@ -47,6 +49,7 @@ class TableRun:
     region: float = REGION
     alpha: float = ALPHA
     is_over: bool = False
+    tuned: str = ""
 
     @classmethod
     def of_manifest(cls, manifest: dict[str, Any], where: Path) -> "TableRun":
@@ -76,6 +79,7 @@ class TableRun:
                 float(manifest.get("region", REGION)),
                 float(manifest.get("alpha", ALPHA)),
                 bool(manifest.get("over", False)),
+                tuning_text(manifest["tuned"]) if manifest.get("tuned") else "",
             )
         except (KeyError, TypeError, ValueError) as error:
             what = f"the manifest does not say how the table is judged: {error}"

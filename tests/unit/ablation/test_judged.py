@@ -184,7 +184,7 @@ def cost_cells(judged, given=None, train_s=None):
 def test_costs_that_all_rows_share_are_told_once(judged):
     heads, _, notes = cost_cells(judged, costs())
     assert heads == []
-    assert "4.6 M parameters, 1.2 BFLOPs, 31 ms on a GPU for all rows" in notes
+    assert "4.61 M parameters, 1.23 BFLOPs, 31 ms on a GPU for all rows" in notes
     assert "batch 1" in notes
 
 
@@ -192,8 +192,8 @@ def test_costs_in_which_rows_differ_have_columns(judged):
     given = costs(S=RowCost(12_000_000, 1.23, math.nan))
     heads, cells, notes = cost_cells(judged, given, {"base": 62.0, "S": 7320.0, "M": math.nan})
     assert heads == ["params", "ms", "train"]
-    assert cells[:3] == [["4.6 M", "31", "1m02s"], ["12 M", "-", "2h02m"], ["4.6 M", "31", "-"]]
-    assert "1.2 BFLOPs for all rows" in notes
+    assert cells[:3] == [["4.61 M", "31", "1m02s"], ["12 M", "-", "2h02m"], ["4.61 M", "31", "-"]]
+    assert "1.23 BFLOPs for all rows" in notes
     assert "ms: median of one image on a GPU" in notes
     assert "batch 1" in notes
     assert any(note.startswith("train: ") for note in notes)
