@@ -254,7 +254,7 @@ class Judge:
         if len(seen.running):
             # what is under way is believed to end as expected, so that others look elsewhere
             under_way = seen.tagged(seen.running)
-            expected, _ = process.predict(under_way)
+            expected = process.expect(under_way)
             if seen.is_long:
                 process = believed(process, under_way[informative(expected, _MOST_RUNNING)])
             else:

@@ -63,15 +63,26 @@ class Process(NamedTuple):
         left = _variances(points, self.nominal, self.hyper) - np.einsum("ij,ij->j", half, half)
         return mean, np.sqrt(np.maximum(left, 1e-12))
 
+    def expect(self, points: Genes) -> Genes:
+        """Mean alone, shape (N,), equal to that of `predict`."""
+        return self._mean(self._cross(points))
+
     def project(self, points: Genes) -> tuple[Genes, Genes]:
         """Means, shape (N,), and what the observations explain, shape (M, N).
 
         The covariances of the second's columns are what knowing the observations takes away.
         In single precision: children are many, and it is several times as fast.
         """
-        cross = kernel(points, self.points, self.nominal, self.hyper, np.float32)
+        cross = self._cross(points)
         half = strsm(1.0, self.factor, cross.T, lower=1)
-        return self.hyper.mean + cross @ self.alpha, half
+        return self._mean(cross), half
+
+    def _cross(self, points: Genes) -> Genes:
+        """Covariances with the observations, shape (N, M)."""
+        return kernel(points, self.points, self.nominal, self.hyper, np.float32)
+
+    def _mean(self, cross: Genes) -> Genes:
+        return np.asarray(self.hyper.mean + cross @ self.alpha)
 
     def fitted(self, values: Genes, extra: Genes) -> Genes:
         """Mean at the observations themselves, shape (N,): each value less its share of noise."""

@@ -61,6 +61,12 @@ def test_without_noise_it_passes_through_what_was_seen_and_is_sure_of_it():
     assert sd.max() < 2e-3
 
 
+def test_the_mean_alone_equals_that_of_a_prediction():
+    points, others = some_points(), np.random.default_rng(1).random((7, 3))
+    one = condition(points, points.sum(axis=1), np.zeros(20), MIXED, hyper(2.0, 1.0, 0.5))
+    np.testing.assert_array_equal(one.expect(others), one.predict(others)[0])
+
+
 def test_far_from_everything_it_expects_its_mean_and_knows_nothing():
     one = condition(
         np.zeros((1, 1)), np.ones(1), np.zeros(1), NUMBERS[:1], hyper(50.0, variance=4, mean=-0.5)
