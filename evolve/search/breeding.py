@@ -60,24 +60,35 @@ class Brood:
     ----------
     genes : ndarray, shape (N, D)
         Snapped.
-    origins : list of str
-    parents : list of tuple of int
-        Trial numbers.
+    operators : ndarray, shape (N,)
+        Places in OPERATORS.
+    drawn : ndarray, shape (N, 3)
+        Trial numbers; the parents are the first of them, as many as the operator takes.
     sigmas : ndarray, shape (N,)
     """
 
     genes: Genes
-    origins: list[str]
-    parents: list[tuple[int, ...]]
+    operators: npt.NDArray[np.int64]
+    drawn: npt.NDArray[np.int64]
     sigmas: Genes
 
+    @property
+    def origins(self) -> list[str]:
+        """Operators by name."""
+        return [OPERATORS[place] for place in self.operators.tolist()]
+
+    @property
+    def parents(self) -> list[tuple[int, ...]]:
+        """Trial numbers, each once."""
+        return [
+            tuple(dict.fromkeys(row[: _PARENTS[name]]))
+            for name, row in zip(self.origins, self.drawn.tolist(), strict=True)
+        ]
+
     def __getitem__(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> "Brood":
-        chosen = [int(row) for row in rows]
+        chosen = np.asarray(rows)
         return Brood(
-            self.genes[chosen],
-            [self.origins[row] for row in chosen],
-            [self.parents[row] for row in chosen],
-            self.sigmas[chosen],
+            self.genes[chosen], self.operators[chosen], self.drawn[chosen], self.sigmas[chosen]
         )
 
     def __len__(self) -> int:
@@ -86,8 +97,8 @@ class Brood:
     def __add__(self, other: "Brood") -> "Brood":
         return Brood(
             np.concatenate([self.genes, other.genes]),
-            self.origins + other.origins,
-            self.parents + other.parents,
+            np.concatenate([self.operators, other.operators]),
+            np.concatenate([self.drawn, other.drawn]),
             np.concatenate([self.sigmas, other.sigmas]),
         )
 
@@ -107,7 +118,8 @@ def breed(
     scales : ndarray, shape (D,)
         Factor of the mutation step of each gene.
     """
-    operators = [name for name, count in counts.items() for _ in range(count)]
+    places = [OPERATORS.index(name) for name in counts]
+    operators = np.repeat(places, list(counts.values()))
     chosen = rng.choice(len(elites.numbers), (len(operators), 3), p=elites.weights)
     sigmas = adapted_sigmas(elites.sigmas[chosen[:, 0]], rng)
     broods, first = [], 0
@@ -116,11 +128,8 @@ def breed(
         family = _Family(space.nominal, elites, chosen[here], sigmas[here], scales)
         broods.append(_BREEDERS[name](family, rng) if count else family.parent(0))
         first += count
-    families = [
-        tuple(dict.fromkeys(row[: _PARENTS[name]]))
-        for name, row in zip(operators, elites.numbers[chosen].tolist(), strict=True)
-    ]
-    return Brood(space.snap(np.concatenate(broods)), operators, families, sigmas)
+    genes = space.snap(np.concatenate(broods))
+    return Brood(genes, operators, elites.numbers[chosen], sigmas)
 
 
 def refine(
@@ -138,8 +147,7 @@ def refine(
     rows = np.arange(len(best))
     unborn = Elites(rows, best.genes, np.full(len(best), sigma))
     young = breed(space, unborn, {MUTATION: count // 2, RECOMBINATION: count // 2}, scales, rng)
-    first = [parents[0] for parents in young.parents]
-    return replace(best[first], genes=young.genes)
+    return replace(best[young.drawn[:, 0]], genes=young.genes)
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ class GeneticSampler(BaseSampler):
         space = GenomeSpace(search_space, self._ordinal & search_space.keys(), conditions)
         values = {name: self._default(name, kind) for name, kind in space.items()}
         default = space.snap(space.encode(values)[None])[0]
-        setting = Setting(space, default, self._feasible or _anything, self._seed)
+        setting = Setting(space, default, self._feasible, self._seed)
         if not setting.allows(default):
             raise ValueError("the defaults do not keep the constraints")
         return _Memory(dict(search_space), setting, self._build(setting))
@@ -253,10 +253,6 @@ def _one_thread() -> AbstractContextManager[object]:
 @cache
 def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
-
-
-def _anything(_: Mapping[str, Any]) -> bool:
-    return True
 
 
 def _note(study: Study, trial: FrozenTrial, proposal: Proposal) -> None:

@@ -96,9 +96,10 @@ class Guided:
         else:
             free = some_free(archive, self._setting, rng)
             return Proposal(free, START, fitted=judge.fitted)
-        origin = RESTART if restarted else brood.origins[index]
-        parents, sigma = brood.parents[index], float(brood.sigmas[index])
-        return Proposal(brood.genes[index], origin, parents, sigma, judge.fitted)
+        child = brood[[index]]
+        origin = RESTART if restarted else child.origins[0]
+        sigma = float(child.sigmas[0])
+        return Proposal(child.genes[0], origin, child.parents[0], sigma, judge.fitted)
 
     def _judged(self, archive: Archive, rng: np.random.Generator) -> tuple[Judge, np.ndarray]:
         """What is known, and the trials from best to worst."""

@@ -47,19 +47,19 @@ class Setting:
     space : GenomeSpace
     default : ndarray, shape (D,)
         Genes of trial 0.
-    satisfied : callable
-        Whether a set of parameters keeps the constraints.
+    satisfied : callable or None
+        Whether a set of parameters keeps the constraints, if there are any.
     seed : int
     """
 
     space: GenomeSpace
     default: Genes
-    satisfied: Satisfied
+    satisfied: Satisfied | None
     seed: int
 
     def allows(self, genes: Genes) -> bool:
         """Whether one genome keeps the constraints."""
-        return self.satisfied(self.space.decode(genes))
+        return self.satisfied is None or self.satisfied(self.space.decode(genes))
 
 
 class Variant(Protocol):
