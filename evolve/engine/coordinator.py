@@ -29,7 +29,7 @@ from evolve.space import Space
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.store.journal import Journal
 from evolve.store.mirror import together
-from evolve.store.study import FAILURE_ATTR, failure_of, is_rejected, rejection
+from evolve.store.study import FAILURE_ATTR, failure_of, is_rejected, rejection, tell
 from model.config import TrainConfig
 from model.files import write_text_atomically
 
@@ -396,7 +396,7 @@ class Coordinator(Director):
         if violated:
             with together(self.study._storage):
                 self._attr(trial.number, FAILURE_ATTR, rejection(violated))
-                self.study.tell(trial.number, state=TrialState.FAIL)
+                tell(self.study, trial.number, state=TrialState.FAIL)
         return bool(violated)
 
     # -- how each ends ---------------------------------------------------------------------

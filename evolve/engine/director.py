@@ -22,7 +22,7 @@ from evolve.errors import MAKE_ROOM, EvolveError, RunError
 from evolve.store.folder import TrialFolder
 from evolve.store.journal import Journal
 from evolve.store.mirror import together
-from evolve.store.study import ATTEMPTS_ATTR, CONSTRAINT, FAILURE_ATTR, METRICS_ATTR
+from evolve.store.study import ATTEMPTS_ATTR, CONSTRAINT, FAILURE_ATTR, METRICS_ATTR, tell
 from model.config import TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -349,7 +349,7 @@ class Director(ABC):
     def _tell_complete(self, number: int, row: dict[str, Any]) -> None:
         with together(self.study._storage):
             self._attr(number, METRICS_ATTR, {k: _plain(v) for k, v in row["metrics"].items()})
-            self.study.tell(number, row["objective"])
+            tell(self.study, number, row["objective"])
         result = {TIME: row["epoch"], OBJECTIVE: row["objective"]}
         self._ended(number, "COMPLETE", result, "")
 
@@ -359,7 +359,7 @@ class Director(ABC):
             if rows:
                 metrics = {k: _plain(v) for k, v in rows[-1]["metrics"].items()}
                 self._attr(number, METRICS_ATTR, metrics)
-            self.study.tell(number, state=TrialState.PRUNED)
+            tell(self.study, number, state=TrialState.PRUNED)
         self.files(number).drop_checkpoints()
         result = {TIME: rows[-1]["epoch"], OBJECTIVE: rows[-1]["objective"]} if rows else None
         self._ended(number, "PRUNED", result, "")
@@ -367,7 +367,7 @@ class Director(ABC):
     def _tell_failed(self, number: int, what: dict[str, Any]) -> None:
         with together(self.study._storage):
             self._attr(number, FAILURE_ATTR, what)
-            self.study.tell(number, state=TrialState.FAIL)
+            tell(self.study, number, state=TrialState.FAIL)
         self._ended(number, "FAIL", None, f"{what['type']}: {what['what']}")
         self._count_failure(what["type"], what["what"])
 

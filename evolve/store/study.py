@@ -10,6 +10,7 @@ import sqlalchemy
 import sqlalchemy.exc
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.study._tell import _tell_with_warning
 from optuna.trial import FrozenTrial, TrialState
 
 from evolve.errors import StoreError
@@ -121,6 +122,13 @@ def open_study(
         direction="maximize",
         load_if_exists=True,
     )
+
+
+def tell(
+    study: optuna.Study, number: int, value: float | None = None, state: TrialState | None = None
+) -> None:
+    """As `study.tell`, which makes a deep copy of the trial for its caller besides."""
+    _tell_with_warning(study, number, value, state)
 
 
 def failure_of(trial: FrozenTrial) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import math
 import sqlite3
 from contextlib import contextmanager
+from functools import partial
 
 import optuna
 import pytest
@@ -15,7 +16,7 @@ from optuna.trial import TrialState, create_trial
 from evolve.errors import StoreError
 from evolve.store import mirror as mirror_module
 from evolve.store.mirror import MirroredStorage, together
-from evolve.store.study import open_own_storage, open_storage, open_study, sqlite_url
+from evolve.store.study import open_own_storage, open_storage, open_study, sqlite_url, tell
 from evolve.store.trials import read_study
 
 KINDS = {
@@ -70,6 +71,23 @@ def fill(study):
 
 def sampled(storage):
     return open_study(storage, optuna.samplers.RandomSampler(seed=0))
+
+
+def test_tells_what_optuna_tells(tmp_path, url):
+    told = []
+    for place in (url, sqlite_url(tmp_path / "other.db")):
+        study = sampled(open_own_storage(place))
+        trials = [study.ask(KINDS) for _ in range(4)]
+        study._storage.set_trial_intermediate_value(trials[2]._trial_id, 1, 0.75)
+        one = study.tell if place == url else partial(tell, study)
+        one(0, 0.25)
+        one(1, state=TrialState.FAIL)
+        one(2, state=TrialState.PRUNED)
+        with pytest.raises(ValueError, match="not acceptable"):
+            one(3, math.nan, TrialState.COMPLETE)
+        told.append([plain(trial) for trial in read_trials(open_storage(place))])
+    assert told[0] == told[1]
+    assert [values for _, _, values, *_ in told[0]] == [[0.25], None, [0.75], None]
 
 
 def test_writes_what_optunas_storage_writes(tmp_path, storage):
