@@ -99,7 +99,8 @@ def write_changes(engine: Any, changes: Sequence[Change], again: bool = False) -
 def _new_row(connection: Any, change: Change, again: bool) -> tuple[int, bool]:
     """The row of a new trial, and whether it was written before, with all that belongs to it."""
     now, study_id = change.now, change.study_id
-    connection.execute(_LOCK, {"of_study": study_id})
+    if connection.dialect.name != "sqlite":  # which locks the whole file
+        connection.execute(_LOCK, {"of_study": study_id})
     if again:
         same = sqlalchemy.select(_TRIALS.c.trial_id).where(
             _TRIALS.c.study_id == study_id,
@@ -209,8 +210,10 @@ class _Rows:
     def add(self, key: int, before: FrozenTrial | None, now: FrozenTrial) -> None:
         """What differs between a trial as it is stored and as it is now."""
         for part, new, changed in zip(_PARTS, self._new, self._changed, strict=True):
-            had = {} if before is None else part.of(before)
-            for name, value in part.of(now).items():
+            had, has = {} if before is None else part.of(before), part.of(now)
+            if had is has:  # the mirror replaces what it changes
+                continue
+            for name, value in has.items():
                 if name not in had:
                     new.append({"trial_id": key, part.name: name, **part.columns(now, name)})
                 elif had[name] is not value:
