@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -111,7 +112,7 @@ class Scheduler:
         if result[TIME] <= trial.reached or trial.is_finished():
             return self._standing(trial)
         trial.reached = result[TIME]
-        with drawn_from(self._seed, number, result[TIME]):
+        with self._drawing(number, result[TIME]):
             action = self._inner.on_trial_result(self._stage, trial, result)
         if trial.status == Trial.TERMINATED:  # with the others that were stopped
             self._stage.stopped.remove(number)
@@ -124,6 +125,12 @@ class Scheduler:
         else:
             trial.status = Trial.RUNNING
         return self._standing(trial)
+
+    def _drawing(self, number: int, epoch: int) -> AbstractContextManager[None]:
+        """Draws of their own for what is told of a trial's epoch; most kinds need none."""
+        if self._inner.draws:
+            return drawn_from(self._seed, number, epoch)
+        return nullcontext()
 
     @staticmethod
     def _standing(trial: StageTrial) -> Decision:
@@ -145,7 +152,7 @@ class Scheduler:
         trial = self._trials[number]
         if trial.is_finished():
             return
-        with drawn_from(self._seed, number, -1):
+        with self._drawing(number, -1):
             if result is None:
                 self._inner.on_trial_error(self._stage, trial)
             else:
@@ -159,7 +166,7 @@ class Scheduler:
         self._closed = True
         while self._stage.places:
             self._stage.drop(self._stage.places.popleft())
-        with drawn_from(self._seed, -1, -1):
+        with self._drawing(-1, -1):
             self._inner.conclude(self._stage)
 
     def reopen(self) -> None:

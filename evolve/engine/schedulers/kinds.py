@@ -1,7 +1,9 @@
 """Ray Tune's schedulers, each with what it needs to decide on detectors' trainings."""
 
 import logging
+import math
 import random
+from bisect import insort
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,6 +18,7 @@ from ray.tune.schedulers import (
     PopulationBasedTraining,
     TrialScheduler,
 )
+from ray.tune.schedulers.async_hyperband import _Bracket
 
 from evolve.engine.course import CONTROLS, REDUCTION, promotion_rung, rungs
 from evolve.engine.schedulers.stage import Stage, StageTrial
@@ -62,9 +65,12 @@ class Kind(Protocol):
     ----------
     spares : int
         First trials that are never stopped.
+    draws : bool
+        Whether it draws from the module `random`.
     """
 
     spares: int
+    draws: bool
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Ray's: a trial is known."""
@@ -104,6 +110,7 @@ class _Plain:
     """A kind that pauses nothing."""
 
     spares = SPARED
+    draws = False
 
     def make_room(self, stage: Stage) -> None:
         """Add a place for the next trial."""
@@ -128,6 +135,38 @@ class NoScheduler(_Plain, FIFOScheduler):
     """Every trial runs to its end."""
 
 
+class _Rung(dict[str, float]):
+    """Values by trial, as Ray keeps them, and in order besides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ordered: list[float] = []
+
+    def __setitem__(self, trial: str, value: float) -> None:
+        """Take a trial's value in; Ray does so once."""
+        super().__setitem__(trial, value)
+        if not math.isnan(value):
+            insort(self.ordered, value)
+
+
+class _Rungs(_Bracket):
+    """Ray's rungs; with each result it takes the percentile of all of a rung's values anew."""
+
+    def __init__(self, first: int, last: int) -> None:
+        super().__init__(first, last, REDUCTION, 0, stop_last_trials=False)
+        self._rungs: list[tuple[int, _Rung]] = [(epoch, _Rung()) for epoch, _ in self._rungs]
+
+    def cutoff(self, recorded: _Rung) -> float | None:
+        """What `np.nanpercentile` gives, bit for bit; None if there is no value."""
+        if not recorded.ordered:
+            return None
+        place = (len(recorded.ordered) - 1) * ((1 - 1 / REDUCTION) * 100 / 100)
+        share = place % 1.0
+        below, above = recorded.ordered[math.floor(place)], recorded.ordered[math.ceil(place)]
+        gap = above - below
+        return below + gap * share if share < 0.5 else above - gap * (1 - share)
+
+
 class Asha(_Plain, AsyncHyperBandScheduler):
     """ASHA (arXiv:1810.05934): at each rung the best third goes on; the next is thrice as far."""
 
@@ -143,6 +182,7 @@ class Asha(_Plain, AsyncHyperBandScheduler):
             brackets=1,
             stop_last_trials=False,
         )
+        self._brackets = [_Rungs(first, last)]
 
 
 class Median(_Plain, MedianStoppingRule):
@@ -214,6 +254,7 @@ class Population(_Plain, PopulationBasedTraining):
     """
 
     spares = 0
+    draws = True
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -284,6 +325,7 @@ class Promotion(_Plain, FIFOScheduler):
     """
 
     spares = 0
+    draws = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()

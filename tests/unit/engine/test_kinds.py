@@ -1,5 +1,7 @@
 """What each scheduler does with trials, on curves that are known."""
 
+import math
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +14,7 @@ from evolve.engine.course import CONTROLS
 from evolve.engine.inline import run_inline
 from evolve.engine.recipes import config_of, recipe_of
 from evolve.engine.schedulers import Decision, Setting, build_scheduler
+from evolve.engine.schedulers.kinds import REDUCTION, _Rung, _Rungs
 from evolve.engine.trainers import train_curve
 from evolve.errors import SpaceError
 from evolve.runs import build_run_scheduler
@@ -84,6 +87,26 @@ def test_every_trial_comes_to_an_end(name, workers):
     finals = list(np.random.default_rng(0).random(20))
     play = Play(name, finals, workers=workers).go()
     assert sorted(play.ends) == list(range(20))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_draws_leave_the_module_random_as_it_was(name):
+    random.seed(0)
+    before = random.getstate()
+    Play(name, list(np.random.default_rng(0).random(20)), workers=3).go()
+    assert random.getstate() == before
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN slice")
+def test_ashas_cutoff_is_to_the_bit_what_ray_takes_it_from():
+    rng, rung = np.random.default_rng(0), _Rung()
+    rungs = _Rungs(3, 9)
+    assert [epoch for epoch, _ in rungs._rungs] == [9, 3]
+    assert rungs.cutoff(rung) is None
+    for number in range(400):
+        rung[str(number)] = float(rng.choice([0.5, math.nan, *rng.normal(0.3, 0.2, 6)]))
+        percentile = np.nanpercentile(list(rung.values()), (1 - 1 / REDUCTION) * 100)
+        assert rungs.cutoff(rung) == (None if math.isnan(percentile) else percentile)
 
 
 @pytest.mark.parametrize("name", ["asha", "median", "hyperband", "promote"])
