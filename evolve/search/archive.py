@@ -26,6 +26,42 @@ Lineage = tuple[Any, tuple[Any, ...]]
 _RELATED = 1000  # complete trials, and stopped ones, that tell how early and final values relate
 
 
+class Chosen(Sequence[_T]):
+    """Some of many things, without a list of them."""
+
+    def __init__(self, every: list[_T], rows: npt.NDArray[np.int64]) -> None:
+        self._every, self._rows = every, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice | np.ndarray):
+            return [self._every[row] for row in self._rows[index].tolist()]
+        return self._every[self._rows[index]]
+
+
+class Rows:
+    """Some rows of an array, shape (N, D), gathered when they are asked for: few of them are.
+
+    The array may grow meanwhile, as long as these rows stay as they are.
+    """
+
+    def __init__(self, every: Genes, rows: npt.NDArray[np.int64]) -> None:
+        self._every, self._rows = every, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Genes:
+        """Rows, or with (rows, column) one column of them."""
+        rows, *column = index if isinstance(index, tuple) else (index,)
+        return np.asarray(self._every[(self._rows[rows], *column)])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Genes:
+        return np.asarray(self[:], dtype=dtype)
+
+
 @dataclass(frozen=True)
 class Archive:
     """Trials other than the one that is asked for, each group in the order of their numbers.
@@ -39,7 +75,7 @@ class Archive:
         Of those, as they were noted: origin None where there is none, numbers of the parents.
     numbers : ndarray, shape (N,)
         Of those.
-    genes : ndarray, shape (N, D)
+    genes : Rows, shape (N, D)
         Absent parameters count as `genome.ABSENT`.
     values : ndarray, shape (N, M)
         Larger is better in each of M objectives; a stopped trial's is its projected end.
@@ -51,10 +87,10 @@ class Archive:
     """
 
     space: GenomeSpace
-    trials: Sequence[FrozenTrial]
-    lineages: Sequence[Lineage]
+    trials: Chosen[FrozenTrial]
+    lineages: Chosen[Lineage]
     numbers: npt.NDArray[np.int64]
-    genes: Genes
+    genes: Rows
     values: Genes
     errors: Genes
     failed: Genes
@@ -75,7 +111,7 @@ class Archive:
         return scalarised(self.values, rng)
 
 
-def _among(group: Genes, genome: Genes) -> bool:
+def _among(group: Genes | Rows, genome: Genes) -> bool:
     near = np.flatnonzero(np.abs(group[:, 0] - genome[0]) < SAME)  # few are left to compare
     return bool((np.abs(group[near] - genome) < SAME).all(axis=1).any())
 
@@ -205,10 +241,10 @@ class Encoder:
         noted = max((row for row in self._notes if row != but), default=None)
         return Archive(
             space=self.space,
-            trials=_Chosen(self._trials, good),
-            lineages=_Chosen(self._lineages, good),
+            trials=Chosen(self._trials, good),
+            lineages=Chosen(self._lineages, good),
             numbers=self._numbers[good],
-            genes=self._genes[good],
+            genes=Rows(self._genes, good),
             values=values,
             errors=errors,
             failed=self._genes[np.flatnonzero(kinds == _FAILED)],
@@ -235,21 +271,6 @@ class Encoder:
                 guesses, errors[rows] = line(values[rows, 0])
                 values[rows, 0] = np.minimum(guesses, highest)
         return values, errors
-
-
-class _Chosen(Sequence[_T]):
-    """Some of many things, without a list of them."""
-
-    def __init__(self, every: list[_T], rows: npt.NDArray[np.int64]) -> None:
-        self._every, self._rows = every, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self._every[row] for row in self._rows[index]]
-        return self._every[self._rows[index]]
 
 
 def _same_ranges(trial: FrozenTrial, space: GenomeSpace) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.special import ndtr
 
+from evolve.search.archive import Rows
 from evolve.search.genome import Genes, Mask
 from evolve.search.operators.scaling import learn_scale
 from evolve.search.surrogate import Hyper, Process, believed, condition, diagonal, fit, kernel
@@ -84,7 +85,7 @@ class Observations(NamedTuple):
 
     Attributes
     ----------
-    genes : ndarray, shape (N, D)
+    genes : ndarray or Rows, shape (N, D)
     values : ndarray, shape (N,)
         Larger is better.
     errors : ndarray, shape (N,)
@@ -96,7 +97,7 @@ class Observations(NamedTuple):
         `Fitted` that an earlier ask noted, as JSON: VALUE and SURVIVAL.
     """
 
-    genes: Genes
+    genes: Genes | Rows
     values: Genes
     errors: Genes
     failed: Genes

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 
-from evolve.search.archive import SIGMA, Archive
+from evolve.search.archive import SIGMA, Archive, Rows
 from evolve.search.breeding import IMMIGRANT, OPERATORS, Brood, Elites, breed, refine
 from evolve.search.genome import Branch, Genes, GenomeSpace
 from evolve.search.judge import FLOOR, Earlier, Fits, Judge, Observations
@@ -149,7 +149,7 @@ class Guided:
         if not self._branches:
             return None
         wanted = min(number / _BRANCH_PACE, _BRANCH_MOST)
-        groups = (archive.genes, archive.failed, archive.running)
+        groups: tuple[Genes | Rows, ...] = (archive.genes, archive.failed, archive.running)
         lacks = self._lacks(np.concatenate([group[-_RECENT:] for group in groups]), wanted)
         if max(lacks) > 0 and max(map(len, groups)) > _RECENT:
             lacks = self._lacks(np.concatenate(groups), wanted)
@@ -275,7 +275,7 @@ def _favourites(studies: Sequence[tuple[Genes, Genes]]) -> list[Genes]:
 
 
 def _elites(archive: Archive, order: np.ndarray) -> Elites:
-    trials = [archive.trials[index] for index in order]
+    trials = archive.trials[order]
     return Elites(
         np.array([trial.number for trial in trials]),
         archive.genes[order],
@@ -289,8 +289,7 @@ def _counts(archive: Archive, judge: Judge) -> dict[str, int]:
     means = dict(zip(archive.numbers[judge.rows].tolist(), judged, strict=True))
     uses, successes = dict.fromkeys(OPERATORS, 0), dict.fromkeys(OPERATORS, 0)
     top = sorted(judged)[-2:]
-    for index, mean in zip(judge.rows.tolist(), judged, strict=True):
-        origin, numbers = archive.lineages[index]
+    for (origin, numbers), mean in zip(archive.lineages[judge.rows], judged, strict=True):
         if origin in uses:
             parents = [means[number] for number in numbers if number in means]
             # without parents, it must exceed all others

@@ -63,7 +63,7 @@ def test_each_ending_has_its_place():
 def test_of_nothing_there_are_empty_arrays():
     found = archive_of()
     assert len(found) == 0
-    assert found.genes.shape == found.failed.shape == found.running.shape == (0, 2)
+    assert found.genes[:].shape == found.failed.shape == found.running.shape == (0, 2)
     assert found.values.shape == (0, 1)
     assert found.numbers.tolist() == []
 
@@ -141,7 +141,7 @@ def test_trials_that_end_late_take_their_place():
 def test_what_is_kept_equals_what_is_read_anew_whatever_happens():
     rng = np.random.default_rng(0)
     study = optuna.create_study(direction="minimize")
-    encoder, busy = Encoder(SPACE), []
+    encoder, busy, earlier = Encoder(SPACE), [], []
     for turn in range(150):
         if len(busy) < 12:
             busy.append(study.ask(KINDS))
@@ -159,6 +159,10 @@ def test_what_is_kept_equals_what_is_read_anew_whatever_happens():
             np.testing.assert_array_equal(getattr(kept, name), getattr(anew, name))
         assert [t.number for t in kept.trials] == kept.numbers.tolist()
         assert number not in kept.numbers
+        earlier.append((kept, kept.genes[:], kept.genes[:, 0]))
+    for archive, genes, first in earlier:  # they stay as they were
+        np.testing.assert_array_equal(archive.genes, genes)
+        np.testing.assert_array_equal(genes[:, 0], first)
 
 
 def test_notes_of_the_surrogate_are_those_of_the_newest_trial_that_has_some():
