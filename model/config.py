@@ -420,10 +420,13 @@ class TrainConfig(Section):
         any. With some their epochs are text, as JSON has it, and their settings nested as all are.
         """
         tree = self.model_dump(mode="json", exclude={CHANGES})
+        self._set_changes(tree)
+        return tree
+
+    def _set_changes(self, tree: dict[str, Any]) -> None:
         for epoch, values in self.changes.items():
             for path, value in values.items():
                 set_value(tree, f"{CHANGES}.{epoch}.{path}", value)
-        return tree
 
     def at(self, epoch: int) -> "TrainConfig":
         """What holds after `epoch` finished epochs, with no changes of its own.
@@ -465,7 +468,9 @@ class TrainConfig(Section):
         pydantic.ValidationError
             If a path is unknown or a value is out of range.
         """
-        tree = self.to_dict()
+        # a section in which nothing is set is taken as it is: it cannot change, and was checked
+        tree = {name: value for name, value in self if name != CHANGES}
+        self._set_changes(tree)
         # a digest belongs to one file: another one's is found anew
         stale = {f"{path}_sha256": "" for path in values if path in FILES}
         for path, value in (stale | values).items():
@@ -525,10 +530,16 @@ def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def set_value(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value at a key path of a nested dictionary, which is changed."""
+    """Set the value at a key path of a nested dictionary, which is changed.
+
+    Sections on the way become dictionaries.
+    """
     *parents, leaf = path.split(".")
     for name in parents:
-        tree = tree.setdefault(name, {})
+        inner = tree.setdefault(name, {})
+        if isinstance(inner, Section):
+            inner = tree[name] = dict(inner)
+        tree = inner
     tree[leaf] = value
 
 
