@@ -238,7 +238,9 @@ class _Memory:
 
     def encoder_for(self, study: Study) -> Encoder:
         """What remembers the trials of a study; their numbers mean others in another storage."""
-        return self._encoders.setdefault(study._storage, Encoder(self.setting.space))
+        if study._storage not in self._encoders:
+            self._encoders[study._storage] = Encoder(self.setting.space)
+        return self._encoders[study._storage]
 
 
 def _one_thread() -> AbstractContextManager[object]:
