@@ -12,12 +12,12 @@ from typing import Any
 import optuna
 import yaml
 
+from evolve.confirm import Confirm
 from evolve.engine.comparison import Row, plan_comparison
 from evolve.engine.recipes import config_of, recipe_of
 from evolve.search.candidates import pick_candidates
 from evolve.seeds import fresh_seed
 from evolve.space import Space
-from evolve.space.confirm import Confirm
 from evolve.store.comparison import FINAL, ComparisonRecord, PlanRecord, RowRecord
 from evolve.store.folder import RunFolder
 from model.data.coco import Dataset

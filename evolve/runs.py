@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from optuna.samplers import BaseSampler
 
 from evolve.cards.warm_start import WarmStart
+from evolve.confirm import Confirm, planned_trainings
 from evolve.data_source import DataSource, resolve_data
 from evolve.engine.comparison import Comparison, Training
 from evolve.engine.coordinator import Coordinator, Settings
@@ -33,7 +34,6 @@ from evolve.session import (
     reached_cluster,
 )
 from evolve.space import Space
-from evolve.space.confirm import Confirm, planned_trainings
 from evolve.space.space import LIMITS
 from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder

@@ -10,7 +10,7 @@ import click
 
 from evolve.ablation.costs import tuning_text
 from evolve.analysis.phrases import plural
-from evolve.space.confirm import Confirm
+from evolve.confirm import Confirm
 from evolve.store.manifest import ABLATION, kind_of
 from evolve.units import duration
 

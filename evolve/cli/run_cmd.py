@@ -116,10 +116,10 @@ def command(
     """  # noqa: D301
     from evolve.cards.warm_start import load_warm_starts
     from evolve.cli.running import as_typed, watch
+    from evolve.confirm import Confirm
     from evolve.data_source import resolve_data
     from evolve.runs import RunRequest
     from evolve.space import apply_overrides, find_space_file, load_space
-    from evolve.space.confirm import Confirm
 
     space = load_space(find_space_file(space_name))
     if scheduler is None and (fidelity is not None or promote is not None):

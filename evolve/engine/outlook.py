@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from evolve.confirm import Confirm, planned_trainings
 from evolve.engine.allowance import MARGIN, Allowance
 from evolve.engine.course import course_of
 from evolve.engine.devices import Devices
@@ -13,7 +14,6 @@ from evolve.engine.plan import Plan, check_disk, make_plan
 from evolve.engine.probe import Probe, measure
 from evolve.errors import EvolveError
 from evolve.space import Space
-from evolve.space.confirm import Confirm, planned_trainings
 from evolve.units import duration
 from model.config import TrainConfig
 

@@ -6,8 +6,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from pydantic_core import PydanticCustomError
 
 from evolve.budget import Budget
+from evolve.confirm import Confirm
 from evolve.errors import SpaceError, nearest
-from evolve.space.confirm import Confirm
 from evolve.space.constraints import Constraint
 from model.config import key_paths
 

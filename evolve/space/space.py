@@ -31,7 +31,7 @@ class Space:
     included; `parameters` are in the order of the file, at least one. A parameter with a
     condition that is not met is inactive: no value is proposed for it, and the training takes
     that of `base`, not the parameter's default. `confirm` is the size of the final comparison,
-    as text of `evolve.space.confirm`.
+    as text of `evolve.confirm`.
 
     Attributes
     ----------

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from optuna.trial import FrozenTrial, TrialState
 
+from evolve.confirm import Confirm
 from evolve.errors import EvolveError
-from evolve.space.confirm import Confirm
 from evolve.store.comparison import (
     FINAL,
     PRETRAIN,

@@ -2,9 +2,9 @@
 
 import pytest
 
+from evolve.confirm import Confirm, planned_trainings
 from evolve.errors import SpaceError
 from evolve.space import apply_overrides, load_space
-from evolve.space.confirm import Confirm, planned_trainings
 
 SPACE = "parameters: {optimizer.lr: {type: float, low: 0.1, high: 1.0, default: 0.2}}\n"
 
