@@ -88,10 +88,12 @@ class TrialFolder:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Finished epochs, oldest first; a torn last line is left out."""
-        if not self.metrics.is_file():
+        try:
+            text = self.metrics.read_text(encoding="utf-8")
+        except FileNotFoundError:
             return []
         rows = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        for line in text.splitlines():
             try:
                 rows.append(from_line(line))
             except json.JSONDecodeError:
@@ -106,7 +108,7 @@ def to_line(row: dict[str, Any]) -> str:
 
 def from_line(line: str) -> dict[str, Any]:
     """The row of a line of metrics.jsonl."""
-    row = json.loads(line, object_hook=_with_nan)
+    row = _DECODER.decode(line)
     assert isinstance(row, dict)
     return row
 
@@ -120,7 +122,12 @@ def _finite(value: Any) -> Any:
 
 def _with_nan(found: dict[str, Any]) -> dict[str, Any]:
     """One object of a line with NaN for null."""
+    if None not in found.values():
+        return found
     return {key: math.nan if value is None else value for key, value in found.items()}
+
+
+_DECODER = json.JSONDecoder(object_hook=_with_nan)
 
 
 @dataclass(frozen=True)

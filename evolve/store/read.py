@@ -13,6 +13,7 @@ from evolve.attributes import RECIPE
 from evolve.errors import StoreError
 from evolve.search.genetic import ORIGIN, PARENTS
 from evolve.seeds import trial_seed
+from evolve.store.bulk import no_garbage
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import RUN, check_kind
 from evolve.store.records import ParameterRecord, RunRecord
@@ -65,11 +66,16 @@ def read_run(path: Path) -> RunRecord:
     folder = RunFolder.open(path)
     manifest = read_manifest(folder)
     check_kind(manifest, RUN, path)
+    with no_garbage():
+        return _read_run(folder, manifest)
+
+
+def _read_run(folder: RunFolder, manifest: dict[str, Any]) -> RunRecord:
     trials = stored_trials(folder, manifest)
     rows = {trial.number: folder.trial(trial.number).read_metrics() for trial in trials}
     parameters = _parameters(manifest)
     return RunRecord(
-        folder=path,
+        folder=folder.path,
         manifest=manifest,
         parameters=parameters,
         trials=_trial_frame(trials, rows, manifest, parameters),

@@ -26,6 +26,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.pool import NullPool
 
 from evolve.errors import StoreError
+from evolve.store.bulk import no_garbage
 from evolve.store.servers import open_engine
 
 BUSY_TIMEOUT_S = 30
@@ -59,7 +60,7 @@ def read_trials(url: str, name: str, *, whole: bool = True, first: int = 0) -> l
     """
     for attempt in range(_ATTEMPTS):
         try:
-            with _reading(url) as connection:
+            with _reading(url) as connection, no_garbage():
                 return _read(connection, name, whole, first)
         except (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
             # a writer may have begun between the look at the file and its opening
@@ -110,7 +111,7 @@ def read_study(engine: Any, study_id: int) -> list[tuple[int, FrozenTrial]]:
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        with connection.begin():
+        with connection.begin(), no_garbage():
             found = _read_study(connection, study_id, True, 0)
     return sorted(((t._trial_id, t) for t in found), key=lambda item: item[1].number)
 
@@ -133,7 +134,9 @@ def _read_study(connection: Any, study: int, whole: bool, first: int) -> list[Fr
     def rows(model: Any, *columns: Any) -> Sequence[Any]:
         asked = sqlalchemy.select(model.trial_id, *columns).join(trials).where(own)
         order = model.__table__.primary_key.columns[0]
-        return list(connection.execute(asked.order_by(order)))
+        # all at once: one by one takes twice as long
+        found: Sequence[Any] = connection.execute(asked.order_by(order)).all()
+        return found
 
     params, notes = models.TrialParamModel, models.TrialSystemAttributeModel
     attrs = models.TrialUserAttributeModel

@@ -68,3 +68,18 @@ def test_a_tail_reads_what_is_new_and_waits_for_whole_lines(tmp_path):
     assert [event["event"] for event in tail.new()[0]] == ["epoch"]
     path.write_text("")
     assert tail.new() == ([], True)
+
+
+@pytest.mark.parametrize("torn", ['{"event": "ep', "7", '{"event": "end"}', '{"at": 1}, {}'])
+@pytest.mark.parametrize("place", [0, 1, 2499, 2500])
+def test_many_lines_are_read_up_to_the_first_that_is_none(tmp_path, torn, place):
+    path = tmp_path / "j"
+    lines = [f'{{"event": "epoch", "at": {n}.5, "number": {n}}}\n' for n in range(2500)]
+    path.write_text("".join([*lines[:place], f"{torn}\n", *lines[place:]]))
+    numbers = list(range(place))
+    assert [event["number"] for event in read_journal(path)] == numbers
+    tail = JournalTail(path)
+    assert [event["number"] for event in tail.new()[0]] == numbers
+    assert tail.new() == ([], False)
+    path.write_text("".join(lines))  # longer than what was read, or as long
+    assert [event["number"] for event in tail.new()[0]] == list(range(place, 2500))
