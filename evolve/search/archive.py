@@ -11,12 +11,11 @@ import numpy.typing as npt
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from evolve.attributes import ORIGIN, PARENTS
 from evolve.search.genome import SAME, Genes, GenomeSpace
 from evolve.search.operators.dominance import scalarised
 from evolve.search.operators.projection import relation
 
-ORIGIN = "evolve:origin"
-PARENTS = "evolve:parents"
 SIGMA = "evolve:sigma"
 FITTED = "evolve:fitted"
 

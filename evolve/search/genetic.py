@@ -15,7 +15,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController
 
-from evolve.search.archive import FITTED, ORIGIN, PARENTS, SIGMA, Encoder, read_archive
+from evolve.attributes import ORIGIN, PARENTS
+from evolve.search.archive import FITTED, SIGMA, Encoder, read_archive
 from evolve.search.genome import Conditions, GenomeSpace
 from evolve.search.judge import Fits
 from evolve.search.operators.encoding import decode

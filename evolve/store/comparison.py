@@ -11,15 +11,17 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from evolve.errors import StoreError
 from evolve.store.folder import ComparisonFolder, RunFolder, TrialFolder, write_json
 from evolve.store.read import read_manifest, stored_trials
 from evolve.store.study import METRICS_ATTR, failure_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FINAL = "final"
 PATH = "path"
@@ -144,7 +146,7 @@ class ComparisonRecord:
     """
 
     plan: PlanRecord
-    trainings: pd.DataFrame
+    trainings: "pd.DataFrame"
 
     @property
     def judged_on(self) -> str:
@@ -156,7 +158,7 @@ class ComparisonRecord:
         """The rows in their order, the defaults first."""
         return self.plan.rows
 
-    def of_row(self, key: str) -> pd.DataFrame:
+    def of_row(self, key: str) -> "pd.DataFrame":
         """Trainings of a row, in the order of the seeds."""
         return self.trainings[self.trainings["row"] == key]
 
@@ -195,6 +197,8 @@ def read_comparison(path: Path, name: str = FINAL) -> ComparisonRecord | None:
         return None
     plan = PlanRecord.read(folder)
     trials = stored_trainings(run, name)
+    import pandas as pd  # half a second, which a run without a comparison is spared
+
     records = [_record(plan, row, index, trials, folder) for row, index in _by_row(plan)]
     return ComparisonRecord(plan, pd.DataFrame(records, columns=list(COLUMNS)))
 

@@ -4,14 +4,12 @@ import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from evolve.attributes import RECIPE
+from evolve.attributes import ORIGIN, PARENTS, RECIPE
 from evolve.errors import StoreError
-from evolve.search.genetic import ORIGIN, PARENTS
 from evolve.seeds import trial_seed
 from evolve.store.bulk import no_garbage
 from evolve.store.folder import RunFolder
@@ -26,6 +24,9 @@ from evolve.store.study import (
     sqlite_url,
 )
 from evolve.store.trials import read_trials
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 EPOCH_COLUMNS = ("AP", "AP50", "loss", "loss_box", "loss_obj", "loss_cls", "lr")
@@ -129,7 +130,9 @@ def _trial_frame(
     rows: dict[int, list[dict[str, Any]]],
     manifest: dict[str, Any],
     parameters: tuple[ParameterRecord, ...],
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
+    import pandas as pd  # half a second, which who reads no frame is spared
+
     records = [_trial_row(trial, rows[trial.number], manifest, parameters) for trial in trials]
     columns = [
         *("number", "state", "reason", "value", "epochs_done", "epochs", "seed", "wall_time_s"),
@@ -199,7 +202,9 @@ def _seconds(trial: FrozenTrial, rows: list[dict[str, Any]]) -> float:
     return trial.duration.total_seconds() if trial.duration else 0.0
 
 
-def _epoch_frame(rows: dict[int, list[dict[str, Any]]]) -> pd.DataFrame:
+def _epoch_frame(rows: dict[int, list[dict[str, Any]]]) -> "pd.DataFrame":
+    import pandas as pd
+
     records = [
         {
             "number": number,

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class RunRecord:
     folder: Path
     manifest: dict[str, Any]
     parameters: tuple[ParameterRecord, ...]
-    trials: pd.DataFrame
-    epochs: pd.DataFrame
+    trials: "pd.DataFrame"
+    epochs: "pd.DataFrame"
     attempts: Mapping[int, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     failures: Mapping[int, dict[str, Any]] = field(default_factory=dict)
     recipes: Mapping[int, dict[str, Any]] = field(default_factory=dict)
