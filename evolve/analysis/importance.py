@@ -7,27 +7,19 @@ over the trials tell how much it has by chance. As many parameters are tested at
 of each shuffle counts (Westfall and Young, "Resampling-based multiple testing", 1993, ch. 2).
 """
 
-import copy
-import warnings
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import optuna
 import pandas as pd
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.importance import (
-    BaseImportanceEvaluator,
-    FanovaImportanceEvaluator,
-    PedAnovaImportanceEvaluator,
-    get_param_importances,
-)
 from optuna.search_space import intersection_search_space
-from optuna.storages import InMemoryStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from evolve.analysis.fanova import Fanova
+from evolve.analysis.ped_anova import PedAnova
 
 METHODS = ("PED-ANOVA", "fANOVA")
 COLUMNS = ("parameter", "method", "importance", "low", "high", "chance", "rank")
@@ -37,11 +29,11 @@ MOST_TRIALS = 500  # of more, so many are drawn: time grows with them, what they
 
 _TREES = 64  # Optuna's
 _TREES_RESAMPLED = 8  # the spread between resamples is larger than that between forests
-_DEPTH = 6  # of a tree: time grows with the square of its leaves
 _BEST = 5  # trials that PED-ANOVA compares with all, at least (Optuna's advice)
 
 Floats = NDArray[np.float64]
-Measure = Callable[[Sequence[FrozenTrial], int, int], Floats]
+Ints = NDArray[np.int64]
+Measure = Callable[[Ints, Floats, int, int], Floats]
 
 
 @dataclass(frozen=True)
@@ -102,11 +94,10 @@ def measure_importance(
         return Importances(nothing, len(complete), reason, len(complete))
     drawn = _draw(complete, seed)
     rng = np.random.default_rng(seed)
-    study = _GivenTrials(drawn, StudyDirection[direction.upper()])
-    given = study.given
+    values = np.array([trial.values[0] for trial in drawn], dtype=float)
     frames = [
-        _frame(method, names, _Bootstrap(given, measure, resamples), rng)
-        for method, names, measure in _methods(study)
+        _frame(method, names, _Bootstrap(values, measure, resamples), rng)
+        for method, names, measure in _methods(drawn, direction)
         if names
     ]
     return Importances(pd.concat(frames, ignore_index=True), len(drawn), of=len(complete))
@@ -165,107 +156,63 @@ def _varied(trials: Sequence[FrozenTrial]) -> list[str]:
     return sorted({name for name, _ in each})
 
 
-class _GivenTrials(optuna.Study):
-    """A study whose trials are handed in: a trial may be in it twice, as a resample wants."""
+def _methods(
+    trials: Sequence[FrozenTrial], direction: str
+) -> list[tuple[str, list[str], Measure]]:
+    names = _varied(trials)
+    everywhere = intersection_search_space(list(trials))
+    shared = {name: everywhere[name] for name in names if name in everywhere}
+    divergence = PedAnova(trials, names, min(0.5, max(0.1, _BEST / len(trials))))
+    forest = Fanova(trials, shared) if shared else None
+    sign = -1.0 if direction == "maximize" else 1.0
 
-    def __init__(self, trials: Sequence[FrozenTrial], direction: StudyDirection) -> None:
-        before = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every new study
-        try:
-            storage = InMemoryStorage()
-            storage.create_new_study([direction], "importance")
-            super().__init__("importance", storage)
-        finally:
-            optuna.logging.set_verbosity(before)
-        self.add_trials(trials)  # gives each an id of its own, by which PED-ANOVA knows it
-        self.given: Sequence[FrozenTrial] = super().get_trials()
+    def ped_anova(rows: Ints, values: Floats, _trees: int, _seed: int) -> Floats:
+        return divergence.measure(rows, sign * values)
 
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        """Trials that are given, as they are."""
-        del deepcopy
-        return [trial for trial in self.given if states is None or trial.state in states]
+    def fanova(rows: Ints, values: Floats, trees: int, seed: int) -> Floats:
+        assert forest is not None
+        return forest.measure(rows, values, trees, seed)
 
-
-def _methods(study: _GivenTrials) -> list[tuple[str, list[str], Measure]]:
-    names = _varied(study.given)
-    everywhere = intersection_search_space(list(study.given))
-    shared = [name for name in names if name in everywhere]
-    share = min(0.5, max(0.1, _BEST / len(study.given)))
-
-    def ped_anova(some: Sequence[FrozenTrial], _trees: int, _seed: int) -> Floats:
-        evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
-        return _importances(study, some, evaluator, names)
-
-    def fanova(some: Sequence[FrozenTrial], trees: int, seed: int) -> Floats:
-        evaluator = FanovaImportanceEvaluator(n_trees=trees, max_depth=_DEPTH, seed=seed)
-        return _importances(study, some, evaluator, shared)
-
-    return list(zip(METHODS, (names, shared), (ped_anova, fanova), strict=True))
-
-
-def _importances(
-    study: _GivenTrials,
-    trials: Sequence[FrozenTrial],
-    evaluator: BaseImportanceEvaluator,
-    names: Sequence[str],
-) -> Floats:
-    """Divergence (PED-ANOVA) or part of the variance (fANOVA) of each name, not yet as a share.
-
-    0 for a name that these trials lack; NaN if all values are equal.
-    """
-    if len({trial.value for trial in trials}) == 1:
-        return np.full(len(names), np.nan)
-    study.given = trials
-    present = [name for name in names if any(name in trial.params for trial in trials)]
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # experimental; few trials of a condition: the bars show it
-        found = get_param_importances(study, evaluator=evaluator, params=present, normalize=False)
-    return np.array([float(found.get(name, 0.0)) for name in names])
+    return list(zip(METHODS, (names, list(shared)), (ped_anova, fanova), strict=True))
 
 
 @dataclass(frozen=True)
 class _Bootstrap:
     """One measure of the trials as they are, resampled, and with their values shuffled."""
 
-    trials: Sequence[FrozenTrial]
+    values: Floats
     measure: Measure
     resamples: int
 
     def estimate(self, rng: np.random.Generator) -> Floats:
-        return self.measure(self.trials, _TREES, _draw_seed(rng))
+        return self.measure(np.arange(len(self.values)), self.values, _TREES, _draw_seed(rng))
 
     def resampled(self, rng: np.random.Generator) -> Floats:
         """Importances (resamples, parameters) of trials drawn with replacement."""
-        count = len(self.trials)
+        count = len(self.values)
         draws = (rng.integers(count, size=count) for _ in range(self.resamples))
-        return self._each(([self.trials[i] for i in draw] for draw in draws), rng)
+        return self._each(((rows, self.values[rows]) for rows in draws), rng)
 
     def shuffled(self, rng: np.random.Generator) -> Floats:
         """Importances (resamples, parameters) if no parameter mattered."""
-        values = np.array([trial.values[0] for trial in self.trials])
-        orders = (rng.permutation(values) for _ in range(self.resamples))
-        return self._each((_with_values(self.trials, order) for order in orders), rng)
+        rows = np.arange(len(self.values))
+        orders = (rng.permutation(self.values) for _ in range(self.resamples))
+        return self._each(((rows, order) for order in orders), rng)
 
-    def _each(self, several: Iterable[Sequence[FrozenTrial]], rng: np.random.Generator) -> Floats:
+    def _each(self, several: Iterable[tuple[Ints, Floats]], rng: np.random.Generator) -> Floats:
+        """Importances of each; NaN where all values are equal."""
         seeds = (_draw_seed(rng) for _ in range(self.resamples))
-        rows = zip(several, seeds, strict=True)
-        return np.array([self.measure(some, _TREES_RESAMPLED, seed) for some, seed in rows])
+        return np.array(
+            [
+                self.measure(rows, values, _TREES_RESAMPLED, seed)
+                * (np.nan if (values == values[0]).all() else 1.0)
+                for (rows, values), seed in zip(several, seeds, strict=True)
+            ]
+        )
 
 
 def _draw_seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
-
-
-def _with_values(trials: Sequence[FrozenTrial], values: Floats) -> list[FrozenTrial]:
-    """Copies of the trials, each with another value."""
-    copies = [copy.copy(trial) for trial in trials]
-    for trial, value in zip(copies, values.tolist(), strict=True):
-        trial.value = value
-    return copies
 
 
 def _shares(importances: Floats) -> Floats:

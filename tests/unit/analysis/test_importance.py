@@ -9,7 +9,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 
 from evolve.analysis import importance
+from evolve.analysis.fanova import Fanova
 from evolve.analysis.importance import COLUMNS, measure_importance, trials_of
+from evolve.analysis.ped_anova import PedAnova
 from evolve.search.operators.encoding import decode_all
 
 SPACE = {
@@ -67,6 +69,84 @@ def test_ped_anova_is_optunas(measured):
     found = measured.frame[measured.frame["method"] == "PED-ANOVA"]
     found = found.set_index("parameter")["importance"].to_dict()
     assert found == pytest.approx(expected)
+
+
+KINDS = {
+    "plain": FloatDistribution(-1.0, 2.0),
+    "log": FloatDistribution(1e-4, 1e-1, log=True),
+    "stepped": FloatDistribution(0.5, 0.95, step=0.05),
+    "whole": IntDistribution(1, 8),
+    "wide": IntDistribution(0, 300, step=3),
+    "whole log": IntDistribution(2, 600, log=True),
+    "choice": CategoricalDistribution(["iou", "giou", "ciou", "diou"]),
+    "switch": CategoricalDistribution([True, False]),
+}
+
+
+def of_every_kind(count, seed=0):
+    """Trials whose values have ties; of two parts of them one more parameter has two ranges."""
+    rng = np.random.default_rng(seed)
+    trials = []
+    for _ in range(count):
+        params, kinds = decode_all(rng.random(len(KINDS)), KINDS), dict(KINDS)
+        value = math.log10(params["log"]) + (params["choice"] == "giou") + 0.1 * params["whole"]
+        if params["switch"]:
+            kinds["sometimes"] = FloatDistribution(0.0, 1.0 if params["whole"] > 3 else 2.0)
+            params["sometimes"] = rng.random()
+            value += params["sometimes"]
+        trials.append(create_trial(params=params, distributions=kinds, value=round(value, 1)))
+    return trials
+
+
+def of_optuna(trials, evaluator, names):
+    study = optuna.create_study(direction="minimize")
+    study.add_trials(trials)
+    found = optuna.importance.get_param_importances(
+        study, evaluator=evaluator, params=names, normalize=False
+    )
+    return [found[name] for name in names]
+
+
+@pytest.mark.parametrize("count", [9, 40, 150])
+def test_both_measures_are_optunas_of_resamples_too(count):
+    trials = of_every_kind(count)
+    rows = np.random.default_rng(1).integers(count, size=count)
+    some, values = [trials[row] for row in rows], np.array([trials[row].value for row in rows])
+    names = [*KINDS, "sometimes"]
+    divergence = PedAnova(trials, names, 0.2).measure(rows, values)
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.2)
+    np.testing.assert_allclose(divergence, of_optuna(some, evaluator, names), rtol=1e-9)
+    names = sorted(KINDS)
+    space = {name: KINDS[name] for name in names}
+    variance = Fanova(trials, space).measure(rows, values, 5, 7)
+    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=5, max_depth=6, seed=7)
+    expected = of_optuna(some, evaluator, names)
+    np.testing.assert_allclose(variance, expected, rtol=1e-9, atol=1e-15)
+
+
+def test_a_forest_without_a_split_tells_nothing():
+    trials = made_up(9)
+    assert np.isnan(Fanova(trials, SPACE).measure(np.arange(9), np.ones(9), 3, 0)).all()
+
+
+def test_what_is_drawn_of_many_trials_ranks_as_all_do(monkeypatch):
+    space = {f"x{i}": FloatDistribution(0.0, 1.0) for i in range(5)}
+
+    def value(params):
+        return 4 * params["x0"] ** 2 + 2 * params["x1"] + 0.8 * params["x2"]
+
+    trials = made_up(1500, value, space)
+    drawn = measure_importance(trials, resamples=3)
+    monkeypatch.setattr(importance, "MOST_TRIALS", len(trials))
+    whole = measure_importance(trials, resamples=3)
+    assert (drawn.trials, drawn.of, whole.trials) == (500, 1500, 1500)
+    for method in importance.METHODS:
+        shares = [
+            found.frame[found.frame["method"] == method].set_index("parameter")["importance"]
+            for found in (drawn, whole)
+        ]
+        assert [list(own.index[:3]) for own in shares] == [["x0", "x1", "x2"]] * 2
+        assert (shares[0] - shares[1]).abs().max() < 0.1
 
 
 def test_the_same_seed_gives_the_same_frame():
