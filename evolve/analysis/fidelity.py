@@ -199,8 +199,7 @@ def _correlations(pairs: pd.DataFrame) -> tuple[float, ...]:
     if count < FEWEST_TOLD:
         return rho, math.nan, math.nan, tau, math.nan, math.nan
     spearman = _spearman(early[draws], final[draws])
-    signs = [np.sign(x[:, None] - x[None, :]).astype(np.float32) for x in (early, final)]
-    kendall = np.array([_kendall(signs[0], signs[1], draw) for draw in draws])
+    kendall = _kendall(early, final, draws)
     return rho, *_interval(spearman), tau, *_interval(kendall)
 
 
@@ -212,16 +211,23 @@ def _spearman(early: Floats, final: Floats) -> Floats:
     return np.asarray((x * y).sum(axis=1) / np.where(norm > 0, norm, np.nan))
 
 
-def _kendall(first: NDArray[np.float32], second: NDArray[np.float32], draw: NDArray[np.int64]
-             ) -> float:  # fmt: skip
-    """Tau-b of a resample, from the signs of all differences; each trial counts as often."""
-    weight = np.bincount(draw, minlength=len(first)).astype(np.float32)
+def _kendall(early: Floats, final: Floats, draws: NDArray[np.int64]) -> Floats:
+    """Tau-b of each resample (rows of `draws`); NaN where all values of one are equal.
 
-    def total(signs: NDArray[np.float32]) -> float:
-        return float(weight @ signs @ weight)
+    From the signs of all differences, each as often as both trials were drawn. The sums are of
+    small whole numbers, so that single precision holds them exactly.
+    """
+    first, second = (
+        np.sign(values[:, None] - values[None, :]).astype(np.float32) for values in (early, final)
+    )
+    counts = [np.bincount(draw, minlength=len(early)) for draw in draws]
+    weights = np.array(counts, dtype=np.float32)
 
-    norm = math.sqrt(total(first * first) * total(second * second))
-    return total(first * second) / norm if norm else math.nan
+    def totals(signs: NDArray[np.float32]) -> Floats:
+        return np.asarray(((weights @ signs) * weights).sum(axis=1), dtype=np.float64)
+
+    norm = np.sqrt(totals(first * first) * totals(second * second))
+    return np.asarray(totals(first * second) / np.where(norm > 0, norm, np.nan))
 
 
 def _interval(values: Floats) -> tuple[float, float]:
