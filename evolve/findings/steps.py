@@ -1,12 +1,9 @@
 """The ablation path of a run: its steps as a surrogate of the search sees them."""
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-import optuna
-import scipy
-import sklearn
 from optuna.trial import FrozenTrial
 
 from evolve.analysis.path import Step, find_path
@@ -17,7 +14,7 @@ from model.config import TrainConfig
 
 FEWEST_TRIALS = 4
 
-VERSIONS = [optuna.__version__, sklearn.__version__, scipy.__version__, np.__version__]
+VERSIONS = [version(name) for name in ("optuna", "scikit-learn", "scipy", "numpy")]
 
 
 def row_key(number: int, config: TrainConfig) -> str:

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from evolve.analysis.surrogate import Surrogate
+from evolve.analysis.surrogate import Surrogate, _fit, _misfit
 from evolve.search.operators.encoding import decode_all
 
 SPACE = {
@@ -63,3 +65,25 @@ def test_many_trials_are_thinned(monkeypatch):
     one, two = (Surrogate(params, values, {"wd": SPACE["wd"]}).predict(params) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     np.testing.assert_allclose(one, values, atol=0.2)
+
+
+def test_the_quick_likelihood_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    points, targets = rng.random((30, 4)), rng.standard_normal(30)
+    kernel = ConstantKernel(1.0) * Matern(np.ones(4), nu=2.5) + WhiteKernel(0.1)
+    process = GaussianProcessRegressor(kernel, optimizer=None).fit(points, targets)
+    for theta in rng.normal(0, 1, (4, 6)):
+        value, gradient = process.log_marginal_likelihood(theta, eval_gradient=True)
+        ours, slopes = _misfit(theta, points, targets)
+        assert ours == pytest.approx(-value)
+        np.testing.assert_allclose(slopes, -gradient, rtol=1e-7)
+
+
+def test_both_ways_find_the_same_process():
+    rng = np.random.default_rng(1)
+    points = rng.random((60, 3))
+    values = np.sin(5 * points[:, 0]) + points[:, 1] + rng.normal(0, 0.1, 60)
+    quick, plain = (_fit(points, values, 0, quickly=quickly) for quickly in (True, False))
+    likelihoods = [process.log_marginal_likelihood_value_ for process in (quick, plain)]
+    assert likelihoods[0] == pytest.approx(likelihoods[1], abs=1e-3)
+    np.testing.assert_allclose(quick.predict(points), plain.predict(points), atol=1e-3)
