@@ -5,10 +5,12 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
+from pandas.api.types import is_float_dtype
 
 from evolve.store.records import ParameterRecord, RunRecord
 from reports.summary import DEFAULT_NUMBER, METRICS, STATE_WORDS, Score, Summary
@@ -256,9 +258,10 @@ def parameter_values(run: RunRecord, parameter: ParameterRecord) -> list[Any]:
     name = f"params.{parameter.path}"
     if name not in run.trials:
         return [None] * len(run.trials)
-    values = run.trials[name].astype(object)
-    whole = parameter.kind == "int"
-    return [None if is_missing(v) else int(v) if whole else v for v in values]
+    values = run.trials[name].astype(object).tolist()
+    if parameter.kind == "int":
+        return [None if is_missing(value) else int(value) for value in values]
+    return [None if is_missing(value) else value for value in values]
 
 
 def _epochs(frame: pd.DataFrame) -> list[str]:
@@ -314,7 +317,7 @@ def _markdown_cell(text: str, is_name: bool) -> str:
 def to_csv(run: RunRecord) -> str:
     """Every trial as CSV: full precision, values in [0, 1], empty where there is none."""
     names = [*_CSV_COLUMNS, *METRICS]
-    columns = [[_csv_cell(v) for v in run.trials[name].astype(object)] for name in names]
+    columns = [_csv_cells(run.trials[name]) for name in names]
     for parameter in run.parameters:
         names.append(spreadsheet(f"params.{parameter.path}"))
         columns.append([_csv_cell(v) for v in parameter_values(run, parameter)])
@@ -330,7 +333,7 @@ def frame_to_csv(frame: pd.DataFrame) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([spreadsheet(name) for name in frame])
-    columns = [[_csv_cell(v) for v in frame[name].astype(object)] for name in frame]
+    columns = [_csv_cells(frame[name]) for name in frame]
     writer.writerows(zip(*columns, strict=True))
     return file.getvalue()
 
@@ -351,13 +354,29 @@ _CSV_COLUMNS = (
 )
 
 
+def _csv_cells(values: "pd.Series[Any]") -> list[str]:
+    if is_float_dtype(values):  # most are, and have nothing else
+        return ["" if math.isnan(value) else repr(value) for value in values.tolist()]
+    return [_csv_cell(value) for value in values.astype(object).tolist()]
+
+
 def _csv_cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(float(value))
+    if isinstance(value, str):
+        return _text_cell(value)
+    if type(value) is int:
+        return str(value)
     if isinstance(value, tuple | list):
         return " ".join(str(item) for item in value)
     if value is pd.NaT or is_missing(value):
         return ""
     if isinstance(value, pd.Timestamp):
         return str(value.isoformat())
-    if isinstance(value, float):
-        return repr(float(value))
     return spreadsheet(value)
+
+
+@lru_cache(maxsize=10_000)
+def _text_cell(text: str) -> str:
+    """A cell of text, most of which is there again and again."""
+    return spreadsheet(text)

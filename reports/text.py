@@ -40,6 +40,8 @@ def clean(value: Any, longest: int | None = None) -> str:
 
 def is_missing(value: Any) -> bool:
     """Whether `value` is None or NaN."""
+    if isinstance(value, float):  # most are: asking for any kind of number takes far longer
+        return math.isnan(value)
     return value is None or (isinstance(value, numbers.Real) and math.isnan(float(value)))
 
 
