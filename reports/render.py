@@ -320,8 +320,9 @@ def _part(name: str, run: RunRecord) -> str:
     if name not in ("history", "parameters", "curves") or len(run.trials) <= figures.MOST_DRAWN:
         return ""
     line = "; the line is of all" if name == "history" else ""
+    drawn = figures.MOST_IN_PANEL if name == "parameters" else figures.MOST_DRAWN
     return (
-        f" Of {len(run.trials):,} trials {figures.MOST_DRAWN:,} are drawn, picked at random, and "
+        f" Of {len(run.trials):,} trials {drawn:,} are drawn, picked at random, and "
         f"those that stand out{line}."
     )
 

@@ -153,3 +153,25 @@ def test_an_ordinal_of_numbers_stands_in_its_order() -> None:
     run = make_run(("COMPLETE",) * 3, parameters=(parameter,))
     run = with_trials(run, params__x={0: 8, 1: 2, 2: 4})
     assert figures.parameter_data(run, parameter)["place"].tolist() == [2.0, 0.0, 1.0]
+
+
+def test_all_of_two_thousand_trials_are_drawn_and_of_more_a_part() -> None:
+    run = make_run(("COMPLETE", "PRUNED") * 1000, parameters=PARAMETERS[:1])
+    summary = summarise(run)
+    everyone = frozenset(range(2000))
+    assert figures.drawn_trials(run, summary) == everyone
+    assert figures.drawn_trials(run, summary, figures.MOST_IN_PANEL) == everyone
+    more = make_run((*("COMPLETE", "PRUNED") * 1000, "RUNNING"), parameters=PARAMETERS[:1])
+    drawn = figures.drawn_trials(more, summary, figures.MOST_IN_PANEL)
+    assert 1000 <= len(drawn) <= 1003
+    assert {0, 2000, summary.best.number} <= drawn  # type: ignore[union-attr]
+
+
+def test_a_figure_keeps_its_places_in_every_file() -> None:
+    run = make_run()
+    figure = figures.draw_history(run, summarise(run), figures.WIDE)
+    figures.to_svg(figure)
+    places = [axes.get_position().bounds for axes in figure.axes]
+    size = figures.to_png(figure)[16:24]
+    assert [axes.get_position().bounds for axes in figure.axes] == places
+    assert [int.from_bytes(size[i : i + 4], "big") for i in (0, 4)] == [1536, 624]

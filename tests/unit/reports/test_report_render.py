@@ -293,7 +293,8 @@ def test_of_more_trials_the_best_and_the_last_are_in_the_page(tmp_path: Path) ->
         assert f">{number}" in table
     assert "of 2,200 trials failed" in html
     assert "The last 200 failed trials" in html
-    assert "2,000 are drawn, picked at random" in html
+    for drawn in ("2,000", "1,000"):  # the second in the small panels of parameters
+        assert f"Of 2,200 trials {drawn} are drawn, picked at random" in html
     markdown = (tmp_path / "report/report.md").read_text(encoding="utf-8")
     assert "Of 2,200 trials the 200 best" in markdown
     assert "The first 200 of" not in markdown
