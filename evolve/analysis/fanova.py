@@ -104,23 +104,24 @@ class _Leaves:
     """
 
     def __init__(self, tree: Any, low: Floats, width: Floats) -> None:
-        split = np.flatnonzero(tree.children_left >= 0)
-        at = np.clip((tree.threshold - low[tree.feature]) / width[tree.feature], 0.0, 1.0)
         lows = np.zeros((tree.node_count, len(low)))
         highs = np.ones((tree.node_count, len(low)))
-        for node in split.tolist():  # a parent comes before its children
-            left, right = tree.children_left[node], tree.children_right[node]
-            column = tree.feature[node]
-            lows[left] = lows[right] = lows[node]
+        edges = [{0.0, 1.0} for _ in low]
+        columns, children = tree.feature, tree.children_left
+        at = np.clip((tree.threshold - low[columns]) / width[columns], 0.0, 1.0)
+        others, split = tree.children_right, np.flatnonzero(children >= 0)
+        for node in split.tolist():
+            left, right, column, cut = children[node], others[node], columns[node], float(at[node])
+            edges[column].add(cut)
+            lows[left] = lows[right] = lows[node]  # a parent comes before its children
             highs[left] = highs[right] = highs[node]
-            highs[left, column] = lows[right, column] = at[node]
-        leaf = tree.children_left < 0
+            highs[left, column] = lows[right, column] = cut
+        leaf = children < 0
         self._lows, self._highs = lows[leaf], highs[leaf]
         self._widths = self._highs - self._lows
         self._volumes = self._widths.prod(axis=1)
         self._values = tree.value[leaf, 0, 0]
-        columns, cuts = tree.feature[split], at[split]
-        self._edges = [np.unique([0.0, *cuts[columns == c], 1.0]) for c in range(len(low))]
+        self._edges = [np.array(sorted(own)) for own in edges]
         self.variance = _variance(self._values, self._volumes)
 
     def explained(self, columns: Ints) -> float:
@@ -129,7 +130,7 @@ class _Leaves:
         if all(len(own) == 2 for own in edges):
             return 0.0
         middles = np.array(list(itertools.product(*((e[1:] + e[:-1]) / 2 for e in edges))))
-        sizes = np.array(list(itertools.product(*(np.diff(e) for e in edges)))).prod(axis=1)
+        sizes = np.array(list(itertools.product(*(e[1:] - e[:-1] for e in edges)))).prod(axis=1)
         lows, highs = self._lows[:, None, columns], self._highs[:, None, columns]
         inside = ((lows < middles) & (middles <= highs)).all(axis=2)
         own = self._widths[:, columns].prod(axis=1)
@@ -139,5 +140,6 @@ class _Leaves:
 
 
 def _variance(values: Floats, weights: Floats) -> float:
-    mean = np.average(values, weights=weights)
-    return float(np.average((values - mean) ** 2, weights=weights))
+    total = weights.sum()
+    mean = values @ weights / total
+    return float((values - mean) ** 2 @ weights / total)

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.search_space import intersection_search_space
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from evolve.analysis.fanova import Fanova
 from evolve.analysis.ped_anova import PedAnova
@@ -133,7 +133,19 @@ def _trial(row: Mapping[Any, Any], space: Mapping[str, BaseDistribution]) -> Fro
         if not pd.isna(value)
     }
     used = {name: space[name] for name in params}
-    return create_trial(params=params, distributions=used, value=float(row["value"]))
+    return FrozenTrial(  # as `create_trial`, which asks every distribution again for its range
+        number=-1,
+        trial_id=-1,
+        state=TrialState.COMPLETE,
+        value=float(row["value"]),
+        datetime_start=None,
+        datetime_complete=None,
+        params=params,
+        distributions=used,
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+    )
 
 
 def _counts(trial: FrozenTrial) -> bool:
