@@ -96,12 +96,10 @@ def _retrain(request: "RunRequest", seeds: int, *, quiet: bool) -> None:
 
 def _report(run: Path, found: "Findings") -> None:
     from evolve.cli.paths import shown_path
-    from evolve.store.folder import RunFolder
     from evolve.store.read import read_run
-    from reports.render import render_report
+    from reports.standing import make_report
 
-    files = render_report(read_run(run), RunFolder(run).report, found)
-    click.echo(f"report  {shown_path(files[0])}")
+    click.echo(f"report  {shown_path(make_report(read_run(run), found))}")
 
 
 def told(found: "Findings") -> list[str]:

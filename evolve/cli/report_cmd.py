@@ -26,7 +26,7 @@ def command(run: Path, out: Path | None, data: str | None) -> None:
     from evolve.store.folder import RunFolder
     from evolve.store.manifest import ABLATION, kind_of
     from evolve.store.read import read_manifest, read_run
-    from reports.render import render_report
+    from reports.standing import make_report
 
     if kind_of(read_manifest(RunFolder.open(run))) == ABLATION:
         from evolve.ablation.files import write_table_files
@@ -37,5 +37,10 @@ def command(run: Path, out: Path | None, data: str | None) -> None:
         return
     record = read_run(run)
     found = find(run, data, record)
-    files = render_report(record, out or RunFolder(run).report, found)
-    click.echo(shown_path(files[0]))
+    if out is None:
+        page = make_report(record, found)
+    else:
+        from reports.render import render_report
+
+        page = render_report(record, out, found)[0]
+    click.echo(shown_path(page))

@@ -121,19 +121,19 @@ def conclude(path: Path, data: str | None = None) -> tuple[int, str]:
     """
     from evolve.findings import find
     from evolve.store.read import read_run
-    from reports.render import render_report
+    from reports.standing import make_report
     from reports.summary import summarise
 
     run = read_run(path)
     found = find(path, data, run)
-    files = render_report(run, RunFolder(path).report, found)
+    page = make_report(run, found)
     verdict = found.final.sentence if found.final else summarise(run).verdict
     lines = [*compared(path), *concluded(found)] if found.final else [verdict]
     for line in lines:
         click.echo(line)
     if (run.trials["state"] == "COMPLETE").any():
         click.echo(f"best configuration  {shown_path(RunFolder(path).best_config)}")
-    click.echo(f"report              {shown_path(files[0])}")
+    click.echo(f"report              {shown_path(page)}")
     code = DONE if (run.trials["state"] == "COMPLETE").any() else FAILED
     return code, printable(verdict)
 

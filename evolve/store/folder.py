@@ -193,6 +193,11 @@ class RunFolder:
         return self.path / "report"
 
     @property
+    def report_note(self) -> Path:
+        """What the report was made of, and its files, as digests; it may be deleted."""
+        return self.path / "report.json"
+
+    @property
     def findings(self) -> Path:
         """What took long to compute from the rest; it may be deleted."""
         return self.path / "findings.json"
