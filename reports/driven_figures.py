@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -43,11 +44,9 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 def draw_audit(audit: Audit, objective: str, *, wide: bool) -> Figure | None:
     """Early against final value of the trials that were trained to their end."""
-    shown = audit.shown
+    shown = drawn_pairs(audit)
     if len(shown) < 2:
         return None
-    if len(shown) > MOST_DRAWN:
-        shown = shown.sample(MOST_DRAWN, random_state=0)
     with style():
         figure = Figure(figsize=WIDE if wide else NARROW, layout="constrained")
         axes = figure.add_subplot()
@@ -69,6 +68,19 @@ def draw_audit(audit: Audit, objective: str, *, wide: bool) -> Figure | None:
         handles.append(_handle(f"highest at the end (trial {audit.winner})", star))
         legend(figure, handles, (6.0 if wide else NARROW[0], 0), 1)
     return figure
+
+
+def drawn_pairs(audit: Audit) -> pd.DataFrame:
+    """The pairs that are drawn: all, or of very many a part picked at random.
+
+    The highest at the end is always in it, and so are those that were not chosen for their values.
+    """
+    shown = audit.shown
+    if len(shown) <= MOST_DRAWN:
+        return shown
+    picked = shown.index.isin(shown.sample(MOST_DRAWN, random_state=0).index)
+    apart = ~shown["group"].isin(("best", "others")) | (shown["number"] == audit.winner)
+    return shown[picked | apart]
 
 
 def _handle(label: str, look: dict[str, Any]) -> Line2D:

@@ -302,7 +302,7 @@ def _caption(name: str, summary: Summary, found: Findings | None, moved: int = 0
         ),
         "early": (
             f"{objective} on val when others were stopped, against the value at the end, of each "
-            "trial that was trained to its end."
+            f"trial that was trained to its end.{_part_of_pairs(found)}"
         ),
     }
     return captions[name] if name in captions else found_caption(name, objective, found)
@@ -313,6 +313,17 @@ def _moved(trials: int) -> str:
     if not trials:
         return ""
     return f" Left out: {plural(trials, 'trial')} whose parameters changed on the way."
+
+
+def _part_of_pairs(found: Findings | None) -> str:
+    """What part of very many trials the picture of early and final values has."""
+    pairs = 0 if found is None or found.audit is None else len(found.audit.shown)
+    if pairs <= driven_figures.MOST_DRAWN:
+        return ""
+    return (
+        f" Of {pairs:,} of them {driven_figures.MOST_DRAWN:,} are drawn, picked at random, and "
+        "those that stand out."
+    )
 
 
 def _part(name: str, run: RunRecord) -> str:

@@ -12,7 +12,7 @@ from evolve.analysis.fidelity import Rule, audit
 from evolve.analysis.ledger import Devices, make_ledger
 from evolve.findings import Cost, Findings
 from evolve.store.records import RunRecord
-from reports import driven, schedules
+from reports import driven, driven_figures, schedules
 from reports.driven_figures import draw_audit, draw_schedule
 from reports.figures import parameter_data, to_svg
 from reports.render import render_report
@@ -142,6 +142,23 @@ def test_groups_have_shapes_of_their_own() -> None:
         assert "promoted by lot" in to_svg(figure)
     shapes = {tuple(map(tuple, c.get_paths()[0].vertices)) for c in figure.axes[0].collections}
     assert len(shapes) == len(figure.axes[0].collections)
+
+
+def test_of_very_many_pairs_a_part_is_drawn_with_those_that_stand_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = with_driven(make_found())
+    told = found.audit
+    assert told is not None
+    assert len(driven_figures.drawn_pairs(told)) == 12
+    monkeypatch.setattr(driven_figures, "MOST_DRAWN", 2)
+    drawn = driven_figures.drawn_pairs(told)
+    apart = told.shown[~told.shown["group"].isin(("best", "others"))]
+    assert {told.winner, *apart["number"]} <= set(drawn["number"])
+    assert len(drawn) < 12
+    render_report(make_driven_run(), tmp_path / "report", found)
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Of 12 of them 2 are drawn, picked at random, and those that stand out." in page
 
 
 def test_steps_are_drawn_only_where_something_changed() -> None:

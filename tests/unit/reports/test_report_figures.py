@@ -1,3 +1,4 @@
+import io
 import math
 import warnings
 from dataclasses import replace
@@ -5,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_up_run import PARAMETERS, make_run, with_trials
+from PIL import Image
 
 from evolve.store.records import ParameterRecord
 from reports import figures
@@ -172,6 +174,11 @@ def test_a_figure_keeps_its_places_in_every_file() -> None:
     figure = figures.draw_history(run, summarise(run), figures.WIDE)
     figures.to_svg(figure)
     places = [axes.get_position().bounds for axes in figure.axes]
-    size = figures.to_png(figure)[16:24]
+    png = figures.to_png(figure)
     assert [axes.get_position().bounds for axes in figure.axes] == places
-    assert [int.from_bytes(size[i : i + 4], "big") for i in (0, 4)] == [1536, 624]
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.size == (1536, 624)
+        colours = {colour for _, colour in image.convert("RGB").getcolors() or ()}
+    drawn = (figures.BEST, figures.COMPLETE, figures.FAIL, figures.INK, "#ffffff")
+    assert {tuple(bytes.fromhex(name[1:])) for name in drawn} <= colours
+    assert len(colours) <= figures.PALETTE
