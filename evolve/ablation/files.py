@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evolve.ablation.render import csv_text, escaped, render_csv, render_markdown
-from evolve.ablation.shown import effects_layout, table_layout
+from evolve.ablation.shown import classes_layout, effects_layout, table_layout
 from evolve.ablation.terminal import render_text, wrapped_text
 from model.files import write_text_atomically
 
@@ -84,6 +84,9 @@ def markdown(found: "TableFindings") -> str:
         parts += ["## What the ingredients add", render_markdown(layout)]
     elif found.no_effects:
         parts += ["## What the ingredients add", escaped(_no_effects(found))]
+    classes = classes_layout(found)
+    if classes is not None:
+        parts += ["## Class by class", render_markdown(classes)]
     if found.sentences:
         lines = "\n".join(f"- {_item(one)}" for one in found.sentences)
         parts += ["## In words", lines]

@@ -18,6 +18,7 @@ _OVER = {
     "seeds": "seeds alone",
     "images": "images alone",
 }
+MOST_CLASSES = 12
 _TESTS = {"t": "t test", "sign-flip": "sign-flip test"}
 
 
@@ -124,6 +125,51 @@ def _looks(found: "TableFindings") -> Iterator[str]:
             f"{listed([str(look) for look in run.looks])} seeds, which spend {parts} of "
             f"{run.alpha:g}; a row that has its word gets no more seeds."
         )
+
+
+# -- classes -------------------------------------------------------------------------------
+
+
+def classes_layout(found: "TableFindings") -> Layout | None:
+    """What each row changes in each class; None where that is not known.
+
+    Of very many classes those are shown in which any row changes most.
+    """
+    deltas = found.class_deltas
+    if deltas.empty:
+        return None
+    by_class = deltas.groupby("class", sort=False)["mean"].agg(lambda means: means.abs().max())
+    largest = by_class.sort_values(ascending=False, kind="stable").index[:MOST_CLASSES]
+    shown = [name for name in by_class.index if name in set(largest)]
+    lines = {(one["row"], one["class"]): one for one in deltas.to_dict("records")}
+    rows = [row for row in found.table.rows if (row.key, shown[0]) in lines]
+    more = len(by_class) - len(shown)
+
+    def cells(row: str) -> list[Cell]:
+        return [_of_class(lines.get((row, name)), found) for name in shown]
+
+    notes = [
+        f"AP points on {found.judged_on} against the baseline, with half of the 95 % interval; "
+        f"bold: not chance (p at most {found.run.alpha:g} after Holm over the classes of a row)"
+    ]
+    if more:
+        others = "1 more class" if more == 1 else f"{more} more classes"
+        notes.append(f"and {others}, in which rows change less")
+    return Layout(
+        title=f"Class by class ({found.judged_on})",
+        columns=(Column("row"), *(Column(str(name), "right") for name in shown)),
+        rows=tuple(Row((Cell(row.title), *cells(row.key))) for row in rows),
+        notes=tuple(Note("", text) for text in notes),
+    )
+
+
+def _of_class(line: dict[Any, Any] | None, found: "TableFindings") -> Cell:
+    if line is None or math.isnan(line["mean"]):
+        return Cell(MISSING)
+    reach = (line["high"] - line["low"]) / 2
+    text = signed(line["mean"]) + ("" if math.isnan(reach) else f" \u00b1{points(reach)}")
+    is_sure = line["p_holm"] <= found.run.alpha  # never of NaN
+    return Cell(text, bold=bool(is_sure), value=round(100 * line["mean"], 4))
 
 
 # -- effects -------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from evolve.ablation import shown
 from evolve.ablation.files import file_name, markdown, table_text, write_table_files
-from evolve.ablation.shown import table_layout
+from evolve.ablation.shown import classes_layout, table_layout
 from evolve.findings import images as images_module
 from evolve.findings.table import find_table
 from tests.unit.findings.made_up_table import (
@@ -223,3 +224,38 @@ def test_markdown_has_its_parts(factorial):
     ]
     assert text.endswith("\n")
     assert "\n\n\n" not in text
+
+
+SHARES = {
+    "base": [(0.5, 0.6), (0.55, 0.6), (0.5, 0.65)],
+    "S": [(0.9, 0.6), (0.95, 0.65), (0.9, 0.65)],
+    "M": [(0.5, 0.6), (0.55, 0.55), (0.5, 0.6)],
+}
+
+
+def test_classes_stand_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.setattr(images_module, "RESAMPLES", 50)
+    found = find_table(make_detected(tmp_path, SHARES, images=30).path)
+    layout = classes_layout(found)
+    assert [column.heading for column in layout.columns] == [
+        "row",
+        *found.class_deltas["class"].unique(),
+    ]
+    assert len(layout.rows) == found.class_deltas["row"].nunique() == 2
+    first = found.class_deltas.iloc[0]
+    assert layout.rows[0].cells[1].value == round(100 * first["mean"], 4)
+    sure = found.class_deltas["p_holm"] <= 0.05
+    bold = [cell.bold for row in layout.rows for cell in row.cells[1:]]
+    assert bold == sure.tolist()
+    assert any(bold)
+    assert "## Class by class" in markdown(found)
+
+
+def test_of_many_classes_those_that_change_most_are_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(images_module, "RESAMPLES", 50)
+    found = find_table(make_detected(tmp_path, SHARES, images=30).path)
+    monkeypatch.setattr(shown, "MOST_CLASSES", 1)
+    layout = classes_layout(found)
+    means = found.class_deltas.groupby("class")["mean"].agg(lambda one: one.abs().max())
+    assert [column.heading for column in layout.columns] == ["row", means.idxmax()]
+    assert "1 more class, in which rows change less" in layout.notes[-1].text
