@@ -68,9 +68,9 @@ class LiveTable(LiveWatcher):
     """
 
     def __init__(self, view: RunView, folder: Path) -> None:
+        self._folder, self._text = folder, ""  # first: it is drawn as soon as it is made
+        self._terminal = terminal_of(sys.stderr)  # later something else stands in its place
         super().__init__(view)
-        self._folder = folder
-        self._text = ""
 
     def on_phase(self, phase: "Phase") -> None:
         """Show what is there already."""
@@ -87,7 +87,7 @@ class LiveTable(LiveWatcher):
         from evolve.ablation.terminal import render_text
 
         found = find_table(self._folder, images=False)
-        self._text = render_text(table_layout(found, is_brief=True), **terminal_of(sys.stderr))
+        self._text = render_text(table_layout(found, is_brief=True), **self._terminal)
 
     def _render(self) -> Any:
         from rich.console import Group

@@ -1,8 +1,11 @@
 """The `evolve ablate` command as a user types it: on learning curves, and once on pictures."""
 
+import contextlib
 import csv
 import json
 import os
+import pty
+import re
 import signal
 
 import psutil
@@ -10,7 +13,7 @@ import pytest
 
 from evolve.store.comparison import TABLE, read_comparison
 from evolve.store.folder import RunFolder
-from tests.e2e.test_run import descendants, run, start, wait_until
+from tests.e2e.test_run import EVOLVE, ROOT, descendants, run, start, wait_until
 from tests.tiny_data import write_tiny_coco
 
 ROWS = """
@@ -202,3 +205,22 @@ def test_a_detector_starts_from_a_classifier_of_the_same_pictures(tmp_path):
     log = (frame.loc["started", "folder"] / "config.yaml").read_text()
     assert "pretrain/started/0/best.pt" in log
     assert (frame["state"] == "COMPLETE").all()
+
+
+def test_on_a_terminal_the_table_fills_in(work):
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(work)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "118"}
+        os.execvpe(EVOLVE[0], [*EVOLVE, *on_curves("--seeds", "2", data="curve-0.2")], environment)
+    shown = b""
+    with contextlib.suppress(OSError):  # which tells that the other end is closed
+        while part := os.read(terminal, 1 << 16):
+            shown += part
+    _, status = os.waitpid(pid, 0)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert os.waitstatus_to_exitcode(status) == 0, text
+    assert "1/2  baseline" in text
+    assert "3 of 6 trainings of the table have ended" in text
+    assert "+-95 %" not in text  # check marks and signs as the terminal has them
+    assert "Traceback" not in text
