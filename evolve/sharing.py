@@ -151,7 +151,8 @@ def trained(run: RunFolder, *, failed: bool = False) -> set[str]:
 def neighbours(run: RunFolder, manifest: Mapping[str, Any]) -> list[RunFolder]:
     """Runs beside this one, of the same protocol, that have compared something; by name.
 
-    One that cannot be read is passed over: nobody asked for it.
+    Nobody asked for them: one that cannot be read is passed over, and so is one whose study lies
+    on a server.
     """
     found = []
     for path in sorted(run.path.absolute().parent.iterdir()):
@@ -159,7 +160,10 @@ def neighbours(run: RunFolder, manifest: Mapping[str, Any]) -> list[RunFolder]:
         if path.name == run.path.name or path.is_symlink() or not other.manifest.is_file():
             continue
         try:
-            if not mismatches(read_manifest(other), manifest) and begun(other):
+            theirs = read_manifest(other)
+            alike = not theirs.get("storage") and not mismatches(theirs, manifest)
+            plans = [PlanRecord.read(other.comparison(name)) for name in begun(other)]
+            if alike and plans and trained(other):
                 found.append(other)
         except EvolveError:
             continue

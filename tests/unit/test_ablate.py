@@ -201,6 +201,25 @@ def test_nothing_is_shared_with_other_code(tmp_path, monkeypatch):
     assert len(notes.ended) == 9
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda run: run.study.write_bytes(b"no database"),
+        lambda run: run.manifest.write_text("{"),
+        lambda run: run.comparison(TABLE).plan.write_text("[]"),
+        lambda run: run.write_json(
+            run.manifest,
+            read_manifest(run) | {"storage": "postgresql+psycopg://nowhere.invalid/x"},
+        ),
+    ],
+)
+def test_a_run_beside_it_that_cannot_be_read_is_passed_over(tmp_path, spoil):
+    spoil(start_ablation(make(tmp_path, out="first", seeds=1), Notes()))
+    notes = Notes()
+    start_ablation(make(tmp_path, out="second", seeds=1), notes)
+    assert len(notes.ended) == 3
+
+
 def test_a_run_of_another_protocol_is_refused_by_name(tmp_path, monkeypatch):
     first = start_ablation(make(tmp_path, out="first"), Notes())
     monkeypatch.setattr("evolve.session.code_digest", lambda: "another")
