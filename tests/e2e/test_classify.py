@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.e2e import forked
 from tests.e2e.test_commands import EAGER, evolve, read_rows
 from tests.tiny_data import write_tiny_coco
 
@@ -79,8 +80,7 @@ def test_detect_says_that_it_is_a_classifier(home, trained):
 def test_a_detector_starts_from_it_and_tells_of_other_activations(home, trained):
     arguments = ["train", "--data", "tiny", "--epochs", 1, *QUICK, "--set", "batch_size=4",
                  "--backbone-weights", trained / "best.pt"]  # fmt: skip
-    command = [sys.executable, "-m", "evolve", *map(str, [*arguments, "--out", "mish"])]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=100)
+    done = forked.run([*arguments, "--out", "mish"], home, timeout=100)
     assert done.returncode == 0, done.stderr
     assert "trained with leaky activations and goes on with mish" in done.stderr
     assert "waiting" in done.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import forked
 from tests.tiny_data import write_tiny_coco
 
 QUICK = ["--set", "image_size=64", "--set", "batch_size=4", "--threads", "1"]
@@ -24,8 +25,7 @@ pytestmark = pytest.mark.slow
 
 def evolve(*arguments, cwd, code=0):
     """Run the command; its stdout, or its stderr if it is expected to fail."""
-    command = [sys.executable, "-m", "evolve", *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=100)
+    done = forked.run(arguments, cwd, timeout=100)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr if code else done.stdout

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 
 from evolve.store.comparison import PATH, read_comparison
-from tests.e2e.test_run import run, start, wait_until, work
+from tests.e2e.test_run import run, start_anew, wait_until, work
 
 __all__ = ["work"]  # a fixture
 
@@ -32,7 +32,7 @@ def test_a_run_ends_with_its_verdict_and_a_killed_path_is_trained_to_its_end(wor
     assert "not a confirmed gain" not in page
 
     retrain = ("explain", "out", "--retrain", "--seeds", "3", "--engine", "inline")
-    process = start(work, *retrain)
+    process = start_anew(work, *retrain)
     wait_until(lambda: any((work / "out" / "path").rglob("metrics.jsonl")))
     process.kill()
     process.communicate()

@@ -10,6 +10,7 @@ import torch
 from model.build import build_detector
 from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
+from tests.e2e import forked
 
 pytestmark = pytest.mark.slow
 
@@ -36,8 +37,7 @@ def home(tmp_path_factory):
 
 def evolve(*arguments, cwd):
     """Run the command; its stdout, where nothing but progress may be on stderr."""
-    command = [sys.executable, "-m", "evolve", *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=200)
+    done = forked.run(arguments, cwd, timeout=200)
     assert done.returncode == 0, done.stderr
     told = [line for line in done.stderr.splitlines() if not line.startswith("measuring at")]
     assert told == []

@@ -15,6 +15,7 @@ import pytest
 from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.read import read_run
+from tests.e2e import forked
 from tests.tiny_data import write_tiny_coco
 
 SETTINGS = ("--set", "image_size=64", "--set", "batch_size=4", "--set", "epochs=3")
@@ -23,17 +24,13 @@ TIMES = ("images_per_s", "train_time_s", "eval_time_s", "wait_share")
 pytestmark = pytest.mark.slow
 
 
-def command(*arguments):
-    return [sys.executable, "-m", "evolve", *arguments]
-
-
 def smoke(engine, out, *more):
     fixed = ("run", "--space", "smoke.yaml", "--data", "tiny", "--confirm", "0", *SETTINGS)
-    return command(*fixed, "--engine", engine, "--out", out, *more)
+    return (*fixed, "--engine", engine, "--out", out, *more)
 
 
 def finish(arguments, cwd):
-    done = subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, timeout=200)
+    done = forked.run(arguments, cwd, timeout=200)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -81,7 +78,7 @@ def test_every_file_of_a_trial_is_there_and_tells_the_truth(twin):
 
 def test_weights_of_a_trial_measure_as_the_run_said(home, twin):
     trial = RunFolder(twin).trial(0)
-    done = finish(command("eval", "--weights", str(trial.last), "--data", "tiny", "--json"), home)
+    done = finish(("eval", "--weights", str(trial.last), "--data", "tiny", "--json"), home)
     said = trial.read_metrics()[-1]["metrics"]["AP50"]
     assert json.loads(done.stdout)["metrics"]["AP50"] == pytest.approx(said, abs=1e-6)
 
@@ -95,8 +92,9 @@ def test_ray_trains_the_same_numbers_as_one_process(home, twin):
 
 @pytest.mark.ray
 def test_kill_in_the_middle_of_training_loses_nothing(home):
+    more = ("--workers", "1", "--set", "epochs=15", "--trials", "2")
     process = subprocess.Popen(
-        smoke("ray", "killed", "--workers", "1", "--set", "epochs=15", "--trials", "2"),
+        [sys.executable, "-m", "evolve", *smoke("ray", "killed", *more)],
         cwd=home,
         env={**os.environ, "EVOLVE_CHECKPOINT_EVERY_S": "0"},
         stderr=subprocess.DEVNULL,
@@ -110,7 +108,7 @@ def test_kill_in_the_middle_of_training_loses_nothing(home):
         with contextlib.suppress(psutil.NoSuchProcess):
             victim.kill()
     process.wait()
-    finish(command("resume", "killed", "--workers", "1"), home)
+    finish(("resume", "killed", "--workers", "1"), home)
     run = read_run(home / "killed")
     assert list(run.trials["state"]) == ["COMPLETE"] * 2
     trial = RunFolder(home / "killed").trial(1)
@@ -135,7 +133,7 @@ def test_the_best_and_the_defaults_are_judged_on_test(home):
     )
     assert len(stored["images"]) == 3
     weights = ("--weights", str(first["folder"] / "last.pt"), "--data", "three")
-    again = finish(command("eval", *weights, "--split", "test", "--json"), home)
+    again = finish(("eval", *weights, "--split", "test", "--json"), home)
     said = json.loads(again.stdout)["metrics"]["AP50"]
     assert said == pytest.approx(first["value_test"], abs=1e-6)
 

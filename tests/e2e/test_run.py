@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import pytest
 from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.study import STUDY_NAME, sqlite_url
+from tests.e2e import forked
 from tests.tiny_data import write_tiny_coco
 
 EVOLVE = [sys.executable, "-m", "evolve"]
@@ -40,13 +42,39 @@ parameters:
 @pytest.fixture
 def work(tmp_path):
     """A folder with a space file and data whose epochs last 0.2 s."""
-    (tmp_path / "my.yaml").write_text(SPACE)
-    (tmp_path / "curve-0").mkdir()
-    (tmp_path / "curve-0.2").mkdir()
+    fill(tmp_path)
     return tmp_path
 
 
+def fill(folder):
+    (folder / "my.yaml").write_text(SPACE)
+    (folder / "curve-0").mkdir()
+    (folder / "curve-0.2").mkdir()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder of work with an undisturbed run of six trials in one process, to be copied."""
+    folder = tmp_path_factory.mktemp("whole")
+    fill(folder)
+    assert run(folder, *on_curves("inline")).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def ran(whole, tmp_path):
+    """A folder of work of one's own, with that run."""
+    return shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+
+
 def run(work, *arguments, **environment):
+    done = forked.run(arguments, work, **environment)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def run_anew(work, *arguments, **environment):
+    """Run a command in a process that is not forked off another."""
     done = subprocess.run(
         [*EVOLVE, *arguments],
         cwd=work,
@@ -61,10 +89,15 @@ def run(work, *arguments, **environment):
 
 def start(work, *arguments, every_s="0"):
     """Start a command in a process group of its own, with a checkpoint every so often."""
+    return forked.start(arguments, work, EVOLVE_CHECKPOINT_EVERY_S=every_s)
+
+
+def start_anew(work, *arguments):
+    """Start a command in a process that is not forked off another, to be killed."""
     return subprocess.Popen(
         [*EVOLVE, *arguments],
         cwd=work,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "EVOLVE_CHECKPOINT_EVERY_S": every_s},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "EVOLVE_CHECKPOINT_EVERY_S": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -114,7 +147,7 @@ def descendants(pid):
 
 
 def test_inline_run_writes_the_whole_folder_and_says_what_it_found(work):
-    done = run(work, *on_curves("inline"))
+    done = run_anew(work, *on_curves("inline"))
     assert done.returncode == 0, done.stderr
     assert "not a confirmed gain" in done.stdout or "No trial beat" in done.stdout
     out = work / "out"
@@ -135,39 +168,36 @@ def test_inline_run_writes_the_whole_folder_and_says_what_it_found(work):
     assert "[6/6]" in done.stderr
 
 
-def test_same_command_again_adds_nothing_and_more_trials_extend(work):
-    run(work, *on_curves("inline"))
-    before = told(work)
-    again = run(work, *on_curves("inline"))
+def test_same_command_again_adds_nothing_and_more_trials_extend(ran):
+    before = told(ran)
+    again = run(ran, *on_curves("inline"))
     assert again.returncode == 0
-    assert told(work) == before
-    run(work, *on_curves("inline", "--trials", "8"))
-    after = told(work)
+    assert told(ran) == before
+    run(ran, *on_curves("inline", "--trials", "8"))
+    after = told(ran)
     assert len(after) == 8
     assert {n: after[n] for n in before} == before
 
 
-def test_other_configuration_is_refused_with_the_difference(work):
-    run(work, *on_curves("inline"))
-    before = told(work)
-    done = run(work, *on_curves("inline", "--seed", "1", "--set", "epochs=7"))
+def test_other_configuration_is_refused_with_the_difference(ran):
+    before = told(ran)
+    done = run(ran, *on_curves("inline", "--seed", "1", "--set", "epochs=7"))
     assert done.returncode == 2
     assert "seed: 0 in the folder, 1 asked for" in done.stderr
     assert "train.epochs: 5 in the folder, 7 asked for" in done.stderr
-    assert told(work) == before
+    assert told(ran) == before
 
 
-def test_folder_in_use_is_refused(work):
-    run(work, *on_curves("inline"))
-    with RunFolder(work / "out").lock():
-        done = run(work, "resume", "out")
+def test_folder_in_use_is_refused(ran):
+    with RunFolder(ran / "out").lock():
+        done = run(ran, "resume", "out")
     assert done.returncode == 2
     assert "in use by another process" in done.stderr
 
 
 @pytest.mark.ray
 def test_ray_run_reaches_the_end_and_leaves_no_process(work):
-    done = run(work, *on_curves("ray", "--workers", "2"), EVOLVE_TEST_MARK=str(work))
+    done = run_anew(work, *on_curves("ray", "--workers", "2"), EVOLVE_TEST_MARK=str(work))
     assert done.returncode == 0, done.stderr
     states = [state for state, *_ in told(work).values()]
     assert len(states) == 6
@@ -185,7 +215,7 @@ def mark(process):
 
 @pytest.mark.ray
 def test_killed_tree_is_resumed_without_loss(work):
-    process = start(work, *on_curves("ray", "--workers", "2", data="curve-0.2"))
+    process = start_anew(work, *on_curves("ray", "--workers", "2", data="curve-0.2"))
     wait_until(lambda: finished(work) >= 2)
     tree = descendants(process.pid)
     for victim in (process, *tree):
@@ -209,7 +239,7 @@ def test_killed_tree_is_resumed_without_loss(work):
 
 @pytest.mark.ray
 def test_ctrl_c_stops_cleanly_and_says_how_to_resume(work):
-    process = start(work, *on_curves("ray", "--workers", "2", data="curve-0.2"))
+    process = start_anew(work, *on_curves("ray", "--workers", "2", data="curve-0.2"))
     wait_until(lambda: finished(work) >= 1)
     tree = descendants(process.pid)
     os.killpg(process.pid, signal.SIGINT)
@@ -226,19 +256,15 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_resume(work):
     assert len(after) == 6
 
 
-def test_inline_run_killed_twice_equals_its_undisturbed_twin(work, tmp_path_factory):
-    twin = tmp_path_factory.mktemp("twin")
-    (twin / "my.yaml").write_text(SPACE)
-    (twin / "curve-0").mkdir()
-    run(twin, *on_curves("inline"))
+def test_inline_run_killed_twice_equals_its_undisturbed_twin(work, whole):
     for count in (1, 3):
-        process = start(work, *on_curves("inline", data="curve-0.2"))
+        process = start_anew(work, *on_curves("inline", data="curve-0.2"))
         wait_until(lambda count=count: finished(work) >= count)
         process.kill()
         process.communicate()
     done = run(work, "resume", "out")
     assert done.returncode == 0, done.stderr
-    assert told(work) == told(twin)
+    assert told(work) == told(whole)
 
 
 def compared(work):
@@ -249,7 +275,7 @@ def compared(work):
 @pytest.mark.ray
 def test_a_killed_final_comparison_goes_on_where_it_was(work):
     more = ("--workers", "2", "--trials", "3", "--set", "scheduler=none", "--confirm", "1x2")
-    process = start(work, *on_curves("ray", *more, data="curve-0.2"))
+    process = start_anew(work, *on_curves("ray", *more, data="curve-0.2"))
     wait_until(lambda: (work / "out" / "final" / "default" / "1" / "metrics.jsonl").exists())
     for victim in (process, *descendants(process.pid)):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -277,10 +303,8 @@ def test_a_killed_final_comparison_goes_on_where_it_was(work):
     pd.testing.assert_frame_equal(compared(work), after)
 
 
-def test_status_and_report_read_a_copied_run(work, tmp_path_factory):
-    run(work, *on_curves("inline"))
-    copied = tmp_path_factory.mktemp("elsewhere") / "copy"
-    (work / "out").rename(copied)
+def test_status_and_report_read_a_copied_run(work, whole, tmp_path_factory):
+    copied = shutil.copytree(whole / "out", tmp_path_factory.mktemp("elsewhere") / "copy")
     status = json.loads(run(work, "status", str(copied), "--json").stdout)
     assert status["asked"] == 6
     assert sum(status["states"].values()) == 6
@@ -289,11 +313,10 @@ def test_status_and_report_read_a_copied_run(work, tmp_path_factory):
     assert (work / "elsewhere" / "index.html").is_file()
 
 
-def test_optuna_dashboard_opens_the_study(work):
+def test_optuna_dashboard_opens_the_study(whole):
     from optuna_dashboard import wsgi
 
-    run(work, *on_curves("inline"))
-    storage = optuna.storages.RDBStorage(sqlite_url(work / "out" / "study.db"))
+    storage = optuna.storages.RDBStorage(sqlite_url(whole / "out" / "study.db"))
     with make_server("127.0.0.1", 0, wsgi(storage)) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()

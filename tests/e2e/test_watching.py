@@ -11,7 +11,17 @@ import sys
 
 import pytest
 
-from tests.e2e.test_run import EVOLVE, ROOT, finished, on_curves, run, start, wait_until, work
+from tests.e2e.test_run import (
+    EVOLVE,
+    ROOT,
+    finished,
+    on_curves,
+    run,
+    run_anew,
+    start,
+    wait_until,
+    work,
+)
 
 __all__ = ["work"]  # a fixture
 TELL = "import os, sys; open(sys.argv[1], 'a').write(os.environ['EVOLVE_STATUS'] + ' ' + "
@@ -198,7 +208,7 @@ def fake(work):
 
 
 def test_a_run_is_noted_in_mlflow(work, fake):
-    done = run(work, *on_curves("inline", "--mlflow", "file:./mlruns"), **fake)
+    done = run_anew(work, *on_curves("inline", "--mlflow", "file:./mlruns"), **fake)
     assert done.returncode == 0, done.stderr
     assert "MLflow" not in done.stderr
     parent, *children = json.loads((work / "mlflow.json").read_text())
@@ -212,7 +222,7 @@ def test_a_run_is_noted_in_mlflow(work, fake):
 
 
 def test_a_run_without_its_mlflow_server_goes_on(work, fake):
-    done = run(work, *on_curves("inline", "--mlflow", "http://nowhere"), **fake)
+    done = run_anew(work, *on_curves("inline", "--mlflow", "http://nowhere"), **fake)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("MLflow") == 1
     assert "warning: MLflow: ConnectionError: no route to host" in done.stderr
