@@ -130,8 +130,8 @@ def test_another_configuration_is_refused_with_the_differences(home):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_training_continues_to_the_same_end(home, tmp_path, how):
-    arguments = ["train", "--data", str(home / "tiny"), "--epochs", "5", *QUICK,
-                 "--set", "precision=fp32", "--out"]  # fmt: skip
+    arguments = ["train", "--data", str(home / "tiny"), "--epochs", "5", *QUICK, "--model",
+                 "yolov4-tiny-nano", "--set", "precision=fp32", "--out"]  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-c", EAGER, *arguments, str(tmp_path / "stopped")],
         stderr=subprocess.PIPE, text=True, cwd=tmp_path,

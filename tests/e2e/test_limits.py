@@ -43,7 +43,7 @@ def test_a_budget_ends_the_run_with_its_final_comparison(work):
 
 
 def test_no_gain_ends_the_search_and_a_larger_limit_goes_on(work):
-    run(work, *on_curves("--until-no-gain", "2", "--trials", "40"))
+    run(work, *on_curves("--until-no-gain", "2", "--trials", "40", "--sampler", "random"))
     before = told(work)
     assert len(before) < 40
     assert told(work) == before
@@ -78,6 +78,7 @@ def test_fidelity_and_promote_name_their_scheduler(work):
 def test_a_preempted_run_writes_a_checkpoint_within_the_epoch(work, kind):
     process = start(work, *on_curves("--no-probe", "--trials", "2", data="curve-3"))
     wait_until((work / "out" / "trials" / "00000" / "metrics.jsonl").exists)
+    time.sleep(0.5)  # into the second epoch
     began = time.monotonic()
     os.kill(process.pid, kind)
     _, errors = process.communicate(timeout=60)

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
 
 def smoke(engine, out, *more):
     fixed = ("run", "--space", "smoke.yaml", "--data", "tiny", "--confirm", "0", *SETTINGS)
+    fixed = (*fixed, "--model", "yolov4-tiny-nano")
     return (*fixed, "--engine", engine, "--out", out, *more)
 
 
@@ -92,7 +93,7 @@ def test_ray_trains_the_same_numbers_as_one_process(home, twin):
 
 @pytest.mark.ray
 def test_kill_in_the_middle_of_training_loses_nothing(home):
-    more = ("--workers", "1", "--set", "epochs=15", "--trials", "2")
+    more = ("--workers", "1", "--set", "epochs=15", "--trials", "2", "--model", "yolov4-nano")
     process = subprocess.Popen(
         [sys.executable, "-m", "evolve", *smoke("ray", "killed", *more)],
         cwd=home,

@@ -15,6 +15,7 @@ from model.halt import Halt
 from model.train import Training
 from tests.tiny_data import write_tiny_coco
 from tests.unit.model.undisturbed import (
+    SMALL,
     assert_same,
     halt_at,
     halted,
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def tiny(values=None):
     plain = {"image_size": 64, "batch_size": 2, "epochs": 2, "precision": "fp32"}
-    return TrainConfig().with_values(plain | (values or {}))
+    return TrainConfig().with_values({"model": SMALL} | plain | (values or {}))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_a_halt_anywhere_changes_nothing(dataset, expected, tmp_path, question):
 @pytest.mark.parametrize(
     "values",
     [
-        {"norm": "cmbn", "subdivisions": 2},
+        {"model": "yolov4-nano", "norm": "cmbn", "subdivisions": 2},
         {"norm": "cbn"},
         {"drop.kind": "dropblock-darknet", "drop.probability": 0.3},
         {"precision": "bf16", "ema.decay": 0.9, "optimizer.momentum": 0.5},

@@ -17,6 +17,7 @@ from model.errors import CheckpointError, ConfigurationError, Diverged
 from model.files import file_sha256
 from model.train import Training, fit, resolve
 from tests.tiny_data import write_tiny_coco
+from tests.unit.model.undisturbed import SMALL
 
 TIMES = ("images_per_s", "train_time_s", "eval_time_s", "wait_share")
 SHAPES = {"shapes__range": 1.5, "shapes__every": 1}
@@ -190,7 +191,7 @@ def test_diverges_at_once_with_epoch_step_and_part(dataset):
 @pytest.mark.parametrize(
     "values",
     [
-        {"norm": "cmbn", "subdivisions": 2},
+        {"model": "yolov4-nano", "norm": "cmbn", "subdivisions": 2},
         {"norm": "cbn"},
         {"norm": "frn"},
         {"drop__kind": "dropblock-darknet", "drop__probability": 0.3},
@@ -203,7 +204,7 @@ def test_diverges_at_once_with_epoch_step_and_part(dataset):
     ids=str,
 )
 def test_every_kind_of_state_resumes(dataset, tmp_path, values):
-    config = tiny(epochs=3, **values)
+    config = tiny(epochs=3, **{"model": SMALL} | values)
     straight = []
     for report in fit(config, dataset, device="cpu"):
         straight.append(report.metrics["loss"])
@@ -216,7 +217,7 @@ def test_every_kind_of_state_resumes(dataset, tmp_path, values):
 @pytest.mark.slow
 def test_overfits_four_pictures(tmp_path):
     four = load_dataset(write_tiny_coco(tmp_path / "set", {"train": 4, "val": 4}, seed=3))
-    config = without_noise(epochs=60, optimizer__lr=0.002, ema__decay=0)
+    config = without_noise(model=SMALL, epochs=60, optimizer__lr=0.002, ema__decay=0)
     training = Training(config, four, device="cpu")
     losses = [training.train_epoch()["loss"] for _ in range(60)]
     assert losses[-1] < 0.2 * losses[0]

@@ -12,6 +12,9 @@ from model.errors import Halted
 from model.halt import Halt
 from model.train import fit
 
+SMALL = "yolov4-tiny-3l-nano"
+"""Trains four times as fast as the default model, at the same three strides."""
+
 TIMES = ("images_per_s", "train_time_s", "eval_time_s", "wait_share")
 
 
