@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 # torch stands in the same command as the project: one resolution, one build of torch
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 
+# the tests start hundreds of processes, which are not to compile all modules again
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test lint unit e2e bench clean
 
 run: $(VENV)/.installed
@@ -19,7 +22,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --durations 20 tests/unit tests/property tests/golden tests/gpu
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations 20 tests/unit tests/property tests/golden tests/gpu
 
 e2e: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20 tests/e2e

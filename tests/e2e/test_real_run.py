@@ -86,7 +86,8 @@ def test_weights_of_a_trial_measure_as_the_run_said(home, twin):
 
 @pytest.mark.ray
 def test_ray_trains_the_same_numbers_as_one_process(home, twin):
-    finish(smoke("ray", "on-ray", "--workers", "1"), home)  # so it has as many threads
+    more = ("--no-probe", "--workers", "1")  # so it has as many threads
+    finish(smoke("ray", "on-ray", *more), home)
     assert numbers(home / "on-ray")[0] == numbers(twin)[0]
     assert set(numbers(home / "on-ray")) == {0, 1, 2}
 
@@ -94,6 +95,7 @@ def test_ray_trains_the_same_numbers_as_one_process(home, twin):
 @pytest.mark.ray
 def test_kill_in_the_middle_of_training_loses_nothing(home):
     more = ("--workers", "1", "--set", "epochs=15", "--trials", "2", "--model", "yolov4-nano")
+    more = ("--no-probe", *more)
     process = subprocess.Popen(
         [sys.executable, "-m", "evolve", *smoke("ray", "killed", *more)],
         cwd=home,
@@ -122,6 +124,7 @@ def test_kill_in_the_middle_of_training_loses_nothing(home):
 def test_the_best_and_the_defaults_are_judged_on_test(home):
     write_tiny_coco(home / "three", {"train": 8, "val": 4, "test": 3})
     more = ("--data", "three", "--set", "epochs=2", "--trials", "2", "--confirm", "1x2")
+    more = ("--no-probe", *more)
     done = finish(smoke("inline", "final", *more), home)
     assert "final comparison on test, AP50 in percent" in done.stdout
     record = read_comparison(home / "final")
@@ -140,7 +143,7 @@ def test_the_best_and_the_defaults_are_judged_on_test(home):
 
 
 def test_without_a_test_split_the_final_comparison_says_so(home):
-    more = ("--set", "epochs=1", "--trials", "2", "--confirm", "1x1")
+    more = ("--no-probe", "--set", "epochs=1", "--trials", "2", "--confirm", "1x1")
     done = finish(smoke("inline", "on-val", *more), home)
     assert "final comparison on val, AP50 in percent" in done.stdout
     manifest = json.loads((home / "on-val" / "manifest.json").read_text())
