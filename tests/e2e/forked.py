@@ -1,7 +1,8 @@
 """Commands that start at once: forked off a server that has imported the heavy libraries.
 
-What is about the start of a process, kills without mercy, or looks at a process from outside (its
-command line, its environment) takes a process of its own.
+What is about the start of a process, is killed without mercy, or looks at a process from outside
+(its command line, its environment) takes a process of its own; so does what starts or seeks a Ray,
+whose library was not made to be forked.
 """
 
 import contextlib

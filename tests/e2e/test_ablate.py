@@ -13,7 +13,16 @@ import pytest
 
 from evolve.store.comparison import TABLE, read_comparison
 from evolve.store.folder import RunFolder
-from tests.e2e.test_run import EVOLVE, ROOT, descendants, run, start, wait_until
+from tests.e2e.test_run import (
+    EVOLVE,
+    ROOT,
+    descendants,
+    run,
+    run_anew,
+    start,
+    start_anew,
+    wait_until,
+)
 from tests.tiny_data import write_tiny_coco
 
 ROWS = """
@@ -101,7 +110,7 @@ def test_a_plan_is_told_and_nothing_written(work):
 def test_killed_with_all_its_workers_a_table_ends_as_its_twin(work):
     twin = run(work, *on_curves(out="twin"))
     assert twin.returncode == 0, twin.stderr
-    process = start(work, *on_curves("--workers", "2", data="curve-0.2", engine="ray"))
+    process = start_anew(work, *on_curves("--workers", "2", data="curve-0.2", engine="ray"))
     try:
         wait_until(lambda: complete(work / "out") >= 2)
     finally:
@@ -115,7 +124,7 @@ def test_killed_with_all_its_workers_a_table_ends_as_its_twin(work):
     status = run(work, "status", "out", "--json")
     tree = json.loads(status.stdout)
     assert (tree["kind"], tree["state"], tree["phase"]) == ("ablation", "interrupted", "table")
-    done = run(work, "resume", "out")
+    done = run_anew(work, "resume", "out")
     assert done.returncode == 0, done.stderr
     assert outcome(work / "out") == outcome(work / "twin")
     assert "table    out, done" in run(work, "status", "out").stdout

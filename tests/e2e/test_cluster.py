@@ -25,8 +25,8 @@ from tests.e2e.test_run import (
     SPACE,
     finished,
     on_curves,
-    run,
-    start,
+    run_anew,
+    start_anew,
     told,
     trials,
     wait_until,
@@ -111,7 +111,7 @@ def work(tmp_path):
 def quickly_refused(work, *arguments):
     """What a command says that must give up within ten seconds; imports are not counted."""
     begun = time.monotonic()
-    done = run(work, *arguments)
+    done = run_anew(work, *arguments)
     assert time.monotonic() - begun < 10 + 20  # a busy machine imports slowly
     assert done.returncode == 2, done.stderr
     assert not (work / "out").exists()
@@ -220,7 +220,7 @@ def manifest(work):
 
 
 def test_a_run_uses_all_machines_and_leaves_the_cluster_as_it_was(work, cluster):
-    done = run(work, *on_curves("ray", "--address", cluster.address, "--trials", "4"))
+    done = run_anew(work, *on_curves("ray", "--address", cluster.address, "--trials", "4"))
     assert done.returncode == 0, done.stderr
     assert {state for state, *_ in told(work).values()} <= {"COMPLETE", "PRUNED"}
     assert manifest(work)["workers"] == 3
@@ -229,7 +229,7 @@ def test_a_run_uses_all_machines_and_leaves_the_cluster_as_it_was(work, cluster)
     assert list(work.glob("**/.evolve-*")) == []
     assert left_alone(cluster)
     # the cluster is no part of what the run is
-    done = run(work, "resume", "out", "--trials", "5", "--engine", "inline")
+    done = run_anew(work, "resume", "out", "--trials", "5", "--engine", "inline")
     assert done.returncode == 0, done.stderr
     assert len(told(work)) == 5
     assert manifest(work)["cluster"] is None
@@ -237,7 +237,7 @@ def test_a_run_uses_all_machines_and_leaves_the_cluster_as_it_was(work, cluster)
 
 def test_a_client_outside_of_the_cluster(work, cluster):
     address = f"ray://127.0.0.1:{cluster.client_port}"
-    done = run(work, *on_curves("ray", "--address", address, "--trials", "2"))
+    done = run_anew(work, *on_curves("ray", "--address", address, "--trials", "2"))
     assert done.returncode == 0, done.stderr
     assert {state for state, *_ in told(work).values()} <= {"COMPLETE", "PRUNED"}
     assert left_alone(cluster)
@@ -245,7 +245,7 @@ def test_a_client_outside_of_the_cluster(work, cluster):
 
 def test_data_are_sent_and_trained_on(work, cluster):
     write_tiny_coco(work / "tiny")
-    done = run(
+    done = run_anew(
         work, "run", "--space", "smoke.yaml", "--data", "tiny", "--out", "out", "--trials", "2",
         "--confirm", "0", "--no-probe", "--set", "epochs=1", "--address", "auto", "--ship-data",
     )  # fmt: skip
@@ -261,7 +261,7 @@ def epochs(work, number):
 
 def test_a_cluster_that_takes_machines_back_loses_nothing(work, cluster):
     more = ("--address", "auto", "--set", "scheduler=none", "--set", "epochs=60", "--trials", "2")
-    process = start(work, *on_curves("ray", *more, data="curve-0.5"), every_s="1000")
+    process = start_anew(work, *on_curves("ray", *more, data="curve-0.5"), every_s="1000")
     try:
         wait_until(lambda: all(epochs(work, number) for number in range(2)))
         process.send_signal(signal.SIGTERM)
@@ -276,7 +276,7 @@ def test_a_cluster_that_takes_machines_back_loses_nothing(work, cluster):
 
 def test_a_machine_is_lost_and_nothing_else(work, cluster):
     more = ("--address", "auto", "--set", "scheduler=none", "--set", "epochs=30", "--trials", "3")
-    process = start(work, *on_curves("ray", *more, data="curve-0.5"))
+    process = start_anew(work, *on_curves("ray", *more, data="curve-0.5"))
     try:
         wait_until(lambda: all(epochs(work, number) for number in range(3)))
         assert finished(work) == 0

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.e2e.test_limits import on_curves
-from tests.e2e.test_run import SPACE, run, start, told, wait_until
+from tests.e2e.test_run import SPACE, run, start_anew, told, wait_until
 
 MIB = 1024 * 1024
 
@@ -44,7 +44,7 @@ def fill(work):
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(work, engine):
     one = ("--no-probe", "--scheduler", "none", "--workers", "1", "--trials", "3")
-    process = start(work, *on_curves(*one, "--engine", engine, data="curve-0.2"))
+    process = start_anew(work, *on_curves(*one, "--engine", engine, data="curve-0.2"))
     wait_until((work / "out" / "trials" / "00001" / "metrics.jsonl").exists)
     fill(work)
     _, errors = process.communicate(timeout=120)

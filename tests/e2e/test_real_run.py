@@ -16,6 +16,7 @@ from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.read import read_run
 from tests.e2e import forked
+from tests.e2e.test_run import run_anew
 from tests.tiny_data import write_tiny_coco
 
 SETTINGS = ("--set", "image_size=64", "--set", "batch_size=4", "--set", "epochs=3")
@@ -87,7 +88,7 @@ def test_weights_of_a_trial_measure_as_the_run_said(home, twin):
 @pytest.mark.ray
 def test_ray_trains_the_same_numbers_as_one_process(home, twin):
     more = ("--no-probe", "--workers", "1")  # so it has as many threads
-    finish(smoke("ray", "on-ray", *more), home)
+    assert run_anew(home, *smoke("ray", "on-ray", *more)).returncode == 0
     assert numbers(home / "on-ray")[0] == numbers(twin)[0]
     assert set(numbers(home / "on-ray")) == {0, 1, 2}
 
@@ -111,7 +112,7 @@ def test_kill_in_the_middle_of_training_loses_nothing(home):
         with contextlib.suppress(psutil.NoSuchProcess):
             victim.kill()
     process.wait()
-    finish(("resume", "killed", "--workers", "1"), home)
+    assert run_anew(home, "resume", "killed", "--workers", "1").returncode == 0
     run = read_run(home / "killed")
     assert list(run.trials["state"]) == ["COMPLETE"] * 2
     trial = RunFolder(home / "killed").trial(1)

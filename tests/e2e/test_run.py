@@ -92,12 +92,12 @@ def start(work, *arguments, every_s="0"):
     return forked.start(arguments, work, EVOLVE_CHECKPOINT_EVERY_S=every_s)
 
 
-def start_anew(work, *arguments):
-    """Start a command in a process that is not forked off another, to be killed."""
+def start_anew(work, *arguments, every_s="0"):
+    """As `start`, in a process that is not forked off another."""
     return subprocess.Popen(
         [*EVOLVE, *arguments],
         cwd=work,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "EVOLVE_CHECKPOINT_EVERY_S": "0"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "EVOLVE_CHECKPOINT_EVERY_S": every_s},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -226,7 +226,7 @@ def test_killed_tree_is_resumed_without_loss(work):
     interrupted = [t.number for t in trials(work) if t.state.name == "RUNNING"]
     assert len(before) >= 2
 
-    done = run(work, "resume", "out")
+    done = run_anew(work, "resume", "out")
     assert done.returncode == 0, done.stderr
     after = told(work)
     assert len(after) == 6
@@ -288,7 +288,7 @@ def test_a_killed_final_comparison_goes_on_where_it_was(work):
     assert "out, final comparison" in status
     assert f"{ended.sum()} of 4 trainings, judged on test" in status
 
-    done = run(work, "resume", "out")
+    done = run_anew(work, "resume", "out")
     assert done.returncode == 0, done.stderr
     after = compared(work)
     assert list(after["state"]) == ["COMPLETE"] * 4
@@ -298,7 +298,7 @@ def test_a_killed_final_comparison_goes_on_where_it_was(work):
     assert "final comparison on test, AP in percent" in done.stdout
     assert (work / "out" / "best.yaml").read_text().startswith(("# confirmed: ", "# the defaults"))
     assert json.loads((work / "out" / "manifest.json").read_text())["test_opened"] is True
-    again = run(work, "resume", "out")
+    again = run_anew(work, "resume", "out")
     assert "[final comparison" not in again.stderr
     pd.testing.assert_frame_equal(compared(work), after)
 
