@@ -102,7 +102,7 @@ def _millions(count: float) -> str:
 
 def _three(value: float) -> str:
     """With three significant digits, and all of those above the point."""
-    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
 
 
 def _digits(value: float) -> str:

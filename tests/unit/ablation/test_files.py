@@ -63,7 +63,7 @@ def test_the_table_of_the_paper_fits_into_120_columns(tmp_path):
         rows = lines[5:22]
         assert len({len(line) for line in rows}) == 1  # each ends with its time
         assert "as published" in lines[2]
-    assert "4.6 M parameters, 1.2 BFLOPs, 31 ms on a GPU for all rows" in "\n".join(lines)
+    assert "4.60 M parameters, 1.20 BFLOPs, 31 ms on a GPU for all rows" in "\n".join(lines)
 
 
 def test_text_is_the_table_then_the_effects_then_words(factorial):
