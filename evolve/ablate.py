@@ -11,7 +11,6 @@ from evolve.ablation.rows import TablePlan
 from evolve.analysis.decisions import ALPHA, REGION
 from evolve.analysis.sequential import LOOKS
 from evolve.budget import Budget
-from evolve.data_source import DataSource, resolve_data
 from evolve.engine.allowance import Allowance
 from evolve.engine.devices import ThisMachine
 from evolve.engine.director import Listener
@@ -28,6 +27,7 @@ from evolve.session import (
     describe_data,
     kinds_of_machines,
     reached_cluster,
+    stored_common,
 )
 from evolve.sharing import named_donors, neighbours, trained
 from evolve.store.comparison import PlanRecord
@@ -265,7 +265,14 @@ def _expected(request: AblationRequest, runs: list[RunFolder], seeds: int) -> li
     known = [run for run in runs if run.manifest.is_file()]
     scatter = scatter_of(known, request.table.objective)
     others = sum(row.key != row.baseline for row in request.table.rows)
-    return expectation(scatter, others, seeds, request.table.objective)
+    lines = expectation(scatter, others, seeds, request.table.objective)
+    if request.seeds != AUTO:
+        return lines
+    most = LOOKS[-1] * len(request.configs)
+    return [
+        f"       to the first look; at most {most} trainings, if none is decided before",
+        *lines,
+    ]
 
 
 def _plans(
@@ -372,16 +379,13 @@ def stored_ablation(
     path: Path,
     *,
     seeds: int | None = None,
-    data: DataSource | None = None,
-    engine: str | None = None,
-    workers: int | None = None,
-    gpus_per_trial: float | Literal["auto"] = "auto",
     budget: str | None = None,
     max_failures: int | None = None,
-    address: str | None = None,
-    ship_data: bool = False,
+    **where: Any,
 ) -> AblationRequest:
     """The request that continues the ablation in a folder, with what differs this time.
+
+    `where` is as for `stored_common`.
 
     Raises
     ------
@@ -409,16 +413,7 @@ def stored_ablation(
             budget=manifest.get("budget", "") if budget is None else budget,
             max_failures=max_failures,
             tuned=manifest.get("tuned"),
-            data=data or resolve_data(manifest["data"]["path"]),
-            out=path,
-            seed=manifest["seed"],
-            engine="inline" if (engine or manifest["engine"]) == "inline" else "ray",
-            workers=workers,
-            gpus_per_trial=gpus_per_trial,
-            storage=manifest.get("storage"),
-            trainer=manifest["trainer"],
-            address=address,
-            ship_data=ship_data,
+            **stored_common(manifest, path, **where),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(

@@ -4,13 +4,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from optuna.samplers import BaseSampler
 
 from evolve.cards.warm_start import WarmStart
 from evolve.confirm import Confirm, planned_trainings
-from evolve.data_source import DataSource, resolve_data
 from evolve.engine.comparison import Comparison, Training
 from evolve.engine.coordinator import Coordinator, Settings
 from evolve.engine.devices import ThisMachine
@@ -32,6 +31,7 @@ from evolve.session import (
     kinds_of_machines,
     opened_engine,
     reached_cluster,
+    stored_common,
 )
 from evolve.space import Space
 from evolve.space.space import LIMITS
@@ -213,17 +213,12 @@ def stored_request(
     *,
     trials: int | None = None,
     confirm: str | None = None,
-    data: DataSource | None = None,
-    engine: str | None = None,
-    workers: int | None = None,
-    gpus_per_trial: float | Literal["auto"] = "auto",
     limits: Mapping[str, Any] | None = None,
-    address: str | None = None,
-    ship_data: bool = False,
+    **where: Any,
 ) -> RunRequest:
     """The request that continues the run in a folder, with what differs this time.
 
-    `limits` has new values of `evolve.space.space.LIMITS`.
+    `limits` has new values of `evolve.space.space.LIMITS`, `where` is as for `stored_common`.
 
     Raises
     ------
@@ -235,22 +230,12 @@ def stored_request(
     try:
         confirm = str(Confirm.parse(confirm or manifest.get("confirm", "0"), "--confirm"))
         space = Space.from_dict(manifest["space"])
-        stored = manifest["data"]
         return RunRequest(
             space=replace(
                 space, trials=trials or manifest["trials"], confirm=confirm, **(limits or {})
             ),
-            data=data or resolve_data(stored["path"]),
-            out=path,
-            seed=manifest["seed"],
-            engine="inline" if (engine or manifest["engine"]) == "inline" else "ray",
-            workers=workers,
-            gpus_per_trial=gpus_per_trial,
-            storage=manifest.get("storage"),
-            trainer=manifest["trainer"],
             warm_start=tuple(map(WarmStart.from_dict, manifest.get("warm_start", ()))),
-            address=address,
-            ship_data=ship_data,
+            **stored_common(manifest, path, **where),
         )
     except (KeyError, TypeError) as error:
         raise StoreError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evolve.code import code_digest
-from evolve.data_source import EMBEDDED, DataSource
+from evolve.data_source import EMBEDDED, DataSource, resolve_data
 from evolve.engine.director import Director
 from evolve.engine.placement import Placement
 from evolve.errors import EvolveError
@@ -102,6 +102,42 @@ def describe_data(source: DataSource, dataset: "Dataset | ClassDataset") -> dict
         "classes": list(dataset.classes),
         "images": {name: len(records) for name, records in dataset.splits.items()},
         "notes": list(dataset.notes),
+    }
+
+
+def stored_common(
+    manifest: dict[str, Any],
+    path: Path,
+    *,
+    data: DataSource | None = None,
+    engine: str | None = None,
+    workers: int | None = None,
+    gpus_per_trial: float | Literal["auto"] = "auto",
+    address: str | None = None,
+    ship_data: bool = False,
+) -> dict[str, Any]:
+    """What the request that continues the run in a folder has of `Request`.
+
+    Parameters
+    ----------
+    manifest : dict
+        Of the folder; a KeyError or TypeError where it lacks or garbles something.
+    path : Path
+        Of the folder.
+    data, engine, workers, gpus_per_trial, address, ship_data
+        Where it goes on, where that differs from before.
+    """
+    return {
+        "data": data or resolve_data(manifest["data"]["path"]),
+        "out": path,
+        "seed": manifest["seed"],
+        "engine": "inline" if (engine or manifest["engine"]) == "inline" else "ray",
+        "workers": workers,
+        "gpus_per_trial": gpus_per_trial,
+        "storage": manifest.get("storage"),
+        "trainer": manifest["trainer"],
+        "address": address,
+        "ship_data": ship_data,
     }
 
 

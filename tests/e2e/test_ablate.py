@@ -95,6 +95,9 @@ def test_a_table_is_printed_and_written_with_what_failed(work):
     again = run(work, *on_curves("--seeds", "2"))
     assert again.stdout == done.stdout
     assert "[Rates" not in again.stderr
+    tree = json.loads(run(work, *on_curves("--seeds", "2", "--json")).stdout)
+    words = {row["row"]: row["word"] for row in tree["rows"]}
+    assert words == {"plain": "baseline", "faster": "helps", "fastest": "failed"}
 
 
 def test_a_plan_is_told_and_nothing_written(work):

@@ -324,6 +324,8 @@ def test_looking_ahead_writes_nothing(tmp_path):
     told = "\n".join(ahead.told()["lines"])
     assert "9 trainings; about" in told
     assert "guessed" in told
+    told = "\n".join(look_ahead(make(tmp_path, probes=True, seeds="auto")).told()["lines"])
+    assert "to the first look; at most 48 trainings" in told
 
 
 @pytest.mark.usefixtures("_rough")
