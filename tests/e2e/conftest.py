@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-LONG = ("test_run", "test_cluster", "test_limits", "test_watching", "test_real_run")
+LONG = ("test_run", "test_cluster", "test_ablate", "test_limits", "test_watching", "test_real_run")
 """With two processes that take a file each, the longest must not be the last."""
 
 
