@@ -192,7 +192,11 @@ def test_costs_in_which_rows_differ_have_columns(judged):
     given = costs(S=RowCost(12_000_000, 1.23, math.nan))
     heads, cells, notes = cost_cells(judged, given, {"base": 62.0, "S": 7320.0, "M": math.nan})
     assert heads == ["params", "ms", "train"]
-    assert cells[:3] == [["4.61 M", "31", "1m02s"], ["12 M", "-", "2h02m"], ["4.61 M", "31", "-"]]
+    assert cells[:3] == [
+        ["4.61 M", "31", "1m02s"],
+        ["12.0 M", "-", "2h02m"],
+        ["4.61 M", "31", "-"],
+    ]
     assert "1.23 BFLOPs for all rows" in notes
     assert "ms: median of one image on a GPU" in notes
     assert "batch 1" in notes

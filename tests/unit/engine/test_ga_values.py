@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from evolve.ablation.costs import OF_THE_PAPER, tuning_text
 from evolve.engine.inline import run_inline
 from evolve.errors import StoreError
-from evolve.ga_values import read_ga_values
+from evolve.ga_values import read_ga_values, tuning_cost
 from model.recipes import active, baseline, with_ingredients
 from tests.unit.engine.made_up import make_coordinator, make_space
 
@@ -82,4 +83,39 @@ def test_manifest_without_a_space(tmp_path, manifest):
 def test_damaged_winner(tmp_path, text, what):
     run = write_run(tmp_path / "run", best=text)
     with pytest.raises(StoreError, match=what):
+        read_ga_values(run)
+
+
+def test_what_finding_them_took_comes_from_the_journal(tmp_path):
+    run = write_run(tmp_path / "run")
+    events = [
+        {"event": "session", "at": 0.0},
+        {"event": "begin", "at": 0.0, "number": 0},
+        {"event": "begin", "at": 1.0, "number": 1},
+        {"event": "end", "at": 5.0, "number": 0, "state": "COMPLETE"},
+        {"event": "end", "at": 8.0, "number": 1, "state": "PRUNED"},
+    ]
+    (run / "journal.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))
+    found = tuning_cost(run)
+    assert (found["run"], found["trials"], found["held_s"]) == ("run", 2, 12.0)
+    assert found["device_s"] is None  # nobody knows what a trial held
+    assert "run found in 2 trials: 12s of trainings, which no column counts" in tuning_text(found)
+    manifest = json.loads((run / "manifest.json").read_text())
+    placement = {"workers": 2, "gpus": 0, "threads": 3, "cpus": 6}
+    manifest["outlook"] = {"placement": placement}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    found = tuning_cost(run)
+    assert (found["device_s"], found["unit"]) == (36.0, "core")
+    assert "36s of cores" in tuning_text(found)
+
+
+def test_the_papers_own_values_say_so():
+    assert tuning_text(OF_THE_PAPER).startswith("the learning rate and momentum of the paper")
+
+
+def test_an_ablation_has_found_no_values(tmp_path):
+    run = write_run(tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text()) | {"kind": "ablation"}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match="holds an ablation table"):
         read_ga_values(run)
