@@ -23,6 +23,7 @@ from ray.tune.search import Searcher
 
 from evolve.engine.director import Director
 from evolve.engine.failures import failure
+from evolve.engine.offspring import children, end_with
 from evolve.engine.placement import Placement
 from evolve.engine.schedulers import Decision
 from evolve.engine.trial import TrialTask, run_trial
@@ -207,6 +208,7 @@ def local_ray(placement: Placement) -> Iterator[None]:
     """A Ray of this process's own, gone at the end; whatever else runs here is left alone."""
     # here there is a place for each trial at once: all their processes may start together
     set_up_environment(TUNE_MAX_PENDING_TRIALS_PG=str(placement.workers))
+    others = children([os.getpid()])
     with signals_kept():
         ray.init(
             address="local",
@@ -217,10 +219,12 @@ def local_ray(placement: Placement) -> Iterator[None]:
             logging_level=logging.ERROR,
             configure_logging=True,
         )
+    own = children([os.getpid()]) - others
     try:
         yield
     finally:
-        ray.shutdown()
+        # its workers see by themselves that it is gone, a moment later
+        end_with(ray.shutdown, own)
 
 
 @contextmanager

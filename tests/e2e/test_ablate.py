@@ -191,8 +191,9 @@ def test_pictures_give_intervals_classes_and_costs(tmp_path):
     assert done.returncode == 0, done.stderr
     plan = next(line for line in done.stderr.splitlines() if line.startswith("plan"))
     assert "4 trainings; about" in plan
-    assert "6 images of test; 95 % intervals over seeds and images" in done.stdout
-    assert "M parameters" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "6 images of test; 95 % intervals over seeds and images" in said
+    assert "M parameters" in said
     found = tmp_path / "runs" / "first"
     with (found / "tables" / "losses-classes.csv").open(newline="") as file:
         assert {row["row"] for row in csv.DictReader(file)} == {"ciou"}
