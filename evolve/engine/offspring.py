@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 GRACE_S = 10.0
+KILLED_WITHIN_S = 2.0
 
 
 def children(parents: Collection[int]) -> set[int]:
@@ -56,6 +57,7 @@ def end_with(stop: Callable[[], None], heads: Collection[int], grace_s: float = 
             if not _ends(handle, deadline - time.monotonic()):
                 with contextlib.suppress(OSError):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
+                _ends(handle, KILLED_WITHIN_S)
             os.close(handle)
 
 
