@@ -66,13 +66,12 @@ def adopt(study: optuna.Study, plan: PlanRecord, run: RunFolder, name: str) -> N
         _add(study, plan, row, index, trial, {FOLDER_ATTR: place.as_posix()})
 
 
-def adopt_from(study: optuna.Study, plan: PlanRecord, run: RunFolder, donor: RunFolder) -> int:
-    """Take over what another run has trained, with its files; how many trainings.
+def adopt_from(study: optuna.Study, plan: PlanRecord, run: RunFolder, donor: RunFolder) -> None:
+    """Take over what another run has trained, with its files.
 
     Files are linked where the file system can, else copied, so that the run stays whole without
     the other.
     """
-    taken = 0
     for name in begun(donor):
         for row, index, trial in _common(study, plan, stored_trainings(donor, name)):
             place = folder_of(trial, donor.comparison(name))
@@ -81,8 +80,6 @@ def adopt_from(study: optuna.Study, plan: PlanRecord, run: RunFolder, donor: Run
             _take_files(place, run.comparison(plan.name).training(row.key, index))
             origin = trial.user_attrs.get(TAKEN_ATTR, donor.path.name)
             _add(study, plan, row, index, trial, {TAKEN_ATTR: str(origin)})
-            taken += 1
-    return taken
 
 
 def _common(

@@ -4,6 +4,7 @@ Rows with `--seeds auto` get more seeds from look to look, as was declared befor
 has been stored decides, so a table that was killed goes on as if it had not been.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from optuna.trial import TrialState
 from evolve.engine.allowance import Allowance
 from evolve.engine.comparison import Comparison, Row, Start, Training, plan_comparison
 from evolve.engine.director import Director, Listener
+from evolve.engine.failures import failure
 from evolve.engine.interrupt import Interrupt, stoppable
 from evolve.engine.pace import Pace
 from evolve.engine.table_outlook import TableOutlook
@@ -232,7 +234,7 @@ class TableTrainings:
     def _epoch_s(self, plan: PlanRecord) -> float:
         """Expected seconds of an epoch, at the most."""
         task = plan.rows[0].config["task"]
-        known = [one for key, one in self.outlook.probes.items() if f'"task": "{task}"' in key]
+        known = [o for key, o in self.outlook.probes.items() if json.loads(key)["task"] == task]
         return max((one.epoch_s for one in known), default=math.nan)
 
     def _open_test(self) -> None:
@@ -275,8 +277,6 @@ def _starts_of(classifiers: Comparison) -> dict[str, Start]:
         if trial.state == TrialState.COMPLETE:
             starts[training] = folder_of(trial, classifiers.folder).best
         elif trial.state == TrialState.FAIL:
-            failure = failure_of(trial)
-            what = f"its classifier failed: {failure.get('what', 'nobody knows why')}"
-            starts[training] = {"type": "error", "where": "", "mend": "", "log": [], **failure,
-                                "what": what}  # fmt: skip
+            why = failure("error", "nobody knows why") | failure_of(trial)
+            starts[training] = why | {"what": f"its classifier failed: {why['what']}"}
     return starts
