@@ -1,56 +1,26 @@
 """A stored run as a report: one page that needs nothing else, Markdown, tables and figures."""
 
-import base64
-import hashlib
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from evolve.errors import ReportError
 from evolve.findings import Findings
 from evolve.store.records import ParameterRecord, RunRecord
-from model.files import write_atomically
 from reports import driven_figures, figures, found_tables, method, schedules, tables
 from reports.driven import driven_context, driven_files
 from reports.found import FOUND_TITLES, found_caption, found_context, found_drawings
+from reports.page import render_page, render_text
+from reports.pictures import Picture, inline, make_picture, picture_files
+from reports.place import check_place, put_report
 from reports.summary import STATE_WORDS, STATES, Summary, reasons, summarise, time_text
-from reports.svg import inline_svg
 from reports.tables import LISTED
-from reports.text import (
-    clean,
-    duration,
-    listed,
-    markdown,
-    markdown_name,
-    percent,
-    plural,
-    points,
-)
+from reports.text import clean, listed, plural
 
-GENERATOR = "evolve report"
 MARKDOWN_ROWS = 200
-_OURS = {"index.html", "report.md", "tables", "figures"}
-_TEMPLATES = Path(__file__).parent / "templates"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One figure: files, and for the page a wide and a narrow drawing."""
-
-    name: str
-    title: str
-    caption: str
-    files: dict[str, bytes]
-    wide: Markup
-    narrow: Markup
 
 
 @dataclass(frozen=True)
@@ -78,13 +48,8 @@ def render_report(run: RunRecord, out: Path, found: Findings | None = None) -> l
         If the run holds no trial, or `out` holds something other than a report.
     """
     _check_run(run)
-    out = out.resolve()
-    _check_place(out)
-    files = _make_files(run, found)
-    with _put_in_place(out) as folder:
-        for name, content in files.items():
-            _write(folder / name, content)
-    return [out / name for name in files]
+    check_place(out)
+    return put_report(out, _make_files(run, found))
 
 
 def _check_run(run: RunRecord) -> None:
@@ -103,46 +68,21 @@ def _check_run(run: RunRecord) -> None:
         )
 
 
-def _check_place(out: Path) -> None:
-    if not out.exists():
-        return
-    if out.is_dir():
-        names = {path.name for path in out.iterdir()}
-        if not names or (names <= _OURS and _is_report(out / "index.html")):
-            return
-    raise ReportError(
-        "the place of the report holds something else",
-        clean(out),
-        "name another folder; only a folder that holds nothing but a report is replaced",
-    )
-
-
-def _is_report(page: Path) -> bool:
-    if not page.is_file():
-        return False
-    with page.open("rb") as file:
-        return f'name="generator" content="{GENERATOR}"'.encode() in file.read(2000)
-
-
 def _make_files(run: RunRecord, found: Findings | None) -> dict[str, bytes]:
     summary = summarise(run, found)
     pictures = _draw(run, summary, found)
     context = _context(run, summary, pictures, found)
     panels = [_panel(run, summary, p, index) for index, p in enumerate(run.parameters)]
-    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8").strip()
-    page = _render("index.html.j2", context, panels=panels, style=style, hash=_csp_hash(style))
     files = {
-        "index.html": page.encode(),
-        "report.md": _render("report.md.j2", context).encode(),
+        "index.html": render_page("run.html.j2", context | {"panels": panels}),
+        "report.md": render_text("run.md.j2", context).encode(),
         "tables/trials.csv": tables.to_csv(run).encode(),
     }
     if found is not None:
         files |= _found_files(found, context)
     if run.recipes:
         files["tables/schedules.json"] = schedules.schedules_file(run).encode()
-    for picture in pictures.values():
-        files |= {f"figures/{picture.name}{end}": data for end, data in picture.files.items()}
-    return files
+    return files | picture_files(pictures.values())
 
 
 def _found_files(found: Findings, context: dict[str, Any]) -> dict[str, bytes]:
@@ -160,7 +100,6 @@ def _context(
     return {
         "summary": summary,
         "pictures": pictures,
-        "generator": GENERATOR,
         "words": STATE_WORDS,
         "facts": _facts(run, summary, found),
         "states": [(s, STATE_WORDS[s], n) for s, n in summary.counts.items() if n],
@@ -213,33 +152,6 @@ def _closed(run: RunRecord, found: Findings | None) -> str:
     return f"ended{before}: {clean(found.closed, longest=40)}"
 
 
-def _render(name: str, context: dict[str, Any], **more: Any) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "percent": percent,
-        "points": points,
-        "duration": duration,
-        "listed": listed,
-        "md": markdown,
-        "md_name": markdown_name,
-        "md_table": tables.to_markdown,
-    }
-    environment.globals["plural"] = plural
-    return environment.get_template(name).render(context | more)
-
-
-def _csp_hash(style: str) -> str:
-    digest = hashlib.sha256(style.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"
-
-
 def _draw(run: RunRecord, summary: Summary, found: Findings | None) -> dict[str, Picture]:
     drawn: dict[str, tuple[Figure | None, ...]] = found_drawings(found, summary.objective) | {
         "history": tuple(figures.draw_history(run, summary, s) for s in _SIZES),
@@ -252,7 +164,9 @@ def _draw(run: RunRecord, summary: Summary, found: Findings | None) -> dict[str,
     for name, (wide, *rest) in drawn.items():
         if wide is not None:
             caption = _caption(name, summary, found, len(run.recipes)) + _part(name, run)
-            made[name] = _picture(name, caption, wide, rest[0] if rest else None)
+            narrow = rest[0] if rest else None
+            in_page = name != "parameters"  # which has a panel each
+            made[name] = make_picture(name, _TITLES[name], caption, wide, narrow, in_page=in_page)
     return made
 
 
@@ -338,56 +252,8 @@ def _part(name: str, run: RunRecord) -> str:
     )
 
 
-def _picture(name: str, caption: str, wide: Figure, narrow: Figure | None) -> Picture:
-    svg = figures.to_svg(wide)
-    in_page = name != "parameters"
-    return Picture(
-        name=name,
-        title=_TITLES[name],
-        caption=caption,
-        files={".svg": svg.encode(), ".png": figures.to_png(wide)},
-        wide=_inline(svg, f"{name}-w", caption) if in_page else Markup(""),
-        narrow=_inline(figures.to_svg(narrow), f"{name}-n", caption) if narrow else Markup(""),
-    )
-
-
 def _panel(run: RunRecord, summary: Summary, parameter: ParameterRecord, index: int) -> Panel:
     path = clean(parameter.path)
     svg = figures.to_svg(figures.draw_parameter(run, summary, parameter))
     label = f"{summary.objective} on val against {path}"
-    return Panel(path, _inline(svg, f"p{index}", label))
-
-
-def _inline(svg: str, prefix: str, label: str) -> Markup:
-    return inline_svg(svg, prefix, label, figures.VARIABLES)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, lambda file: file.write(content))
-
-
-@contextmanager
-def _put_in_place(out: Path) -> Iterator[Path]:
-    """Give a new folder beside `out` that takes its place at the end; on failure `out` stays."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    new, old = room / "new", room / "old"
-    try:
-        new.mkdir()
-        yield new
-        _swap(new, out, old)
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
-
-
-def _swap(new: Path, out: Path, old: Path) -> None:
-    had_one = out.exists()
-    if had_one:
-        out.rename(old)
-    try:
-        new.rename(out)
-    except BaseException:
-        if had_one:
-            old.rename(out)
-        raise
+    return Panel(path, inline(svg, f"p{index}", label))

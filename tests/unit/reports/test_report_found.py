@@ -279,7 +279,8 @@ def hostile_found() -> Findings:
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     files = render(hostile_found(), tmp_path)
     page = Page(files["index.html"])
-    assert not {"script", "img"} & set(page.tags)
+    assert "img" not in page.tags
+    assert page.tags.count("script") == 1
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert page.open == []
     for name, text in files.items():
@@ -287,7 +288,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         assert "\u202e" not in text
         if not name.endswith(".csv"):
             prose = [line for line in text.splitlines() if not line.startswith("    evolve")]
-            assert "<script" not in "".join(prose)
+            assert "".join(prose).count("<script") == name.endswith(".html")
     assert "'$(rm x)" in files["report.md"] or "$(rm x)/last.pt'" in files["report.md"]
     for row in csv.reader(io.StringIO(files["tables/path.csv"])):
         assert not [cell for cell in row if cell.startswith("=")]
