@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evolve.store.records import ParameterRecord, RunRecord
+from reports.hover import note_points
 from reports.summary import STATE_WORDS, STATES, Summary
-from reports.tables import parameter_values
+from reports.tables import parameter_values, trial_anchor
 from reports.text import clean, number
 
 INK, MUTED, GRID, PAPER = "#1d2228", "#5d6670", "#dfe3e7", "#fefefe"
@@ -425,6 +426,7 @@ def _scatter(
     axes: Axes, frame: pd.DataFrame, numbers: "pd.Series[int]", rug: float, summary: Summary
 ) -> None:
     heights = frame["value"].fillna(rug)
+    note_points(axes, frame["place"].tolist(), heights.tolist(), *_told(frame, numbers, summary))
     raster = len(frame) > RASTER_FROM
     for state in _LINES:
         chosen = frame["state"] == state
@@ -435,6 +437,19 @@ def _scatter(
             chosen = numbers == trial
             order = 6 if name == "default" else 5
             _dots(axes, frame["place"][chosen], heights[chosen], name, order)
+
+
+def _told(
+    frame: pd.DataFrame, numbers: "pd.Series[int]", summary: Summary
+) -> tuple[list[str], list[str]]:
+    """What is said of each trial under the pointer, and where the page tells more of it."""
+    given = zip(numbers.tolist(), frame["state"], frame["value"].tolist(), strict=True)
+    labels = [
+        f"trial {n}: {STATE_WORDS[state]}"
+        + ("" if math.isnan(value) else f", {summary.objective} {value:.1f}")
+        for n, state, value in given
+    ]
+    return labels, [trial_anchor(n) for n in numbers.tolist()]
 
 
 def _dots(axes: Axes, x: Any, y: Any, kind: str, order: int, *, raster: bool = False) -> None:

@@ -10,7 +10,7 @@ from evolve.analysis.phrases import change, probability
 from evolve.analysis.verdict import RowValues
 from evolve.findings import AblationPath, Final, Findings, RowFinding
 from reports.summary import METRICS
-from reports.tables import Column, Row, Table, frame_to_csv
+from reports.tables import Column, Row, Table, frame_to_csv, row_anchor
 from reports.text import MISSING, PLUS_MINUS, clean, percent, points, upper_first
 
 LONGEST_TITLE = 80
@@ -76,10 +76,11 @@ def comparison_table(final: Final, objective: str) -> Table:
         Column("interval", "95 % interval", "number"),
         Column("better", "P(better)", "number"),
     )
-    return Table(columns, tuple(_comparison_row(row, final) for row in final.rows))
+    rows = enumerate(final.rows)
+    return Table(columns, tuple(_comparison_row(row, final, place) for place, row in rows))
 
 
-def _comparison_row(row: RowFinding, final: Final) -> Row:
+def _comparison_row(row: RowFinding, final: Final, place: int) -> Row:
     cells = (
         f"{title_of(row)} (winner)" if row.key == final.winner else title_of(row),
         percent(row.search_value),
@@ -87,7 +88,7 @@ def _comparison_row(row: RowFinding, final: Final) -> Row:
         _seeds(row, final),
         *delta_cells(row.delta),
     )
-    return Row(cells, _mark(row, final))
+    return Row(cells, _mark(row, final), row_anchor(place))
 
 
 def _mark(row: RowFinding, final: Final) -> str:

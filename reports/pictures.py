@@ -7,6 +7,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from reports import figures
+from reports.hover import taken_points
 from reports.svg import inline_svg
 
 
@@ -48,14 +49,16 @@ def make_picture(
         title=title,
         caption=caption,
         files={".svg": svg.encode(), ".png": figures.to_png(wide)},
-        wide=inline(svg, f"{name}-w", caption) if in_page else Markup(""),
-        narrow=inline(figures.to_svg(narrow), f"{name}-n", caption) if narrow else Markup(""),
+        wide=inline(svg, f"{name}-w", caption, wide) if in_page else Markup(""),
+        narrow=Markup("")
+        if narrow is None
+        else inline(figures.to_svg(narrow), f"{name}-n", caption, narrow),
     )
 
 
-def inline(svg: str, prefix: str, label: str) -> Markup:
-    """A drawn file for the page, in the colours of the page."""
-    return inline_svg(svg, prefix, label, figures.VARIABLES)
+def inline(svg: str, prefix: str, label: str, figure: Figure) -> Markup:
+    """A figure that was written as SVG for the page, in the colours of the page."""
+    return inline_svg(svg, prefix, label, figures.VARIABLES, taken_points(figure))
 
 
 def picture_files(pictures: Iterable[Picture]) -> dict[str, bytes]:

@@ -11,8 +11,11 @@ from evolve.errors import ReportError
 from evolve.findings import Findings
 from evolve.store.records import ParameterRecord, RunRecord
 from reports import driven_figures, figures, found_tables, method, schedules, tables
+from reports.citations import bibtex, used_works
 from reports.driven import driven_context, driven_files
 from reports.found import FOUND_TITLES, found_caption, found_context, found_drawings
+from reports.next_step import next_step
+from reports.origins import row_origins, trial_origins, untold
 from reports.page import render_page, render_text
 from reports.pictures import Picture, inline, make_picture, picture_files
 from reports.place import check_place, put_report
@@ -31,11 +34,14 @@ class Panel:
     svg: Markup
 
 
-def render_report(run: RunRecord, out: Path, found: Findings | None = None) -> list[Path]:
+def render_report(
+    run: RunRecord, out: Path, found: Findings | None = None, *, living: bool = False
+) -> list[Path]:
     """Make or replace the report of `run` in the folder `out`.
 
     Everything is made in a folder beside `out` and put in place at the end, so `out` holds
-    a whole report or is as it was. The same run gives the same bytes.
+    a whole report or is as it was. The same run gives the same bytes. A page that is `living`
+    loads itself again, while the run goes on.
 
     Returns
     -------
@@ -48,8 +54,9 @@ def render_report(run: RunRecord, out: Path, found: Findings | None = None) -> l
         If the run holds no trial, or `out` holds something other than a report.
     """
     _check_run(run)
+    out = out.resolve()
     check_place(out)
-    return put_report(out, _make_files(run, found))
+    return put_report(out, _make_files(run, found, out, living))
 
 
 def _check_run(run: RunRecord) -> None:
@@ -68,15 +75,20 @@ def _check_run(run: RunRecord) -> None:
         )
 
 
-def _make_files(run: RunRecord, found: Findings | None) -> dict[str, bytes]:
+def _make_files(
+    run: RunRecord, found: Findings | None, out: Path, living: bool
+) -> dict[str, bytes]:
     summary = summarise(run, found)
     pictures = _draw(run, summary, found)
-    context = _context(run, summary, pictures, found)
+    context = _context(run, summary, pictures, found) | _trail(run, summary, found, out)
     panels = [_panel(run, summary, p, index) for index, p in enumerate(run.parameters)]
     files = {
-        "index.html": render_page("run.html.j2", context | {"panels": panels}),
+        "index.html": render_page(
+            "run.html.j2", context | {"panels": panels}, reload=living and bool(summary.unfinished)
+        ),
         "report.md": render_text("run.md.j2", context).encode(),
         "tables/trials.csv": tables.to_csv(run).encode(),
+        "tables/references.bib": context["bibtex"].encode(),
     }
     if found is not None:
         files |= _found_files(found, context)
@@ -121,6 +133,28 @@ def _context(
         **driven_context(found, run),
         **schedules.schedules_context(run, summary),
     }
+
+
+def _trail(run: RunRecord, summary: Summary, found: Findings | None, out: Path) -> dict[str, Any]:
+    """What leads from the numbers of the page to the trainings behind them."""
+    final = None if found is None else found.final
+    trials, rows = trial_origins(run, summary, out), row_origins(run, final, out)
+    return {
+        "trial_origins": trials,
+        "row_origins": rows,
+        "anchors": frozenset(entry.anchor for entry in (*trials, *rows)),
+        "untold": untold(run),
+        "next": next_step(run, summary, found),
+        "bibtex": bibtex(used_works(run.manifest, *_also_used(found))),
+    }
+
+
+def _also_used(found: Findings | None) -> list[str]:
+    """Publications behind what was found."""
+    if found is None:
+        return []
+    used = ["pedanova", "fanova"] if not found.importances.frame.empty else []
+    return used + (["path"] if found.path is not None and found.path.steps else [])
 
 
 def _listed(run: RunRecord) -> str:
@@ -254,6 +288,6 @@ def _part(name: str, run: RunRecord) -> str:
 
 def _panel(run: RunRecord, summary: Summary, parameter: ParameterRecord, index: int) -> Panel:
     path = clean(parameter.path)
-    svg = figures.to_svg(figures.draw_parameter(run, summary, parameter))
+    figure = figures.draw_parameter(run, summary, parameter)
     label = f"{summary.objective} on val against {path}"
-    return Panel(path, inline(svg, f"p{index}", label))
+    return Panel(path, inline(figures.to_svg(figure), f"p{index}", label, figure))

@@ -17,7 +17,9 @@ _GEOMETRY = ("d", "x", "y", "transform", "stroke-dasharray", "width", "height")
 _LEFT_TO_CSS = ("font-family", "font")
 
 
-def inline_svg(svg: str, prefix: str, label: str, variables: Mapping[str, str]) -> Markup:
+def inline_svg(
+    svg: str, prefix: str, label: str, variables: Mapping[str, str], points: str = ""
+) -> Markup:
     """Make an ``<svg>`` element for HTML from a whole SVG file.
 
     Parameters
@@ -30,6 +32,8 @@ def inline_svg(svg: str, prefix: str, label: str, variables: Mapping[str, str]) 
         What the figure shows, for who cannot see it.
     variables : mapping of colour -> name of a CSS variable
         Colours as lower-case ``#rrggbb``.
+    points : str
+        Of `reports.hover.taken_points`.
     """
     root = ET.fromstring(svg)
     _drop_style_sheets(root)
@@ -40,6 +44,8 @@ def inline_svg(svg: str, prefix: str, label: str, variables: Mapping[str, str]) 
         _rename_ids(element, prefix, used)
         _shorten(element)
     _name_root(root, label)
+    if points:
+        root.set("data-points", points)
     return Markup(ET.tostring(root, encoding="unicode").replace("\n", " "))
 
 

@@ -45,10 +45,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """Cells in the order of the columns; `mark` holds any of best, default and changed."""
+    """Cells in the order of the columns; `mark` holds any of best, default and changed.
+
+    `target` is the id in the page of what the row's numbers come from.
+    """
 
     cells: tuple[str, ...]
     mark: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,18 @@ def metric_table(summary: Summary) -> Table:
 
 def _metric_row(label: str, score: Score, mark: str) -> Row:
     metrics = [percent(score.metrics[name]) for name in METRICS]
-    return Row((label, *metrics, f"{score.epochs_done}/{score.epochs}", str(score.seed)), mark)
+    cells = (label, *metrics, f"{score.epochs_done}/{score.epochs}", str(score.seed))
+    return Row(cells, mark, trial_anchor(score.number))
+
+
+def trial_anchor(trial: int) -> str:
+    """Id in the page of what is told of a trial."""
+    return f"trial-{trial}"
+
+
+def row_anchor(place: int) -> str:
+    """Id in the page of what is told of a row of the final comparison."""
+    return f"row-{place}"
 
 
 def parameter_table(run: RunRecord, summary: Summary) -> Table:
@@ -185,6 +200,7 @@ def trial_table(run: RunRecord, summary: Summary) -> Table:
         Column("reason", "Reason"),
     )
     frame = run.trials
+    reasons = zip(frame["number"], frame["reason"], strict=True)
     cells = (
         [str(n) for n in frame["number"]],
         [STATE_WORDS[s] for s in frame["state"]],
@@ -196,11 +212,13 @@ def trial_table(run: RunRecord, summary: Summary) -> Table:
         [clean(o) for o in frame["origin"]],
         [", ".join(str(p) for p in parents) for parents in frame["parents"]],
         *(_shown_values(run, p) for p in run.parameters),
-        [_reason(run, int(n), r) for n, r in zip(frame["number"], frame["reason"], strict=True)],
+        [reason_text(run, int(n), r) for n, r in reasons],
     )
     marks = [_trial_mark(int(n), summary) for n in frame["number"]]
     rows = zip(zip(*cells, strict=True), marks, strict=True)
-    return Table(columns, tuple(Row(row, mark) for row, mark in rows))
+    targets = (trial_anchor(int(n)) for n in frame["number"])
+    made = (Row(row, mark, target) for (row, mark), target in zip(rows, targets, strict=True))
+    return Table(columns, tuple(made))
 
 
 def _shown_values(run: RunRecord, parameter: ParameterRecord) -> list[str]:
@@ -221,7 +239,7 @@ def over_time(recipe: Mapping[str, Any], path: str) -> str:
     return number(first) if same else f"{number(first)} \u2192 {number(last)}"
 
 
-def _reason(run: RunRecord, trial: int, reason: Any) -> str:
+def reason_text(run: RunRecord, trial: int, reason: Any) -> str:
     """Why a trial failed or was stopped, and which try it is if not the first."""
     said = clean(reason, longest=90)
     attempts = run.attempts.get(trial, ())
@@ -290,7 +308,9 @@ def failure_table(run: RunRecord) -> Table:
         [duration(t) for t in failed["wall_time_s"]],
         [clean_lines(r) or "no reason stored" for r in failed["reason"]],
     )
-    return Table(columns, tuple(Row(row) for row in zip(*cells, strict=True)))
+    targets = (trial_anchor(int(n)) for n in failed["number"])
+    rows = zip(zip(*cells, strict=True), targets, strict=True)
+    return Table(columns, tuple(Row(row, target=target) for row, target in rows))
 
 
 def to_markdown(table: Table, shown: int | None = None) -> Markup:

@@ -129,6 +129,7 @@ def _final(record: ComparisonRecord, run: RunRecord, images: Resampled) -> Final
         unfinished=_unfinished(record),
         no_images=images.why_not,
         folders=_folders(record, run.folder),
+        trainings=record.trainings,
     )
 
 

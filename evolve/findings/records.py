@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -73,6 +73,8 @@ class Final:
         Why the intervals allow for seeds alone; empty if they allow for images too.
     folders : dict of row -> str
         Folder of its first complete training, from the run folder on; rows without one lack.
+    trainings : DataFrame
+        Every training, with the columns of `evolve.store.comparison.COLUMNS`.
     """
 
     judged_on: str
@@ -85,6 +87,7 @@ class Final:
     unfinished: str
     no_images: str
     folders: Mapping[str, str]
+    trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def row(self, key: str) -> RowFinding:
         """The row of this key."""
@@ -199,7 +202,7 @@ class Findings:
         final, path = self.final, self.path
         tree = {
             "objective": self.objective,
-            "final": None if final is None else asdict(final),
+            "final": None if final is None else _final_dict(final),
             "importance": {
                 "rows": self.importances.frame.to_dict("records"),
                 "trials": self.importances.trials,
@@ -229,6 +232,12 @@ def _path_dict(path: AblationPath) -> dict[str, Any]:
     ]
     head = {"trial": path.trial, "trials": path.trials, "start": path.start}
     return {**head, "split": path.split, "training": path.training, "steps": steps}
+
+
+def _final_dict(final: Final) -> dict[str, Any]:
+    tree = asdict(replace(final, trainings=pd.DataFrame()))
+    del tree["trainings"]  # the values of each seed are with the rows
+    return tree
 
 
 def _cost_dict(cost: Cost) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from reports.render import render_report
 
 HOSTILE = '<script>alert(1)</script> "><img src=x onerror=alert(1)> | `x`\n=cmd \x1b[31m\u202e'
 FILES = {
-    *("index.html", "report.md", "tables/trials.csv"),
+    *("index.html", "report.md", "tables/trials.csv", "tables/references.bib"),
     *(f"figures/{n}{e}" for n in ("history", "parameters", "curves") for e in (".svg", ".png")),
 }
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
@@ -122,7 +122,7 @@ def test_the_page_asks_for_nothing(report: Path) -> None:
     assert "style" not in names
     assert not [name for name in names if name.startswith("on")]
     links = [v for n, v in page.attributes if n in {"href", "src", "xlink:href"} and v]
-    assert all(link.startswith(("#", "data:image/png")) for link in links)
+    assert all(link.startswith(("#", "data:image/png", "../")) for link in links)
     assert "url(http" not in html
     assert policy_of(html) == {
         "default-src": "'none'",
@@ -225,7 +225,7 @@ def test_an_empty_manifest_and_no_parameter_are_enough(tmp_path: Path) -> None:
     render_report(run, tmp_path / "report")
     files = read_all(tmp_path / "report")
     assert set(files) == {
-        *("index.html", "report.md", "tables/trials.csv"),
+        *("index.html", "report.md", "tables/trials.csv", "tables/references.bib"),
         *("figures/history.png", "figures/history.svg"),
     }
     assert b"<h1>digits-ga</h1>" in files["index.html"]
