@@ -1,4 +1,4 @@
-"""A table's findings for people: drawn in a terminal, and as Markdown and CSV in its run."""
+"""A table's findings for people: drawn in a terminal; as Markdown, CSV and LaTeX in its run."""
 
 import math
 import numbers
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evolve.ablation.latex import render_latex
 from evolve.ablation.render import csv_text, escaped, render_csv, render_markdown
 from evolve.ablation.shown import classes_layout, effects_layout, table_layout
 from evolve.ablation.terminal import render_text, wrapped_text
@@ -47,8 +48,8 @@ def write_table_files(found: "TableFindings", folder: Path) -> tuple[Path, ...]:
     -------
     tuple of Path
         NAME.md and NAME.csv (the table), NAME-rows.csv (all that was judged, with the costs),
-        NAME-seeds.csv (every training), and where there are any NAME-classes.csv and
-        NAME-effects.csv; older ones of these two are removed where there are none.
+        NAME-seeds.csv (every training), NAME.tex (the table), and where there are any -classes
+        and -effects as CSV and LaTeX; older ones of these are removed where there are none.
     """
     place, name = folder / FOLDER, file_name(found.table.name)
     place.mkdir(parents=True, exist_ok=True)
@@ -58,11 +59,21 @@ def write_table_files(found: "TableFindings", folder: Path) -> tuple[Path, ...]:
         f"{name}-rows.csv": _frame_csv(_rows(found)),
         f"{name}-seeds.csv": _frame_csv(_seeds(found)),
     }
-    more = {f"{name}-classes.csv": found.class_deltas, f"{name}-effects.csv": found.effects}
-    texts |= {file: _frame_csv(frame) for file, frame in more.items() if not frame.empty}
+    frames = {f"{name}-classes.csv": found.class_deltas, f"{name}-effects.csv": found.effects}
+    texts |= {file: _frame_csv(frame) for file, frame in frames.items() if not frame.empty}
+    layouts = {
+        f"{name}.tex": table_layout(found),
+        f"{name}-classes.tex": classes_layout(found),
+        f"{name}-effects.tex": effects_layout(found),
+    }
+    texts |= {
+        file: render_latex(layout, label=f"tab:{file.removesuffix('.tex')}")
+        for file, layout in layouts.items()
+        if layout is not None
+    }
     for file, text in texts.items():
         write_text_atomically(place / file, text)
-    for file in more.keys() - texts.keys():
+    for file in {*frames, *layouts} - texts.keys():
         (place / file).unlink(missing_ok=True)
     return tuple(place / file for file in texts)
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from evolve.ablation.layout import Layout
     from evolve.ablation.paper import PaperTable
 
-FORMATS = ("text", "md", "csv")
+FORMATS = ("text", "md", "csv", "latex", "html")
+ONE_TABLE = ("csv", "latex")  # formats of which two in a row are no file
 HINTS = """
 evolve tables --show bof         shows one as published
 evolve tables --show bof --rows  shows what would be trained
@@ -57,9 +58,9 @@ def _tell_list(form: str | None, *, as_json: bool) -> None:
         runnable = [one.to_dict() for one in trainable_tables()]
         _tell_json({"runnable": runnable, "paper": [_summary(t) for t in paper_tables()]})
         return
-    # a CSV has but one heading line
-    layouts = list_layouts(as_one=form == "csv")
-    click.echo("\n\n".join(_drawn(layout, form) for layout in layouts))
+    layouts = list_layouts(as_one=form in ONE_TABLE)
+    drawn = (_drawn(layout, form, f"tables-{i}") for i, layout in enumerate(layouts, 1))
+    click.echo("\n\n".join(drawn))
     if form in (None, "text"):
         click.echo(HINTS)
 
@@ -71,7 +72,8 @@ def _tell_published(shown: str, form: str | None, *, as_json: bool) -> None:
     if as_json:
         _tell_json(_in_full(shown))
     else:
-        click.echo(_drawn(paper_layout(load_paper_table(shown)), form))
+        table = load_paper_table(shown)
+        click.echo(_drawn(paper_layout(table), form, table.name))
 
 
 def _tell_rows(shown: str, form: str | None, *, as_json: bool) -> None:
@@ -87,7 +89,7 @@ def _tell_rows(shown: str, form: str | None, *, as_json: bool) -> None:
         rows = [row | {"model": models[row["key"]]} for row in tree["rows"]]
         _tell_json({**tree, "task": plan.table.file.task, "rows": rows})
         return
-    click.echo(_drawn(planned_layout(plan), form))
+    click.echo(_drawn(planned_layout(plan), form, plan.table.name))
     if form in (None, "text"):
         name = plan.table.name if names_paper_table(shown) else shlex.quote(shown)
         click.echo(f"\nevolve ablate --table {name}  trains it")
@@ -99,7 +101,9 @@ def _tell_json(tree: Any) -> None:
     click.echo(json.dumps(tree))
 
 
-def _drawn(layout: "Layout", form: str | None) -> str:
+def _drawn(layout: "Layout", form: str | None, name: str) -> str:
+    from evolve.ablation.html import render_html
+    from evolve.ablation.latex import render_latex
     from evolve.ablation.render import render_csv, render_markdown
     from evolve.ablation.terminal import render_text
 
@@ -107,6 +111,10 @@ def _drawn(layout: "Layout", form: str | None) -> str:
         return render_markdown(layout)
     if form == "csv":
         return render_csv(layout)
+    if form == "latex":
+        return render_latex(layout, label=f"tab:{name}").rstrip("\n")
+    if form == "html":  # a part of a page, whose encoding is not known
+        return render_html(layout, id=name).encode("ascii", "xmlcharrefreplace").decode("ascii")
     return render_text(layout, **terminal_of(sys.stdout))
 
 

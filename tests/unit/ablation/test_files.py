@@ -11,6 +11,7 @@ from evolve.ablation.files import file_name, markdown, table_text, write_table_f
 from evolve.ablation.shown import classes_layout, table_layout
 from evolve.findings import images as images_module
 from evolve.findings.table import find_table
+from tests.golden.read_tables import read_latex
 from tests.unit.findings.made_up_table import (
     RUNNING,
     a_table,
@@ -135,6 +136,7 @@ def test_files_of_a_table(plain):
     paths = write_table_files(found, plain)
     assert [path.relative_to(plain).as_posix() for path in paths] == [
         "tables/mine.md", "tables/mine.csv", "tables/mine-rows.csv", "tables/mine-seeds.csv",
+        "tables/mine.tex",
     ]  # fmt: skip
     head, base, first, failed = read(paths[1])
     assert head[:4] == ["row", "title", "S", "M"]
@@ -154,6 +156,10 @@ def test_files_of_a_table(plain):
     }  # fmt: skip
     assert (seeds[6]["state"], seeds[6]["reason"]) == ("FAIL", "oom: no memory")
     assert (seeds[7]["state"], seeds[7]["AP"]) == ("RUNNING", "")
+    rows = read_latex(paths[4].read_text())
+    assert [row[0][0] for row in rows] == ["", "\u2713", ""]
+    assert [row[-2][0] for row in rows] == ["baseline", "helps", "-"]
+    assert rows[2][-2][2] == "a"
 
 
 def test_files_of_classes_and_effects_come_and_go(tmp_path, monkeypatch):
@@ -163,15 +169,18 @@ def test_files_of_classes_and_effects_come_and_go(tmp_path, monkeypatch):
     folder = make_detected(tmp_path, shares, table, design=tree).path
     paths = write_table_files(find_table(folder), folder)
     names = [path.name for path in paths]
-    assert names[4:] == ["mine-classes.csv", "mine-effects.csv"]
+    assert names[4:] == [
+        "mine-classes.csv", "mine-effects.csv",
+        "mine.tex", "mine-classes.tex", "mine-effects.tex",
+    ]  # fmt: skip
     classes, effects = read(paths[4]), read(paths[5])
     assert classes[0][:5] == ["row", "title", "baseline", "class", "mean"]
     assert len(classes) == 1 + 3 * 2
     assert [line[0] for line in effects[1:]] == ["S", "M", "M × S"]  # noqa: RUF001
     assert effects[3][2] == "M; S"
+    assert r"\label{tab:mine-effects}" in paths[8].read_text()
     write_table_files(find_table(folder, images=False), folder)
-    assert not paths[4].exists()
-    assert paths[5].exists()
+    assert [path.exists() for path in paths[4:]] == [False, True, True, False, True]
 
 
 def test_a_run_that_has_not_begun_has_files_too(tmp_path):
@@ -201,7 +210,7 @@ def test_text_from_outside_does_no_harm(tmp_path):
     assert not any(line.startswith("| #") for line in text.splitlines())
     for path in paths:
         assert not set(path.read_text()) & set("\x1b\u202e")
-    for path in paths[1:]:
+    for path in paths[1:4]:
         cells = [cell for line in read(path) for cell in line]
         assert not [c for c in cells if c[:1] in "=@" and c]
     assert not set(table_text(found)) & set("\x1b\u202e")

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from evolve.ablation.paper import LOGS, NAMES
 from evolve.ablation.table import bundled_tables, load_table
 from evolve.cli.main import BAD_INPUT, VERBS, cli, main
+from tests.golden.read_tables import read_html, read_latex
 
 TRAINED = ["bof", "bos", "backbone", "minibatch", "classifier-resnext", "classifier-darknet"]
 MINE = """title: Do mosaic and CIoU help?
@@ -125,7 +126,25 @@ def test_a_file_is_shown_as_it_would_be_trained(mine):
     assert ask("--show", mine, "--rows").splitlines() == lines
 
 
+def test_one_as_latex_and_html_that_other_programs_read():
+    text = ask("--show", "4", "--format", "latex")
+    assert text.startswith("% Needs")
+    assert r"\label{tab:bof}" in text
+    assert len(read_latex(text)) == 17
+    text = ask("--show", "4", "--format", "html")
+    assert text.isascii()
+    assert len(read_html(text)) == 17
+    assert '<table id="bof">' in text
+
+
+def test_the_list_as_latex_is_one_file_and_as_html_two_tables():
+    assert ask("--format", "latex").count(r"\documentclass") == 1
+    text = ask("--format", "html")
+    assert [text.count(f'id="tables-{i}"') for i in (1, 2, 3)] == [1, 1, 0]
+
+
 def test_a_file_in_other_formats(mine):
+    assert "mosaic & " in ask("--show", mine, "--format", "latex")
     rows = list(csv.DictReader(io.StringIO(ask("--show", mine, "--format", "csv"))))
     assert [row["M"] for row in rows] == ["0", "1", "0"]
     told = json.loads(ask("--show", mine, "--json"))
