@@ -18,6 +18,7 @@ WORDS = {
     "train": "training",
     "evaluate": "evaluation",
     "start": "starting and saving",
+    "held": "trainings",
     "lost": "lost",
     "idle": "idle",
 }
@@ -25,6 +26,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
     "train": {"facecolor": COMPLETE},
     "evaluate": {"facecolor": RUNNING},
     "start": {"facecolor": BEST},
+    "held": {"facecolor": COMPLETE},
     "lost": {"facecolor": FAIL, "hatch": "////", "edgecolor": PAPER},
     "idle": {"facecolor": PAPER, "edgecolor": PRUNED, "linewidth": 1.0},
 }

@@ -134,7 +134,8 @@ def confusion_caption(seen: Seen) -> str:
     return (
         f"{counts} on {_place(seen)}; colours are shares of a row. A detection, by falling score, "
         f"takes the free truth of any class that it overlaps most, if by an IoU of {IOU:g} "
-        "(Kohavi and Provost 1998, with a background for what is added and missed, Hoiem et al. 2012). "
+        "(Kohavi and Provost 1998, with a background for what is added and missed, Hoiem et al. "
+        "2012). "
         "Scores count from where F1 on these images is highest, for each row by itself; that "
         f"flatters both alike.{part}"
     )

@@ -220,17 +220,28 @@ def level_paths(values: Floats) -> list[Path]:
 
 
 def _area(inside: NDArray[np.bool_]) -> Path:
-    """Cells of a grid over the unit square as one path, cells in a row as one rectangle."""
+    """Cells of a grid over the unit square as one path of rectangles."""
     rows, columns = inside.shape
     corners: list[tuple[float, float]] = []
-    for row in range(rows):
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], inside[row].astype(int), [0]])))
-        for start, stop in edges.reshape(-1, 2).tolist():
-            x0, x1 = start / columns, stop / columns
-            y0, y1 = row / rows, (row + 1) / rows
-            corners += [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
+    for left, right, low, high in _rectangles(inside):
+        x0, x1, y0, y1 = left / columns, right / columns, low / rows, high / rows
+        corners += [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
     codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
     return Path(np.array(corners).reshape(-1, 2), codes * (len(corners) // 5))
+
+
+def _rectangles(inside: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
+    """Cells as rectangles of columns and rows: those in a row as one, and equal rows as one."""
+    found, since = [], dict[tuple[int, int], int]()
+    for row in range(len(inside) + 1):
+        runs = set()
+        if row < len(inside):
+            edges = np.flatnonzero(np.diff(np.concatenate([[0], inside[row].astype(int), [0]])))
+            runs = {(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)}
+        for run in sorted(since.keys() - runs):
+            found.append((*run, since.pop(run), row))
+        since |= {run: row for run in runs if run not in since}
+    return found
 
 
 def _surface_handles(summary: Summary) -> list[Patch | Line2D]:

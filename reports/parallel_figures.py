@@ -156,7 +156,7 @@ def draw_parallel(
     if lines is None:
         return None
     count = len(lines.scales)
-    pitch = 0.5 if wide else 0.6
+    pitch = 0.44 if wide else 0.58
     size = (9.6 if wide else 3.7, pitch * count + (0.9 if wide else 1.5))
     with style():
         figure = Figure(figsize=size, layout="constrained")

@@ -1,7 +1,9 @@
 """Sections of a search: lineage, all parameters at once, interactions, and the time of workers."""
 
+import pandas as pd
+
 from evolve.analysis.ancestry import Ancestry, ancestry
-from evolve.analysis.interactions import Interactions
+from evolve.analysis.interactions import RESAMPLES, Interactions
 from evolve.analysis.phrases import drawn_of
 from evolve.findings import Findings
 from evolve.store.records import RunRecord
@@ -102,8 +104,9 @@ def nothing_above(pairs: Interactions) -> str:
     top, chance = (100 * float(pairs.frame[name].iloc[0]) for name in ("share", "chance"))
     return (
         f"No pair of parameters is above chance in {drawn_of(pairs.trials, pairs.of)}: the "
-        f"largest share is {top:.1f} % of the variance, and chance gives {chance:.1f} % where "
-        "nothing interacts. That does not say that none does: weak ones take more trials to see."
+        f"largest share is {top:.1f} % of the variance, and chance gives up to {chance:.1f} % "
+        "where nothing interacts. That does not say that none does: weak ones take more trials "
+        "to see."
     )
 
 
@@ -118,9 +121,9 @@ def map_caption(pairs: Interactions) -> str:
     return (
         "Share of the variance of a random forest that two parameters explain together and "
         f"neither alone (fANOVA), from {drawn_of(pairs.trials, pairs.of)}. Framed are pairs above "
-        f"{100 * float(pairs.frame['chance'].iloc[0]):.1f} %, which the strongest pair stays below "
-        "in 95 % of trials made without interaction: an additive model's values with its errors "
-        f"shuffled.{cut}"
+        f"{100 * float(pairs.frame['chance'].iloc[0]):.1f} %, which no pair reached in any of "
+        f"{RESAMPLES} sets of trials made without interaction: an additive model's values with "
+        f"its errors shuffled.{cut}"
     )
 
 
@@ -130,8 +133,8 @@ def surface_caption(pairs: Interactions, objective: str) -> str:
     shown = "The pair" if count == 1 else f"The {count} strongest pairs"
     return (
         f"{shown} above chance: {objective} that the forest expects, mean over all other "
-        f"parameters, in {LEVELS + 1} equal steps from low (light) to high (dark). It says nothing "
-        "where no trial is near."
+        f"parameters, in {LEVELS + 1} equal steps from low (light) to high (dark). It says "
+        "nothing where no trial is near."
     )
 
 
@@ -154,12 +157,21 @@ def spent_section(found: Findings | None) -> Section | None:
     if wide is None:
         return None
     title = "What workers did"
-    idle = "" if idle_is_known(cost.spent) else " Idle time is unknown."
-    caption = (
-        "Time of all workers. Starting and saving is the rest of what trainings held them for: "
-        "processes, data and networks made ready, checkpoints written. Lost is work after the last "
-        f"whole epoch of what failed or was killed.{idle}"
-    )
-    drawing = Drawing("spent", title, caption, wide, narrow)
+    drawing = Drawing("spent", title, spent_caption(cost.spent), wide, narrow)
     table = TablePart("spent", "Time of workers by what it was spent on.", spent_table(cost.spent))
     return Section("spent", title, drawings=(drawing,), tables=(table,))
+
+
+def spent_caption(spent: pd.DataFrame) -> str:
+    """What the pieces of a bar are."""
+    kinds = set(spent.loc[spent["seconds"] > 0, "kind"])
+    start = (
+        " Starting and saving is the rest of what trainings held them for: processes, data and "
+        "networks made ready, checkpoints written."
+    )
+    lost = " Lost is work after the last whole epoch of what failed or was killed."
+    idle = "" if idle_is_known(spent) else " Idle time is unknown."
+    return (
+        f"Time of all workers.{start if 'start' in kinds else ''}{lost if 'lost' in kinds else ''}"
+        f"{idle}"
+    )

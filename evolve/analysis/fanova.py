@@ -34,6 +34,8 @@ class Fanova:
     trials : sequence of FrozenTrial
     space : mapping of name -> distribution
         Parameters that all trials have, each with more than one value.
+    scaled : bool
+        Count a range that was searched logarithmically by its logarithm; Optuna does not.
 
     References
     ----------
@@ -42,13 +44,20 @@ class Fanova:
     """
 
     def __init__(
-        self, trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]
+        self,
+        trials: Sequence[FrozenTrial],
+        space: Mapping[str, BaseDistribution],
+        *,
+        scaled: bool = False,
     ) -> None:
-        columns = [columns_of([t.params[n] for t in trials], kind) for n, kind in space.items()]
+        columns = [
+            columns_of([t.params[n] for t in trials], kind, scaled=scaled)
+            for n, kind in space.items()
+        ]
         ends = np.cumsum([0, *(own.shape[1] for own in columns)])
         self._of = [np.arange(*pair) for pair in itertools.pairwise(ends)]
         self._points = np.hstack(columns).astype(np.float32)
-        self._low, high = np.hstack([_bounds(kind) for kind in space.values()])
+        self._low, high = np.hstack([_bounds(kind, scaled) for kind in space.values()])
         self._width = high - self._low
 
     def measure(self, rows: Ints, values: Floats, trees: int, seed: int) -> Floats:
@@ -94,10 +103,12 @@ class Fanova:
         return Marginals(leaves, self._of, self._low, self._width)
 
     def _grow(self, rows: Ints, values: Floats, trees: int, seed: int) -> Any:
+        from sklearn import config_context
         from sklearn.ensemble import RandomForestRegressor
 
         forest = RandomForestRegressor(trees, max_depth=_DEPTH, random_state=seed)
-        return forest.fit(self._points[rows], values)
+        with config_context(skip_parameter_validation=True, assume_finite=True):
+            return forest.fit(self._points[rows], values)
 
     def _parts(self, tree: Any) -> Floats:
         """Part of each parameter in the variance of a tree; NaN for a tree without a split."""
@@ -113,20 +124,26 @@ class Fanova:
         return leaves.explained_pairs(self._of) / leaves.variance
 
 
-def columns_of(values: Sequence[Any], kind: BaseDistribution) -> Floats:
-    """Columns for the forest: one, or one for each choice."""
+def columns_of(values: Sequence[Any], kind: BaseDistribution, *, scaled: bool = False) -> Floats:
+    """Columns for the forest: one, or one for each choice; `scaled` as for `Fanova`."""
     if isinstance(kind, CategoricalDistribution):
         places = [int(kind.to_internal_repr(value)) for value in values]
         return np.eye(len(kind.choices))[places]
-    return np.array(values, dtype=float)[:, None]
+    column = np.array(values, dtype=float)[:, None]
+    return np.log(column) if scaled and _is_log(kind) else column
 
 
-def _bounds(kind: BaseDistribution) -> Floats:
+def _bounds(kind: BaseDistribution, scaled: bool) -> Floats:
     """Ends of each of these columns, shape (2, columns)."""
     if isinstance(kind, CategoricalDistribution):
         return np.array([[0.0], [1.0]]).repeat(len(kind.choices), axis=1)
     assert isinstance(kind, FloatDistribution | IntDistribution)
-    return np.array([[kind.low], [kind.high]], dtype=float)
+    ends = np.array([[kind.low], [kind.high]], dtype=float)
+    return np.log(ends) if scaled and _is_log(kind) else ends
+
+
+def _is_log(kind: BaseDistribution) -> bool:
+    return bool(getattr(kind, "log", False))
 
 
 class _Leaves:

@@ -1,6 +1,7 @@
 """Which two parameters a search says matter together, beyond what each does alone.
 
-fANOVA splits the variance of a forest into parts of single parameters and of pairs. A forest makes
+fANOVA splits the variance of a forest into parts of single parameters and of pairs, here over the
+space as it was searched: a logarithmic range counts by its logarithm. A forest makes
 pairs of noise, and of parameters that only add up, too: each tree cuts one inside a cut of the
 other. So a pair counts where it is above the level that chance gives in trials without any
 interaction, made from the trials themselves: an additive model's values, and its errors shuffled
@@ -25,7 +26,7 @@ from evolve.search.operators.encoding import decode
 COLUMNS = ("first", "second", "share", "low", "high", "chance")
 FEWEST_TRIALS = 20
 MOST_TRIALS = 300
-RESAMPLES = 40
+RESAMPLES = 30
 MOST_PANELS = 3
 GRID = 24
 
@@ -62,8 +63,8 @@ class Interactions:
     ----------
     frame : DataFrame, one line a pair, by falling share
         first, second, share (of the variance of the forest, in [0, 1]), low and high (95 %
-        percentile interval of a bootstrap over trials), chance (95th percentile of the largest
-        share of all pairs in trials without interaction). Both share one unit.
+        percentile interval of a bootstrap over trials), chance (largest share of any pair in
+        `RESAMPLES` sets of trials without interaction).
     main : dict of parameter -> float
         Share of each alone.
     surfaces : tuple of Surface
@@ -119,7 +120,7 @@ def measure_interactions(
         )
     drawn = draw_trials(complete, seed, MOST_TRIALS)
     values = np.array([trial.values[0] for trial in drawn], dtype=float)
-    forest, rng = Fanova(drawn, space), np.random.default_rng(seed)
+    forest, rng = Fanova(drawn, space, scaled=True), np.random.default_rng(seed)
     parts = forest.measure_pairs(np.arange(len(drawn)), values, _TREES, _seed(rng))
     frame = _frame(list(space), parts, _resampled(forest, values, resamples, rng))
     chance = _chance(forest, values, resamples, rng)
@@ -177,14 +178,19 @@ def _measured(forest: Fanova, rows: Ints, values: Floats, rng: np.random.Generat
 
 
 def _chance(forest: Fanova, values: Floats, resamples: int, rng: np.random.Generator) -> float:
-    """95th percentile of the largest share of a pair where there is no interaction."""
+    """Largest share of any pair in all sets of trials where there is no interaction.
+
+    Where two strong parameters only add up, the 95th percentile of the sets was passed by a pair
+    in three of fourteen simulated searches of 150 trials; the largest makes up for the part of
+    the two that the additive model leaves among its errors.
+    """
     added = forest.additive(values, _STUMPS, _RATE)
     errors, rows = values - added, np.arange(len(values))
     largest = [
         _largest(_measured(forest, rows, added + rng.permutation(errors), rng))
         for _ in range(resamples)
     ]
-    return float(np.nanpercentile(largest, 95))
+    return float(np.nanmax(largest))
 
 
 def _largest(parts: Floats) -> float:
@@ -204,8 +210,8 @@ def _surfaces(
     for first, second in pairs:
         along, up = steps(space[first]), steps(space[second])
         columns = [
-            columns_of(np.tile(np.array(along, object), len(up)).tolist(), space[first]),
-            columns_of(np.repeat(np.array(up, object), len(along)).tolist(), space[second]),
+            columns_of([x for _ in up for x in along], space[first], scaled=True),
+            columns_of([y for y in up for _ in along], space[second], scaled=True),
         ]
         means = marginals.at([places[first], places[second]], columns)
         found.append(Surface(first, second, means.reshape(len(up), len(along))))
