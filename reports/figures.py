@@ -157,12 +157,12 @@ def parameter_data(run: RunRecord, parameter: ParameterRecord) -> pd.DataFrame:
     whose parameters changed on the way: no one place is theirs.
     """
     frame = history_data(run)[["number", "state", "value"]]
-    frame["place"] = _places(parameter, parameter_values(run, parameter))
+    frame["place"] = places_of(parameter, parameter_values(run, parameter))
     frame = frame[~frame["number"].isin(list(run.recipes))]
     return frame.dropna(subset=["place"]).reset_index(drop=True)
 
 
-def _places(parameter: ParameterRecord, values: Sequence[Any]) -> list[float]:
+def places_of(parameter: ParameterRecord, values: Sequence[Any]) -> list[float]:
     """Where values stand on the axis of a parameter; NaN for those without a place."""
     if parameter.choices is not None:
         known = reversed([*enumerate(parameter.choices)])  # the first of those that read alike
@@ -182,7 +182,7 @@ def drawn_trials(run: RunRecord, summary: Summary, most: int = MOST_DRAWN) -> fr
         return frozenset(numbers.tolist())
     picked = np.random.default_rng(0).choice(numbers, most, replace=False)
     running = run.trials.loc[run.trials["state"] == "RUNNING", "number"]
-    return frozenset((*picked.tolist(), *running.tolist(), *_special(summary)))
+    return frozenset((*picked.tolist(), *running.tolist(), *special_trials(summary)))
 
 
 def curve_data(run: RunRecord, drawn: frozenset[int] | None = None) -> list[Curve]:
@@ -212,7 +212,7 @@ def draw_history(run: RunRecord, summary: Summary, size: tuple[float, float]) ->
     frame = history_data(run)
     with style():
         figure, axes = _one_axes(size)
-        rug = _set_value_axis(axes, frame["value"])
+        rug = set_value_axis(axes, frame["value"])
         axes.step(
             frame["number"],
             frame["best_so_far"],
@@ -225,7 +225,7 @@ def draw_history(run: RunRecord, summary: Summary, size: tuple[float, float]) ->
         _scatter(axes, shown.rename(columns={"number": "place"}), shown["number"], rug, summary)
         axes.set_xlim(-0.6, max(frame["number"].max(), 1) + 0.6)
         axes.xaxis.set_major_locator(MaxNLocator(8 if size == WIDE else 5, integer=True))
-        axes.set(xlabel="trial", ylabel=_value_label(summary))
+        axes.set(xlabel="trial", ylabel=value_label(summary))
         handles = _handles(set(frame["state"]), summary)
         if summary.best is not None:
             handles.append(Line2D([], [], color=INK, linewidth=1.1, label="best so far"))
@@ -238,7 +238,7 @@ def draw_curves(run: RunRecord, summary: Summary, size: tuple[float, float]) -> 
     curves = curve_data(run, drawn_trials(run, summary))
     if not curves:
         return None
-    special = _special(summary)
+    special = special_trials(summary)
     with style():
         figure, axes = _one_axes(size)
         for state in _LINES:
@@ -279,7 +279,7 @@ def draw_parameters(run: RunRecord, summary: Summary) -> Figure | None:
             _draw_panel(axes, run, summary, parameter)
             axes.set_title(clean(parameter.path, longest=40))
             if index % columns == 0:
-                axes.set_ylabel(_value_label(summary))
+                axes.set_ylabel(value_label(summary))
         legend(figure, _handles(set(run.trials["state"]), summary), (PANEL[0] * columns, 0))
     return figure
 
@@ -400,11 +400,12 @@ def _one_axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _value_label(summary: Summary) -> str:
+def value_label(summary: Summary) -> str:
+    """What an axis of values says."""
     return f"{summary.objective} on val, %"
 
 
-def _set_value_axis(axes: Axes, values: "pd.Series[float]") -> float:
+def set_value_axis(axes: Axes, values: "pd.Series[float]") -> float:
     """Limits with room below for trials without a value; gives the height of that strip."""
     low, high = values.min(), values.max()
     if math.isnan(low):
@@ -431,12 +432,12 @@ def _scatter(
     for state in _LINES:
         chosen = frame["state"] == state
         if chosen.any():
-            _dots(axes, frame["place"][chosen], heights[chosen], state, 3, raster=raster)
-    for trial, role in _special(summary).items():
+            draw_dots(axes, frame["place"][chosen], heights[chosen], state, 3, raster=raster)
+    for trial, role in special_trials(summary).items():
         for name in role.split():
             chosen = numbers == trial
             order = 6 if name == "default" else 5
-            _dots(axes, frame["place"][chosen], heights[chosen], name, order)
+            draw_dots(axes, frame["place"][chosen], heights[chosen], name, order)
 
 
 def _told(
@@ -452,7 +453,8 @@ def _told(
     return labels, [trial_anchor(n) for n in numbers.tolist()]
 
 
-def _dots(axes: Axes, x: Any, y: Any, kind: str, order: int, *, raster: bool = False) -> None:
+def draw_dots(axes: Axes, x: Any, y: Any, kind: str, order: int, *, raster: bool = False) -> None:
+    """Draw the marker of a state, or of best or default, at some places."""
     look = _MARKERS[kind]
     if raster:
         look = look | {"s": 0.3 * look["s"], "linewidth": 0.8, "alpha": 0.5}
@@ -461,7 +463,7 @@ def _dots(axes: Axes, x: Any, y: Any, kind: str, order: int, *, raster: bool = F
     axes.scatter(x, y, zorder=order, clip_on=False, rasterized=raster, **look)
 
 
-def _special(summary: Summary) -> dict[int, str]:
+def special_trials(summary: Summary) -> dict[int, str]:
     """Numbers of the trials to stand out: best, default, or both at once."""
     found: dict[int, str] = {}
     for role, score in (("best", summary.best), ("default", summary.default)):
@@ -472,7 +474,7 @@ def _special(summary: Summary) -> dict[int, str]:
 
 def _draw_panel(axes: Axes, run: RunRecord, summary: Summary, parameter: ParameterRecord) -> None:
     frame = parameter_data(run, parameter)
-    rug = _set_value_axis(axes, history_data(run)["value"])
+    rug = set_value_axis(axes, history_data(run)["value"])
     _set_parameter_axis(axes, parameter, frame["place"])
     frame = frame[frame["number"].isin(drawn_trials(run, summary, MOST_IN_PANEL))]
     _scatter(axes, frame, frame["number"], rug, summary)
@@ -494,17 +496,18 @@ def _set_parameter_axis(axes: Axes, parameter: ParameterRecord, places: Any) -> 
         axes.set_xlim(low, high)
 
 
-def _choice_labels(parameter: ParameterRecord) -> list[str]:
+def choice_labels(parameter: ParameterRecord) -> list[str]:
+    """Choices as an axis has room for them."""
     return [clean(number(choice), longest=12) for choice in parameter.choices or ()]
 
 
 def _are_turned(parameter: ParameterRecord) -> bool:
     """Whether the labels of the choices are too long to stand side by side."""
-    return sum(len(label) + 2 for label in _choice_labels(parameter)) > 40
+    return sum(len(label) + 2 for label in choice_labels(parameter)) > 40
 
 
 def _set_choices(axes: Axes, parameter: ParameterRecord) -> None:
-    labels = _choice_labels(parameter)
+    labels = choice_labels(parameter)
     axes.set_xlim(-0.5, len(labels) - 0.5)
     axes.set_xticks(range(len(labels)), labels)
     axes.tick_params(axis="x", length=0)
@@ -514,13 +517,13 @@ def _set_choices(axes: Axes, parameter: ParameterRecord) -> None:
 
 
 def _set_log_ticks(axes: Axes, low: float, high: float) -> None:
-    axes.xaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda t, _: _power(t)))
+    axes.xaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda t, _: power(t)))
     axes.xaxis.set_minor_locator(LogLocator(subs="all", numticks=30))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def log_ticks(low: float, high: float) -> list[float]:
     """Whole powers of ten within the bounds, at most six; 1, 2 and 5 where there are few."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     inside = [n for n in exponents if low * 0.999 <= 10.0**n <= high * 1.001]
@@ -530,7 +533,8 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
 
 
-def _power(value: float) -> str:
+def power(value: float) -> str:
+    """A tick of a log axis, small and large ones as 1e-4."""
     if 1e-3 <= value < 1e4:
         return f"{value:g}"
     factor, exponent = f"{value:.0e}".split("e")
@@ -549,27 +553,28 @@ def _draw_group(axes: Axes, state: str, curves: list[Curve], total: int) -> None
     axes.add_collection(collection)
     if state != "COMPLETE":
         ends = np.array([line[-1] for line in lines])
-        _dots(axes, ends[:, 0], ends[:, 1], state, 3, raster=raster)
+        draw_dots(axes, ends[:, 0], ends[:, 1], state, 3, raster=raster)
 
 
 def _draw_special(axes: Axes, curve: Curve, role: str) -> None:
     kind = "best" if "best" in role else "default"
     axes.plot(curve.epochs, curve.values, zorder=5, **_SPECIAL_LINES[kind])
     for name in role.split():
-        _dots(axes, curve.epochs[-1:], curve.values[-1:], name, 6)
+        draw_dots(axes, curve.epochs[-1:], curve.values[-1:], name, 6)
 
 
 def _handles(states: set[str], summary: Summary) -> list[Line2D]:
     handles = [_proxy(state, STATE_WORDS[state]) for state in STATES if state in states]
-    return handles + [_role_proxy(trial, name, summary) for trial, name in _roles(summary)]
+    return handles + [role_handle(trial, name, summary) for trial, name in _roles(summary)]
 
 
 def _roles(summary: Summary) -> list[tuple[int, str]]:
-    special = _special(summary)
+    special = special_trials(summary)
     return [(trial, name) for trial, names in special.items() for name in names.split()]
 
 
-def _role_proxy(trial: int, name: str, summary: Summary) -> Line2D:
+def role_handle(trial: int, name: str, summary: Summary) -> Line2D:
+    """Entry of a legend for best or default."""
     word = summary.role if name == "best" else "defaults"
     return _proxy(name, f"{word} (trial {trial})")
 
@@ -585,7 +590,7 @@ def _curve_handles(curves: list[Curve], summary: Summary) -> list[Line2D]:
     drawn = {c.number for c in curves}
     for trial, name in _roles(summary):
         if trial in drawn:
-            handle = _role_proxy(trial, name, summary)
+            handle = role_handle(trial, name, summary)
             handle.set(**_SPECIAL_LINES[name])
             handles.append(handle)
     return handles

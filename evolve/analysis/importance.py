@@ -87,12 +87,12 @@ def measure_importance(
     F. Hutter, H. Hoos and K. Leyton-Brown, "An efficient approach for assessing hyperparameter
     importance", ICML 2014.
     """
-    complete = [trial for trial in trials if _counts(trial)]
+    complete = [trial for trial in trials if is_measured(trial)]
     reason = _reason(complete)
     if reason:
         nothing = pd.DataFrame(columns=list(COLUMNS))
         return Importances(nothing, len(complete), reason, len(complete))
-    drawn = _draw(complete, seed)
+    drawn = draw_trials(complete, seed)
     rng = np.random.default_rng(seed)
     values = np.array([trial.values[0] for trial in drawn], dtype=float)
     frames = [
@@ -103,11 +103,13 @@ def measure_importance(
     return Importances(pd.concat(frames, ignore_index=True), len(drawn), of=len(complete))
 
 
-def _draw(trials: Sequence[FrozenTrial], seed: int) -> Sequence[FrozenTrial]:
-    """The trials, or `MOST_TRIALS` of them in their order."""
-    if len(trials) <= MOST_TRIALS:
+def draw_trials(
+    trials: Sequence[FrozenTrial], seed: int, most: int = MOST_TRIALS
+) -> Sequence[FrozenTrial]:
+    """The trials, or `most` of them in their order."""
+    if len(trials) <= most:
         return trials
-    chosen = np.random.default_rng(seed).choice(len(trials), MOST_TRIALS, replace=False)
+    chosen = np.random.default_rng(seed).choice(len(trials), most, replace=False)
     return [trials[index] for index in np.sort(chosen)]
 
 
@@ -148,7 +150,8 @@ def _trial(row: Mapping[Any, Any], space: Mapping[str, BaseDistribution]) -> Fro
     )
 
 
-def _counts(trial: FrozenTrial) -> bool:
+def is_measured(trial: FrozenTrial) -> bool:
+    """Whether a trial is complete with finite values."""
     return trial.state == TrialState.COMPLETE and bool(np.isfinite(trial.values).all())
 
 
@@ -157,12 +160,12 @@ def _reason(trials: Sequence[FrozenTrial]) -> str:
         return f"it takes {FEWEST_TRIALS} complete trials, and there are {len(trials)}"
     if len({trial.value for trial in trials}) == 1:
         return "all complete trials have the same value"
-    if not _varied(trials):
+    if not varied(trials):
         return "no parameter was searched"
     return ""
 
 
-def _varied(trials: Sequence[FrozenTrial]) -> list[str]:
+def varied(trials: Sequence[FrozenTrial]) -> list[str]:
     """Parameters of any trial that can take more than one value, by name."""
     each = {(n, d) for trial in trials for n, d in trial.distributions.items() if not d.single()}
     return sorted({name for name, _ in each})
@@ -171,7 +174,7 @@ def _varied(trials: Sequence[FrozenTrial]) -> list[str]:
 def _methods(
     trials: Sequence[FrozenTrial], direction: str
 ) -> list[tuple[str, list[str], Measure]]:
-    names = _varied(trials)
+    names = varied(trials)
     everywhere = intersection_search_space(list(trials))
     shared = {name: everywhere[name] for name in names if name in everywhere}
     divergence = PedAnova(trials, names, min(0.5, max(0.1, _BEST / len(trials))))

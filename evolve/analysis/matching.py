@@ -74,7 +74,11 @@ def match(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]]) -> 
     EvolveError
         If a detection lies in an image that the truth does not know.
     """
-    judge = _judge(truth, detections)
+    return matches_of(judge_boxes(truth, detections))
+
+
+def matches_of(judge: COCOeval) -> Matches:
+    """What `judge_boxes` gives as `match` gives it."""
     image_ids = tuple(int(i) for i in judge.params.imgIds)
     category_ids = tuple(int(i) for i in judge.params.catIds)
     count = len(image_ids)
@@ -82,7 +86,8 @@ def match(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]]) -> 
     return Matches(image_ids, category_ids, tuple(_of_class(images) for images in each))
 
 
-def _judge(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]]) -> COCOeval:
+def judge_boxes(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]]) -> COCOeval:
+    """Judge of boxes of any size after pycocotools' matching; arguments as for `match`."""
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         truths = _index(truth["images"], truth["annotations"], truth["categories"])
         _check_images(detections, truths)

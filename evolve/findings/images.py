@@ -15,6 +15,7 @@ from evolve.errors import EvolveError
 from evolve.findings.cache import Cache, plain
 from evolve.store.comparison import ComparisonRecord
 from evolve.store.folder import TrialFolder
+from model.data.coco import Dataset
 from model.errors import ModelError
 
 RESAMPLES = 1000
@@ -148,12 +149,17 @@ def _not_now() -> Truth:
 
 
 def _check_kind(manifest: Mapping[str, Any], objective: str) -> None:
-    if manifest.get("trainer", "detector") != "detector":
-        raise Unfit("these trainings looked at no images")
+    check_trainer(manifest)
     if _section(manifest, "train").get("task", "detect") != "detect":
         raise Unfit("images are resampled for detectors alone")
     if objective not in METRICS:
         raise Unfit(f"images are resampled for {', '.join(METRICS)} alone")
+
+
+def check_trainer(manifest: Mapping[str, Any]) -> None:
+    """Raise an `Unfit` if the run trained nothing that looks at images."""
+    if manifest.get("trainer", "detector") != "detector":
+        raise Unfit("these trainings looked at no images")
 
 
 def _section(manifest: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -182,18 +188,34 @@ class _Truth:
         return self._found
 
     def _read(self) -> Truth:
-        from evolve.data_source import open_data
-
-        if not self._argument:
-            raise Unfit("the run does not say where its data lie")
-        try:
-            _, _, dataset = open_data(str(self._argument), self._seed)
-        except ModelError as error:
-            raise Unfit(f"the data cannot be read: {error.what}") from error
-        if dataset.digest != self._digest:
-            raise Unfit("the data are not those of the run any more")
+        dataset = read_data(self._argument, self._seed, self._digest)
         records = dataset.splits[self._split]
         return truth_of(records, dataset.classes), len(records)
+
+
+def read_data(argument: Any, seed: int, digest: Any) -> Dataset:
+    """The data of a run; an `Unfit` says why there are none.
+
+    Parameters
+    ----------
+    argument : str or None
+        As for ``--data``.
+    seed : int
+        Of the run.
+    digest : str
+        Of the data when the run began.
+    """
+    from evolve.data_source import open_data
+
+    if not argument:
+        raise Unfit("the run does not say where its data lie")
+    try:
+        _, _, dataset = open_data(str(argument), seed)
+    except ModelError as error:
+        raise Unfit(f"the data cannot be read: {error.what}") from error
+    if dataset.digest != digest:
+        raise Unfit("the data are not those of the run any more")
+    return dataset
 
 
 @dataclass(frozen=True)

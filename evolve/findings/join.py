@@ -29,7 +29,10 @@ from evolve.errors import SpaceError
 from evolve.findings.cache import Cache, plain
 from evolve.findings.driven import with_journals
 from evolve.findings.images import Resampled, resample
+from evolve.findings.pairs import interactions_of
 from evolve.findings.records import AblationPath, Final, Findings, RowFinding
+from evolve.findings.seen import look
+from evolve.findings.spent import with_spending
 from evolve.findings.steps import FEWEST_TRIALS, VERSIONS, row_key, steps_to, told
 from evolve.space import Space
 from evolve.store.comparison import PATH, ComparisonRecord, RowRecord, read_comparison
@@ -64,8 +67,10 @@ def find(folder: Path, data: str | None = None, run: RunRecord | None = None) ->
     record, path = read_comparison(folder), read_comparison(folder, PATH)
     cache = Cache(RunFolder(folder).findings)
     found = join(run, record, path, cache, data)
+    winner = "" if found.final is None else found.final.winner
+    found = replace(found, seen=look(run, record, winner, cache, data))
     cache.write()
-    return with_journals(found, folder, run)
+    return with_spending(with_journals(found, folder, run), run, record)
 
 
 def join(
@@ -90,14 +95,16 @@ def join(
     importances = _importances(trials, cache)
     end, why_not = _end(run, record, final, trials)
     if why_not:
-        return Findings(_objective(run), final, importances, None, why_not, "", aside)
+        found = Findings(_objective(run), final, importances, None, why_not, "", aside)
+        return replace(found, interactions=interactions_of(trials, cache))
     evolved = space.complete({}) if end is None else _params_of(run, end, space)
     steps = steps_to(evolved, space, trials, cache)
     if not apart(steps, len(trials)):  # the surrogate's own doubt knows nothing of that
         steps = tuple(replace(step, gain_sd=math.nan) for step in steps)
     ablation = _path(steps, end, len(trials), space, path, images)
     words = _words(ablation, importances, final)
-    return Findings(_objective(run), final, importances, ablation, "", words, aside)
+    found = Findings(_objective(run), final, importances, ablation, "", words, aside)
+    return replace(found, interactions=interactions_of(trials, cache))
 
 
 def _is_complete(run: RunRecord) -> "pd.Series[bool]":

@@ -10,9 +10,11 @@ import pandas as pd
 from evolve.analysis.deltas import Delta
 from evolve.analysis.fidelity import Audit
 from evolve.analysis.importance import Importances
+from evolve.analysis.interactions import Interactions
 from evolve.analysis.ledger import Ledger
 from evolve.analysis.path import Step, path_frame
 from evolve.analysis.verdict import Luck, RowValues, Verdict
+from evolve.findings.seen_records import Seen
 
 
 @dataclass(frozen=True)
@@ -152,12 +154,15 @@ class Cost:
         Of the final comparison, once it is begun.
     planned_search_s, planned_final_s : float
         Seconds of work that the outlook gave; NaN where there was none.
+    spent : DataFrame or None
+        part (search or final comparison), kind and seconds of `evolve.analysis.spent`.
     """
 
     search: Ledger
     final: Ledger | None = None
     planned_search_s: float = math.nan
     planned_final_s: float = math.nan
+    spent: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +189,9 @@ class Findings:
         What early values say of final ones; None where the scheduler stops nothing.
     closed : str
         Why the search ends before all trials that were asked for: budget or no gain; else empty.
+    interactions : Interactions or None
+    seen : Seen or None
+        What the detectors of defaults and winner saw.
     """
 
     objective: str
@@ -196,6 +204,8 @@ class Findings:
     cost: Cost | None = None
     audit: Audit | None = None
     closed: str = ""
+    interactions: Interactions | None = None
+    seen: Seen | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; null for what is unknown."""
@@ -216,6 +226,10 @@ class Findings:
             "closed": self.closed,
             "cost": None if self.cost is None else _cost_dict(self.cost),
             "early_stopping": None if self.audit is None else _audit_dict(self.audit),
+            "interactions": None
+            if self.interactions is None
+            else _interaction_dict(self.interactions),
+            "seen": None if self.seen is None else self.seen.to_dict(),
         }
         cleaned = without_nan(tree)
         assert isinstance(cleaned, dict)
@@ -246,6 +260,7 @@ def _cost_dict(cost: Cost) -> dict[str, Any]:
         "final": None
         if cost.final is None
         else _ledger_dict(cost.final) | {"planned_s": cost.planned_final_s},
+        "spent": None if cost.spent is None else cost.spent.to_dict("records"),
     }
 
 
@@ -263,6 +278,15 @@ def _ledger_dict(ledger: Ledger) -> dict[str, Any]:
             for state, (count, seconds) in ledger.spent().items()
         },
         "sessions": ledger.sessions.to_dict("records"),
+    }
+
+
+def _interaction_dict(found: Interactions) -> dict[str, Any]:
+    return {
+        "pairs": found.frame.to_dict("records"),
+        "trials": found.trials,
+        "of": found.of,
+        "reason": found.reason,
     }
 
 

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
-EPOCH_COLUMNS = ("AP", "AP50", "loss", "loss_box", "loss_obj", "loss_cls", "lr")
+EPOCH_COLUMNS = (
+    *("AP", "AP50", "loss", "loss_box", "loss_obj", "loss_cls", "lr"),
+    *("train_time_s", "eval_time_s"),
+)
 
 
 def read_manifest(folder: RunFolder) -> dict[str, Any]:

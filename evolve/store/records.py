@@ -50,7 +50,8 @@ class RunRecord:
         trial has no such parameter. Trials that a constraint forbade never ran and have no row,
         so numbers may be missing.
     epochs : DataFrame, one row an epoch of a trial
-        number, epoch (from 1), AP, AP50, loss, loss_box, loss_obj, loss_cls, lr, wall_time_s.
+        number, epoch (from 1), AP, AP50, loss, loss_box, loss_obj, loss_cls, lr, train_time_s,
+        eval_time_s, wall_time_s (their sum).
     attempts : mapping of int -> tuple of dict
         Failures after which a trial was tried again, oldest first, by its number: type, what,
         where, mend, log (last lines), remedy (again, alone or smaller).

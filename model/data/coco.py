@@ -128,7 +128,7 @@ def _load_folder(root: Path) -> Dataset:
                 "folders of classes are for --task classify",
             )
     readers = {
-        name: _Reader.open(file, (root / "images", root / "images" / name, root / name))
+        name: _Reader.open(file, _image_folders(root, name))
         for name, file in files.items()
         if file.is_file()
     }
@@ -144,7 +144,7 @@ def _load_single(file: Path, seed: int, fractions: tuple[float, float, float]) -
     if min(fractions) < 0 or not math.isclose(sum(fractions), 1.0):
         raise DataError(f"the shares {fractions} do not sum to 1", "fractions")
     folder = file.parent
-    reader = _Reader.open(file, (folder / "images", folder, folder.parent / "images"))
+    reader = _Reader.open(file, _image_folders(file, ""))
     categories = _agreed_categories([reader])
     splits = split_by_hash(reader.records(categories), seed, fractions)
     for name in ("train", "val"):
@@ -157,6 +157,35 @@ def _load_single(file: Path, seed: int, fractions: tuple[float, float, float]) -
     shares = ", ".join(f"{name} {len(records)}" for name, records in splits.items())
     notes = [f"{file.name} was split by a hash of seed {seed} and file name: {shares}"]
     return _dataset(folder, categories, splits, [reader], notes + reader.notes())
+
+
+def _image_folders(path: Path, split: str) -> tuple[Path, ...]:
+    """Where the pictures of a split may lie; `path` as for `load_dataset`."""
+    if path.is_file():
+        return (path.parent / "images", path.parent, path.parent.parent / "images")
+    return (path / "images", path / "images" / split, path / split)
+
+
+def find_image(path: Path, split: str, file_name: str) -> Path | None:
+    """Image file of a data set without reading its annotations; None if there is none.
+
+    Parameters
+    ----------
+    path : Path
+        As for `load_dataset`.
+    split, file_name : str
+        As in the annotations.
+
+    Raises
+    ------
+    DataError
+        If the name leads out of the data folder.
+    """
+    try:
+        return ImageFolders(_image_folders(path, split)).locate(file_name)
+    except OutsideFolder as error:
+        what = f"file_name '{file_name}' leaves the data folder ({error})"
+        raise DataError(what, str(path)) from None
 
 
 def split_by_hash(

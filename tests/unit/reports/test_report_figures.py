@@ -69,7 +69,7 @@ def test_no_curve_without_epochs() -> None:
     ],
 )
 def test_log_ticks(low: float, high: float, ticks: list[float]) -> None:
-    assert figures._log_ticks(low, high) == pytest.approx(ticks)
+    assert figures.log_ticks(low, high) == pytest.approx(ticks)
 
 
 def test_parameter_axis_spans_the_searched_range() -> None:
