@@ -12,18 +12,29 @@ from evolve.findings import Findings
 from evolve.store.records import ParameterRecord, RunRecord
 from reports import driven_figures, figures, found_tables, method, schedules, tables
 from reports.citations import bibtex, used_works
+from reports.detection import detection_sections
 from reports.driven import driven_context, driven_files
 from reports.found import FOUND_TITLES, found_caption, found_context, found_drawings
+from reports.laid_out import LaidSection, lay_out, section_files
+from reports.latex import to_latex
 from reports.next_step import next_step
 from reports.origins import row_origins, trial_origins, untold
 from reports.page import render_page, render_text
 from reports.pictures import Picture, inline, make_picture, picture_files
 from reports.place import check_place, put_report
+from reports.search import (
+    interaction_section,
+    lineage_section,
+    parallel_section,
+    spent_section,
+)
 from reports.summary import STATE_WORDS, STATES, Summary, reasons, summarise, time_text
 from reports.tables import LISTED
 from reports.text import clean, listed, plural
 
 MARKDOWN_ROWS = 200
+SEEN = ("seen", "precision-recall", "confusion", "examples")
+"""Keys of the sections of what detectors saw."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,9 @@ def _make_files(
 ) -> dict[str, bytes]:
     summary = summarise(run, found)
     pictures = _draw(run, summary, found)
+    sections = _sections(run, summary, found)
     context = _context(run, summary, pictures, found) | _trail(run, summary, found, out)
+    context |= {"sections": sections, "seen_keys": [key for key in SEEN if key in sections]}
     panels = [_panel(run, summary, p, index) for index, p in enumerate(run.parameters)]
     files = {
         "index.html": render_page(
@@ -89,20 +102,57 @@ def _make_files(
         "report.md": render_text("run.md.j2", context).encode(),
         "tables/trials.csv": tables.to_csv(run).encode(),
         "tables/references.bib": context["bibtex"].encode(),
+        **_latex_files(context),
     }
     if found is not None:
         files |= _found_files(found, context)
     if run.recipes:
         files["tables/schedules.json"] = schedules.schedules_file(run).encode()
-    return files | picture_files(pictures.values())
+    return files | picture_files(pictures.values()) | section_files(sections.values())
+
+
+def _sections(run: RunRecord, summary: Summary, found: Findings | None) -> dict[str, LaidSection]:
+    """Sections that are made apart from the page, drawn."""
+    return lay_out(
+        (
+            *detection_sections(found),
+            lineage_section(run, summary),
+            parallel_section(run, summary, found),
+            interaction_section(run, summary, found),
+            spent_section(found),
+        )
+    )
+
+
+def _latex_files(context: dict[str, Any]) -> dict[str, bytes]:
+    """The tables that every run has, for a paper."""
+    captions = {
+        "metrics": "COCO metrics in percent, and their differences in points.",
+        "parameters": "What was searched; bold: values that differ from the default.",
+    }
+    return {
+        f"tables/{name}.tex": to_latex(context[name], caption=text, label=f"tab:{name}").encode()
+        for name, text in captions.items()
+        if context[name].rows
+    }
 
 
 def _found_files(found: Findings, context: dict[str, Any]) -> dict[str, bytes]:
     texts = found_tables.csv_files(found) | driven_files(found)
-    for name in ("comparison", "luck", "importance", "path"):
+    for name, caption in _CAPTIONS.items():
         if context[name] is not None:
             texts[f"{name}.md"] = f"{tables.to_markdown(context[name])}\n"
+            texts[f"{name}.tex"] = to_latex(context[name], caption=caption, label=f"tab:{name}")
     return {f"tables/{name}": text.encode() for name, text in texts.items()}
+
+
+_CAPTIONS = {
+    "comparison": "The final comparison: mean and standard deviation over the fresh seeds, "
+    "differences to the defaults in points.",
+    "luck": "What the search saw, and what fresh seeds give, on val.",
+    "importance": "Importance of the parameters in percent, with 95 % intervals.",
+    "path": "The path from the defaults to the winner.",
+}
 
 
 def _context(

@@ -358,6 +358,15 @@ def frame_to_csv(frame: pd.DataFrame) -> str:
     return file.getvalue()
 
 
+def table_to_csv(table: Table) -> str:
+    """A table as it is shown, as CSV."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([spreadsheet(column.head) for column in table.columns])
+    writer.writerows([spreadsheet(text) for text in row.cells] for row in table.rows)
+    return file.getvalue()
+
+
 _CSV_COLUMNS = (
     "number",
     "state",

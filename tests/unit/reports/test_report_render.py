@@ -19,7 +19,12 @@ from reports.render import render_report
 HOSTILE = '<script>alert(1)</script> "><img src=x onerror=alert(1)> | `x`\n=cmd \x1b[31m\u202e'
 FILES = {
     *("index.html", "report.md", "tables/trials.csv", "tables/references.bib"),
-    *(f"figures/{n}{e}" for n in ("history", "parameters", "curves") for e in (".svg", ".png")),
+    *("tables/metrics.tex", "tables/parameters.tex"),
+    *(
+        f"figures/{n}{e}"
+        for n in ("history", "parameters", "curves", "parallel")
+        for e in (".svg", ".png")
+    ),
 }
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
 
@@ -226,6 +231,7 @@ def test_an_empty_manifest_and_no_parameter_are_enough(tmp_path: Path) -> None:
     files = read_all(tmp_path / "report")
     assert set(files) == {
         *("index.html", "report.md", "tables/trials.csv", "tables/references.bib"),
+        *("tables/metrics.tex", "tables/parameters.tex"),
         *("figures/history.png", "figures/history.svg"),
     }
     assert b"<h1>digits-ga</h1>" in files["index.html"]
