@@ -14,6 +14,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from evolve.ablation.costs import stored_costs
 from evolve.engine.allowance import Allowance
 from evolve.engine.comparison import Comparison, Row, Start, Training, plan_comparison
 from evolve.engine.director import Director, Listener
@@ -253,10 +254,10 @@ class TableTrainings:
         """Parameters, BFLOPs and latency of the rows, on this machine, once trainings are over."""
         if self.request.trainer != "detector":
             return
-        from evolve.costs import measure_costs, read_costs, write_costs
+        from evolve.costs import measure_costs, write_costs
 
         path, classes = self.folder.costs, len(self.manifest["data"]["classes"])
-        earlier = read_costs(path)
+        earlier = stored_costs(path)
         write_costs(path, measure_costs(self.request.configs, classes, measured=earlier))
 
 
