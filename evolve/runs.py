@@ -190,7 +190,8 @@ def _behind(request: RunRequest) -> Behind | None:
     stored_ones = stored_trials(folder, stored, whole=False)
     trials = [trial for trial in stored_ones if trial.state != TrialState.WAITING]
     record = read_comparison(folder.path)
-    states = [] if record is None else record.trainings.drop_duplicates("training")["state"]
+    each = None if record is None else record.trainings.drop_duplicates("training")
+    states: list[str] = [] if each is None else each["state"].tolist()
     return Behind(
         ended=sum(trial.state.is_finished() for trial in trials),
         begun=tuple(len(t.intermediate_values) for t in trials if not t.state.is_finished()),
