@@ -9,16 +9,23 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 # the tests start hundreds of processes, which are not to compile all modules again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint unit e2e bench clean
+.PHONY: run test lint style types unit e2e bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/evolve run --space ga.yaml
 
-test: lint unit e2e
+# checking types takes one core for a minute, so it is done beside the unit tests
+test: style
+	$(MAKE) --jobs 2 types unit
+	$(MAKE) e2e
 
-lint: $(VENV)/.installed-test
+lint: style types
+
+style: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-test

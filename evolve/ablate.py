@@ -301,7 +301,7 @@ def _loads(
             due = set(row.trainings) - seen
             seen |= due
             config = TrainConfig.model_validate(row.config)
-            loads.append(Load(row.key, config, len(due), judged))
+            loads.append(Load(row.key, config, len(due), judged, is_first=plan is not table))
     return loads
 
 

@@ -59,8 +59,9 @@ def measure_costs(
     classes : int
         Of the data.
     measured : mapping, optional
-        An earlier result. What it has of the same networks on the same device by the same protocol
-        is taken over; anything else counts for nothing.
+        An earlier result, as `evolve.ablation.costs.stored_costs` reads it. What it has of the
+        same networks on the same device by the same protocol is taken over; anything else counts
+        for nothing.
     repeats : int
         Timed passes.
 
@@ -89,15 +90,6 @@ def measure_costs(
                 logger.info("network=%s %s", digest, _in_words(known[digest]))
     found = {key: dict(known[_digest(recipe)]) for key, recipe in recipes.items()}
     return {**header, "rows": found}
-
-
-def read_costs(path: Path) -> dict[str, Any] | None:
-    """Costs as `write_costs` left them; None if there are none that can be read."""
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return tree if _are_costs(tree) else None
 
 
 def write_costs(path: Path, costs: Mapping[str, Any]) -> None:

@@ -1,22 +1,25 @@
 """A whole run: from a space and data to stored trials, started or continued."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
 
 from evolve.cards.warm_start import WarmStart
 from evolve.confirm import Confirm, planned_trainings
 from evolve.engine.comparison import Comparison, Training
-from evolve.engine.coordinator import Coordinator, Settings
+from evolve.engine.coordinator import Coordinator, Settings, search_limits
 from evolve.engine.devices import ThisMachine
 from evolve.engine.director import Listener
 from evolve.engine.interrupt import Interrupt, stoppable
 from evolve.engine.outlook import Outlook, Subject, allowed, look_ahead
+from evolve.engine.pace import spent
 from evolve.engine.placement import Asked, Placement
+from evolve.engine.plan import Behind
 from evolve.engine.probe import Probe
 from evolve.engine.recipes import changeable_parameters
 from evolve.engine.schedulers import Scheduler, Setting, build_scheduler
@@ -35,10 +38,11 @@ from evolve.session import (
 )
 from evolve.space import Space
 from evolve.space.space import LIMITS
-from evolve.store.comparison import read_comparison
+from evolve.store.comparison import FINAL, read_comparison
 from evolve.store.folder import RunFolder
+from evolve.store.journal import read_journal
 from evolve.store.manifest import RUN, check_kind, check_same_run, now
-from evolve.store.read import read_manifest, storage_url, study_name
+from evolve.store.read import read_manifest, storage_url, stored_trials, study_name
 from evolve.store.study import open_own_storage, open_study
 from evolve.train_one import check_trainable
 from model.data.coco import Dataset
@@ -135,18 +139,18 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
     build_run_scheduler(space, request.seed)  # refuses early what it cannot work with
     build_run_sampler(request)
     manifest = build_manifest(request, space, data, judged_on)
-    before = _known_probe(request, manifest)
+    before, behind = _known_probe(request, manifest), _behind(request)
     with reached_cluster(request) as cluster:
         machines = cluster.to_dict() if cluster else None
         probe = before[0] if before and before[1] == kinds_of_machines(machines) else None
-        outlook = _look_ahead(request, manifest, probe, cluster)
+        outlook = _look_ahead(request, manifest, probe, cluster, behind)
         folder = RunFolder.create(request.out)
         with folder.lock():
             manifest = _agree_on_manifest(folder, manifest | {"confirm": str(outlook.confirm)})
             manifest |= {"workers": outlook.placement.workers, "outlook": outlook.to_dict()}
             manifest |= {"cluster": machines}
             folder.write_json(folder.manifest, manifest)
-            listener.on_begin(manifest)
+            listener.on_begin(manifest | {"outlook": (outlook.left or outlook).to_dict()})
             _run(folder, manifest, request, outlook.placement, listener, cluster)
     return folder
 
@@ -172,16 +176,63 @@ def _known_probe(
     return Probe.from_dict(known), kinds_of_machines(stored.get("cluster"))
 
 
+def _behind(request: RunRequest) -> Behind | None:
+    """What earlier sessions have done of what is asked for now; None in a new folder."""
+    folder = RunFolder(request.out)
+    if not folder.manifest.is_file():
+        return None
+    stored = read_manifest(folder)
+    space = _in_all(request, stored)
+    limits = search_limits(space.trials, space.until_no_gain or None, space.time)
+    events, final = list(read_journal(folder.journal)), folder.comparison(FINAL)
+    seconds = zip(spent(folder.journal), spent(final.journal), strict=True)
+    wall_s, trained_s = (sum(both) for both in seconds)
+    stored_ones = stored_trials(folder, stored, whole=False)
+    trials = [trial for trial in stored_ones if trial.state != TrialState.WAITING]
+    record = read_comparison(folder.path)
+    each = None if record is None else record.trainings.drop_duplicates("training")
+    states: list[str] = [] if each is None else each["state"].tolist()
+    return Behind(
+        ended=sum(trial.state.is_finished() for trial in trials),
+        begun=tuple(len(t.intermediate_values) for t in trials if not t.state.is_finished()),
+        epochs=sum(len(trial.intermediate_values) for trial in trials),
+        is_closed=_is_closed(events, limits),
+        finals=sum(state in ("COMPLETE", "FAIL") for state in states),
+        finals_planned=len(states),
+        confirm=stored.get("confirm", "0"),
+        wall_s=wall_s,
+        trained_s=trained_s,
+    )
+
+
+def _is_closed(events: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]) -> bool:
+    """Whether a journal says that no trial is begun any more within these limits."""
+    told = [event for event in events if event["event"] in ("close", "open")]
+    return bool(told) and told[-1].get("limits") == limits
+
+
+def _in_all(request: RunRequest, stored: Mapping[str, Any]) -> Space:
+    """The space with as many trials as the run will hold."""
+    return replace(request.space, trials=max(stored.get("trials", 0), request.space.trials))
+
+
 def _look_ahead(
     request: RunRequest,
     manifest: dict[str, Any],
     probe: Probe | None,
     cluster: "Cluster | None",
+    behind: Behind | None,
 ) -> Outlook:
     """Outlook of a run, with the probe that it had before, if there is one."""
     images = manifest["data"].get("images", {}).get(manifest["judged_on"], 0)
+    folder = RunFolder(request.out)
+    stored = read_manifest(folder) if behind is not None else {}
     subject = Subject(
-        request.space, request.data.path, request.seed, request.trainer, judged_images=images
+        _in_all(request, stored),
+        request.data.path,
+        request.seed,
+        request.trainer,
+        judged_images=images,
     )
     return look_ahead(
         subject,
@@ -191,6 +242,7 @@ def _look_ahead(
         probe=probe,
         measures=request.probes,
         site=cluster,
+        behind=behind,
     )
 
 

@@ -7,19 +7,19 @@ has been stored decides, so a table that was killed goes on as if it had not bee
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from evolve.engine.allowance import Allowance
-from evolve.engine.comparison import Comparison, Row, Start, Training, plan_comparison
+from evolve.ablation.costs import stored_costs
+from evolve.engine.allowance import MARGIN, Allowance
+from evolve.engine.comparison import Comparison, Kept, Row, Start, Training, plan_comparison
 from evolve.engine.director import Director, Listener
 from evolve.engine.failures import failure
 from evolve.engine.interrupt import Interrupt, stoppable
-from evolve.engine.pace import Pace
+from evolve.engine.pace import read_pace, spent
 from evolve.engine.table_outlook import TableOutlook
 from evolve.findings.table import find_table
 from evolve.seeds import fresh_seed
@@ -27,7 +27,6 @@ from evolve.session import opened_engine
 from evolve.sharing import adopt_from
 from evolve.store.comparison import PRETRAIN, TABLE, TRAINING_ATTR, PlanRecord, folder_of
 from evolve.store.folder import RunFolder
-from evolve.store.journal import read_journal
 from evolve.store.manifest import now
 from evolve.store.read import storage_url, study_name
 from evolve.store.study import failure_of, open_own_storage, open_study
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     from evolve.engine.cluster import Cluster
 
 Drive = Callable[[Director], None]
+
+MOST_FOR_CLASSIFIERS = 0.5  # of a budget, where nothing tells how long rows take
 
 
 def counts_at_first(request: "AblationRequest") -> dict[str, int]:
@@ -162,23 +163,22 @@ class TableTrainings:
     def _train(self, storage: BaseStorage, drive: Drive) -> None:
         counts = self._counts()
         while True:
-            left = self.allowance.after(*_spent(self.folder.comparison(TABLE).journal))
+            left = self.allowance.after(*spent(self.folder.comparison(TABLE).journal))
             starts: dict[str, Start] = {}
+            over = False
             first = pretrain_plan(self.request, self.manifest, counts)
             if first is not None:
-                classifiers = self._comparison(storage, first, left)
+                kept = self._kept(storage, first, counts, left)
+                classifiers = self._comparison(storage, first, left, kept=kept)
                 self._drive(classifiers, drive)
-                if classifiers.closed:
-                    self._close()
-                    return
-                starts = _starts_of(classifiers)
-            left = self.allowance.after(*_spent(self.folder.comparison(PRETRAIN).journal))
+                starts, over = _starts_of(classifiers), classifiers.closed
+            left = self.allowance.after(*spent(self.folder.comparison(PRETRAIN).journal))
             table = self._comparison(
                 storage, table_plan(self.request, self.manifest, counts), left, starts
             )
             self._open_test()
             self._drive(table, drive)
-            if table.closed:
+            if over or table.closed:
                 self._close()
                 return
             before, counts = counts, self._counts()
@@ -206,6 +206,7 @@ class TableTrainings:
         plan: PlanRecord,
         allowance: Allowance,
         starts: Mapping[str, Start] | None = None,
+        kept: Kept | None = None,
     ) -> Comparison:
         study = open_study(storage, name=study_name(self.manifest, plan.name))
         for donor in self.donors:
@@ -227,9 +228,45 @@ class TableTrainings:
             request.max_failures,
             self.interrupt,
             starts,
+            kept,
         )
         comparison.pace.expected_s = self._epoch_s(plan)
         return comparison
+
+    def _kept(
+        self,
+        storage: BaseStorage,
+        first: PlanRecord,
+        counts: Mapping[str, int],
+        left: Allowance,
+    ) -> Kept | None:
+        """What is kept of a budget for the rows while their classifiers are trained.
+
+        Time to train all that can start from those that have been begun, and as many seeds of the
+        rows beside them; as long as nothing tells how long that takes, half of what is left.
+        """
+        if left.budget is None:
+            return None
+        plan = table_plan(self.request, self.manifest, counts)
+        study = open_study(storage, name=study_name(self.manifest, TABLE))
+        trials = study.get_trials(deepcopy=False)
+        ended = {t.user_attrs[TRAINING_ATTR] for t in trials if t.state.is_finished()}
+        cells = {row.trainings[i]: (row.after[i : i + 1], i) for row, i in plan.cells()}
+        due = [cell for training, cell in cells.items() if training not in ended]
+        seed_of = {row.trainings[i]: i for row, i in first.cells()}
+        known_s = read_pace(self.folder.comparison(TABLE).journal).epoch_s
+        epoch_s = self._epoch_s(plan) if math.isnan(known_s) else known_s
+        training_s = epoch_s * max(int(row.config["epochs"]) for row in plan.rows)
+        half = MOST_FOR_CLASSIFIERS * max(0.0, left.left(0.0, 0.0))
+
+        def kept(begun: set[str]) -> float:
+            if math.isnan(training_s):
+                return half
+            last = max(seed_of.get(training, 0) for training in begun)
+            can = sum(begun.issuperset(after) if after else i <= last for after, i in due)
+            return MARGIN * left.cost(can, training_s)
+
+        return kept
 
     def _epoch_s(self, plan: PlanRecord) -> float:
         """Expected seconds of an epoch, at the most."""
@@ -253,19 +290,11 @@ class TableTrainings:
         """Parameters, BFLOPs and latency of the rows, on this machine, once trainings are over."""
         if self.request.trainer != "detector":
             return
-        from evolve.costs import measure_costs, read_costs, write_costs
+        from evolve.costs import measure_costs, write_costs
 
         path, classes = self.folder.costs, len(self.manifest["data"]["classes"])
-        earlier = read_costs(path)
+        earlier = stored_costs(path)
         write_costs(path, measure_costs(self.request.configs, classes, measured=earlier))
-
-
-def _spent(journal: Path) -> tuple[float, float]:
-    """Seconds of the clock and of trainings that a comparison has taken so far."""
-    events, pace = list(read_journal(journal)), Pace()
-    pace.replay(events)
-    wall_s = max((event["at"] for event in events), default=0.0)
-    return wall_s, pace.total_s(wall_s)
 
 
 def _starts_of(classifiers: Comparison) -> dict[str, Start]:

@@ -335,17 +335,51 @@ def _markdown_cell(text: str, is_name: bool) -> str:
 
 
 def to_csv(run: RunRecord) -> str:
-    """Every trial as CSV: full precision, values in [0, 1], empty where there is none."""
+    """Every trial as CSV: full precision, values in [0, 1], empty where there is none.
+
+    ``params.*`` is what was proposed. Trials that went on from another's checkpoint are `moved`;
+    where there are any, `began_as` has the trial that each training began as, and ``final.*``
+    the parameters that it ended with, of all trials.
+    """
     names = [*_CSV_COLUMNS, *METRICS]
     columns = [_csv_cells(run.trials[name]) for name in names]
     for parameter in run.parameters:
         names.append(spreadsheet(f"params.{parameter.path}"))
         columns.append([_csv_cell(v) for v in parameter_values(run, parameter)])
+    for name, values in _moves(run).items():
+        names.append(spreadsheet(name))
+        columns.append([_csv_cell(v) for v in values])
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(zip(*columns, strict=True))
     return file.getvalue()
+
+
+def _moves(run: RunRecord) -> dict[str, list[Any]]:
+    """What was really trained, by column."""
+    recipes = [run.recipes.get(number) for number in run.trials["number"].tolist()]
+    found: dict[str, list[Any]] = {"moved": [recipe is not None for recipe in recipes]}
+    if not any(found["moved"]):
+        return found
+    numbers = zip(run.trials["number"].tolist(), recipes, strict=True)
+    found["began_as"] = [recipe["root"] if recipe else number for number, recipe in numbers]
+    last = [recipe and _last_values(recipe) for recipe in recipes]
+    for parameter in run.parameters:
+        own = zip(parameter_values(run, parameter), last, strict=True)
+        path = parameter.path
+        found[f"final.{path}"] = [
+            value if values is None else values.get(path) for value, values in own
+        ]
+    return found
+
+
+def _last_values(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters at the end of a training that changed hands."""
+    values = dict(recipe["params"])
+    for _, changes in sorted(recipe["changes"].items(), key=lambda item: int(item[0])):
+        values |= changes
+    return values
 
 
 def frame_to_csv(frame: pd.DataFrame) -> str:
@@ -394,7 +428,7 @@ def _csv_cell(value: Any) -> str:
         return "" if math.isnan(value) else repr(float(value))
     if isinstance(value, str):
         return _text_cell(value)
-    if type(value) is int:
+    if type(value) in (int, bool):
         return str(value)
     if isinstance(value, tuple | list):
         return " ".join(str(item) for item in value)

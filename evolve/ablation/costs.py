@@ -43,14 +43,25 @@ class Costs:
         return self.rows.get(key, RowCost())
 
 
-def read_costs(path: Path) -> Costs | None:
-    """Costs that a run's file holds; None where there is none, or none to be read."""
+def stored_costs(path: Path) -> dict[str, Any] | None:
+    """What a run's file of costs holds, as it is; None where there is none, or none to be read."""
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
-        rows = {str(key): _row(row) for key, row in tree["rows"].items()}
-        return Costs(str(tree.get("device") or ""), str(tree.get("protocol") or ""), rows)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, RecursionError):
         return None
+    return tree if isinstance(tree, dict) else None
+
+
+def read_costs(path: Path) -> Costs | None:
+    """Costs that a run's file holds; None where there is none, or none to be read."""
+    tree = stored_costs(path)
+    if tree is None:
+        return None
+    try:
+        rows = {str(key): _row(row) for key, row in tree["rows"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return Costs(str(tree.get("device") or ""), str(tree.get("protocol") or ""), rows)
 
 
 def _row(tree: Mapping[str, Any]) -> RowCost:

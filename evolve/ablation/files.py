@@ -125,6 +125,7 @@ def _rows(found: "TableFindings") -> "pd.DataFrame":
     if found.costs is not None:
         each = [found.costs.row(key) for key in keys]
         more |= {name: [getattr(one, name) for one in each] for name in vars(each[0])}
+    more["provisional"] = [found.is_provisional] * len(keys)
     more["train_s"] = [found.train_s[key] for key in keys]
     return found.judged.assign(**more)
 

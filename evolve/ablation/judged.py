@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Line = Mapping[str, Any]
 
 PAPER = "as published"
+_UNSURE = ("helps", "hurts", "no effect", "undecided")
 MOST_SEEDS = 99  # that a row is said to want: nobody trains more
 
 
@@ -32,6 +33,7 @@ def judged_layout(
     train_s: Mapping[str, float] | None = None,
     notes: Sequence[str] = (),
     is_named: bool = False,
+    is_provisional: bool = False,
 ) -> Layout:
     """The table as people read it.
 
@@ -52,18 +54,22 @@ def judged_layout(
         More lines below the table.
     is_named : bool
         Have a first column of keys, also where marks and values tell rows apart.
+    is_provisional : bool
+        Put the words in brackets, in a CSV too: no look at the table was due yet.
     """
     records = cast("list[dict[str, Any]]", judged.to_dict("records"))
     lines = {str(line["row"]): line for line in records}
     reasons = _reasons(table, lines)
     best = _best(table, lines)
+    if is_provisional:
+        lines = {key: {**line, "so_far": line["word"] in _UNSURE} for key, line in lines.items()}
     titles = _titles(table, is_named)
     shown, told = cost_columns(table, costs, train_s or {})
     rows = tuple(
         _row(table, row, titles, lines[row.key], reasons, best[row.key], paper, shown)
         for row in table.rows
     )
-    below = [*_outlook_note(lines.values()), *told, *notes]
+    below = [*_outlook_note(lines.values()), *_so_far_note(lines.values()), *told, *notes]
     return Layout(
         title=f"{table.title} ({split})",
         columns=(*titles.columns, *_columns(table, paper), *(each.column for each in shown)),
@@ -79,6 +85,11 @@ def judged_layout(
 def _outlook_note(lines: Iterable[Line]) -> Iterator[str]:
     if any(map(_more, lines)):
         yield "undecided +n: about n more seeds are needed for a verdict, if all stays as it is"
+
+
+def _so_far_note(lines: Iterable[Line]) -> Iterator[str]:
+    if any(line.get("so_far") and line["pairs"] for line in lines):
+        yield "(in brackets): so far; verdicts are reached when all trainings have ended"
 
 
 def _columns(table: StoredTable, paper: PaperTable | None) -> tuple[Column, ...]:
@@ -185,6 +196,8 @@ def _verdict(line: Line, reasons: Mapping[str, str]) -> Cell:
     is_open = line["word"] == "undecided" and not line["pairs"]
     word, more = MISSING if is_open else str(line["word"]), _more(line)
     text = f"{word} +{more}" if more else word
+    if line.get("so_far") and not is_open:
+        word, text = f"({word})", f"({text})"
     return Cell(text, note=reasons.get(str(line["reason"]), ""), value="" if is_open else word)
 
 

@@ -47,6 +47,7 @@ def table_layout(
         train_s={} if is_brief else found.train_s,
         notes=tuple(notes),
         is_named=is_named,
+        is_provisional=found.is_provisional,
     )
 
 

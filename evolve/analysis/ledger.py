@@ -12,8 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from evolve.store.journal import why_left
+
 COLUMNS = ("number", "state", "held_s", "device_s", "lost_s", "epochs", "segments", "pauses",
-           "kills", "retries", "by_type")  # fmt: skip
+           "interrupts", "kills", "retries", "by_type")  # fmt: skip
 SESSION_COLUMNS = ("session", "wall_s", "held_s", "idle")
 NEVER_ENDED = "RUNNING"
 
@@ -51,8 +53,9 @@ class Ledger:
         that it held a worker), device_s (the same times its share of GPU or cores; NaN where that
         is unknown), lost_s (of held_s what came after its last whole epoch when it failed or was
         killed), epochs (finished, those done again included), segments (times that it held a
-        worker), pauses (times that it left one unfinished), kills (times that it ended with its
-        driver), retries (failures that it was tried again after), by_type (those, as text).
+        worker), pauses (times that its scheduler let it wait), interrupts (times that it stopped
+        with the run, its checkpoint written), kills (times that it ended with its driver),
+        retries (failures that it was tried again after), by_type (those, as text).
     sessions : DataFrame, a line a session of the driver
         session (from 1), wall_s, held_s, idle (share of its workers' time that no training held;
         NaN where the workers are unknown).
@@ -160,6 +163,8 @@ class _Line:
     epochs: int = 0
     segments: int = 0
     pauses: int = 0
+    interrupts: int = 0
+    said: str = ""
     kills: int = 0
     types: list[str] = field(default_factory=list)
 
@@ -171,7 +176,8 @@ class _Line:
             shared_s = self.held_s - self.alone_s
             device_s = shared_s * devices.share + self.alone_s * devices.alone
         return (self.number, self.state, self.held_s, device_s, self.lost_s, self.epochs,
-                self.segments, self.pauses, self.kills, len(self.types), text)  # fmt: skip
+                self.segments, self.pauses, self.interrupts, self.kills, len(self.types),
+                text)  # fmt: skip
 
 
 class _Book:
@@ -205,17 +211,21 @@ class _Book:
     def _of_training(self, kind: str, at: float, number: int, event: Mapping[str, Any]) -> None:
         line = self.lines.setdefault(number, _Line(number))
         if kind == "begin":
+            line.said = ""
             self._open.setdefault(number, (at, at))
             line.segments += 1
         elif kind == "epoch":
             line.epochs += 1
+            line.said = str(event.get("says", "pause"))
             if number in self._open:
                 self._open[number] = self._open[number][0], at
         elif kind == "retry":
             self._leave(number, at, lost=True)
             line.types.append(str(event.get("type", "error")))
         elif kind == "leave":
-            line.pauses += 1
+            is_pause = why_left(event, line.said) == "paused"
+            line.pauses += is_pause
+            line.interrupts += not is_pause
             self._leave(number, at)
         elif kind == "end":
             line.state = str(event.get("state", NEVER_ENDED))

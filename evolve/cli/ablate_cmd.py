@@ -82,13 +82,7 @@ class _Seeds(click.ParamType[int | str]):
 @options.budget
 @options.max_failures
 @options.seed
-@options.engine
-@options.workers
-@options.gpus_per_trial
-@options.address
-@options.ship_data
-@options.probe
-@options.storage
+@options.machines
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -117,13 +111,7 @@ def command(
     budget: str | None,
     max_failures: int | None,
     seed: int,
-    engine: str,
-    workers: int | None,
-    gpus_per_trial: float | Literal["auto"],
-    address: str | None,
-    ship_data: bool,
-    probe: bool,
-    storage: str | None,
+    machines: dict[str, Any],
     out: Path | None,
     overrides: tuple[str, ...],
     on_end: tuple[str, ...] | None,
@@ -165,7 +153,7 @@ def command(
     if seeds != "auto":
         check_seeds(plan, seeds)
     source = resolve_data(data)
-    typed, storage = as_typed(storage)
+    typed, machines["storage"] = as_typed(machines["storage"])
     parts = parts_of(plan)
     if ga is not None:
         from evolve.ga_values import tuning_cost
@@ -182,15 +170,9 @@ def command(
         data=source,
         out=out or Path("runs") / f"{table.name}-{source.name}",
         seed=seed,
-        engine="inline" if engine == "inline" else "ray",
-        workers=workers,
-        gpus_per_trial=gpus_per_trial,
-        address=address,
-        ship_data=ship_data,
-        probes=probe,
-        storage=storage,
         trainer=trainer,
         command=typed,
+        **machines,
     )
     if plan_only:
         _tell_plan(request, plan, as_json=as_json)

@@ -1,5 +1,6 @@
 """Options that several verbs share, told in the same words everywhere."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ engine_as_before = click.option(
 )
 probe = click.option(
     "--probe/--no-probe",
+    "probes",
     default=True,
     help="Measure a few steps of a training first, to tell time and memory [default: probe].",
 )
@@ -142,6 +144,34 @@ gpus_per_trial = click.option(
     show_default=True,
     help="Below 1 trials share a GPU; auto puts as many on one as its memory holds.",
 )
+
+
+def _as_machines(**options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """One decorator for options by their names, whose values a command gets as `machines`."""
+
+    def decorate(command: Callable[..., Any]) -> Any:
+        @functools.wraps(command)
+        def called(*args: Any, **values: Any) -> Any:
+            own = {name: values.pop(name) for name in options}
+            return command(*args, machines=own, **values)
+
+        for option in reversed(options.values()):
+            called = option(called)
+        return called
+
+    return decorate
+
+
+_places = {
+    "workers": workers,
+    "gpus_per_trial": gpus_per_trial,
+    "address": address,
+    "ship_data": ship_data,
+}
+machines = _as_machines(engine=engine, **_places, probes=probe, storage=storage)
+"""Where trials run, as keywords of a request."""
+machines_as_before = _as_machines(engine=engine_as_before, **_places)
+"""The same for a run that goes on where it was."""
 budget = click.option(
     "--budget",
     default=None,

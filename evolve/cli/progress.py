@@ -54,16 +54,23 @@ class RunView:
         self.before: dict[str, int] = {}
         self.best_before = math.nan
         self.phase: Phase | None = None
+        self.is_table = False
         self.started = time.monotonic()
 
     def on_begin(self, manifest: dict[str, Any]) -> None:
         """Take what the run agreed on: a folder may hold more trials than were asked for now."""
         self.trials, self.workers = manifest.get("trials", 0), manifest["workers"]
+        self.is_table = kind_of(manifest) == ABLATION
 
     def on_phase(self, phase: "Phase") -> None:
         """Count anew: what was shown of the search is over."""
         self.phase, self.trials, self.before = phase, phase.trainings, dict(phase.ended)
         self.views = {}
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether trainings may be stopped early: those of a table are not."""
+        return not self.is_table
 
     def name(self, number: int) -> str:
         """What a training is called."""
@@ -335,6 +342,8 @@ class LiveWatcher:
                 Text(printable(one.reason), style, overflow="ellipsis", no_wrap=True),
             )
         names = {"COMPLETE": "done", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
+        if not view.stops_early:
+            del names["PRUNED"]
         counts = "  ".join(f"{view.count(s)} {name}" for s, name in names.items())
         spent = duration(time.monotonic() - view.started)
         best = f"best {view.objective} {percent(view.best())}"

@@ -1,7 +1,7 @@
 """`evolve resume`."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -24,11 +24,7 @@ from evolve.cli import options
     help="Of every row of an ablation, if more are wanted than before.",
 )
 @click.option("--data", default=None, help="Where the same data lie now, if they were moved.")
-@options.engine_as_before
-@options.workers
-@options.gpus_per_trial
-@options.address
-@options.ship_data
+@options.machines_as_before
 @options.budget
 @options.until_no_gain
 @options.max_failures
@@ -42,11 +38,7 @@ def command(
     confirm: str | None,
     seeds: int | None,
     data: str | None,
-    engine: str | None,
-    workers: int | None,
-    gpus_per_trial: float | Literal["auto"],
-    address: str | None,
-    ship_data: bool,
+    machines: dict[str, Any],
     budget: str | None,
     until_no_gain: int | None,
     max_failures: int | None,
@@ -62,14 +54,7 @@ def command(
     from evolve.store.manifest import ABLATION, kind_of
     from evolve.store.read import read_manifest
 
-    where: dict[str, Any] = {
-        "data": resolve_data(data) if data else None,
-        "engine": engine,
-        "workers": workers,
-        "gpus_per_trial": gpus_per_trial,
-        "address": address,
-        "ship_data": ship_data,
-    }
+    where = {"data": resolve_data(data) if data else None, **machines}
     limits = options.limits(budget=budget, until_no_gain=until_no_gain, max_failures=max_failures)
     if kind_of(read_manifest(RunFolder.open(run))) == ABLATION:
         from evolve.ablate import stored_ablation

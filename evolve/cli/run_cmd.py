@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 
@@ -47,13 +47,7 @@ from evolve.cli import options
 @options.until_no_gain
 @options.max_failures
 @options.seed
-@options.engine
-@options.workers
-@options.gpus_per_trial
-@options.address
-@options.ship_data
-@options.probe
-@options.storage
+@options.machines
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -89,13 +83,7 @@ def command(
     until_no_gain: int | None,
     max_failures: int | None,
     seed: int,
-    engine: str,
-    workers: int | None,
-    gpus_per_trial: float | Literal["auto"],
-    address: str | None,
-    ship_data: bool,
-    probe: bool,
-    storage: str | None,
+    machines: dict[str, Any],
     out: Path | None,
     sources: tuple[Path, ...],
     overrides: tuple[str, ...],
@@ -142,21 +130,15 @@ def command(
         if not obj["quiet"]:
             click.echo(one.told(space), err=True)
     source = resolve_data(data)
-    typed, storage = as_typed(storage)
+    typed, machines["storage"] = as_typed(machines["storage"])
     request = RunRequest(
         space=space,
         data=source,
         out=out or Path("runs") / f"{space.name}-{source.name}",
         seed=seed,
-        engine="inline" if engine == "inline" else "ray",
-        workers=workers,
-        gpus_per_trial=gpus_per_trial,
-        address=address,
-        ship_data=ship_data,
-        probes=probe,
-        storage=storage,
         trainer=trainer,
         command=typed,
+        **machines,
         warm_start=warm_start,
     )
     return watch(request, quiet=obj["quiet"], on_end=on_end, mlflow=mlflow)

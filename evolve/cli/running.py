@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from evolve.cli.listeners import Listeners
 from evolve.cli.main import DONE, FAILED, Interrupted
 from evolve.cli.on_end import calling_at_end
 from evolve.cli.paths import shown_path
-from evolve.cli.progress import RunView, build_watcher, printable
+from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, build_watcher, printable
 from evolve.engine.interrupt import signals
 from evolve.runs import RunRequest, start_run
 from evolve.store.folder import RunFolder
@@ -22,6 +22,8 @@ from evolve.tracking import tracked
 
 if TYPE_CHECKING:
     from evolve.findings import Findings
+
+Watcher = PlainWatcher | LiveWatcher
 
 
 @contextmanager
@@ -63,11 +65,49 @@ def watch(
         Tracking URI of MLflow, where the run is noted too.
     """
     view = RunView(request.space.trials, request.workers or 1, request.space.objective)
-    with calling_at_end(on_end, request.out) as outcome, interruptible(request.out):
+
+    def watcher() -> Watcher:
         _remember_earlier(request.out, view)
-        with tracked(mlflow, warn) as rest, build_watcher(view, quiet=quiet) as watcher:
-            folder = start_run(request, Listeners(watcher, rest, warn))
-        outcome.code, outcome.verdict = conclude(folder.path, request.data.argument)
+        return build_watcher(view, quiet=quiet)
+
+    return watched(
+        request.out,
+        watcher,
+        lambda listener: start_run(request, listener),
+        lambda path: conclude(path, request.data.argument),
+        on_end=on_end,
+        mlflow=mlflow,
+    )
+
+
+def watched(
+    out: Path,
+    watcher: Callable[[], Watcher],
+    start: Callable[[Listeners], RunFolder],
+    last_words: Callable[[Path], tuple[int, str]],
+    *,
+    on_end: Sequence[str] | None = None,
+    mlflow: str | None = None,
+) -> int:
+    """Do something that runs for long, under a watcher; the exit code.
+
+    Parameters
+    ----------
+    out : Path
+        Run folder.
+    watcher : callable
+        Makes who watches.
+    start : callable
+        Does it, and gives the run folder.
+    last_words : callable
+        Says in the end what was found in the folder; gives the exit code and a verdict.
+    on_end, mlflow
+        As for `watch`.
+    """
+    with calling_at_end(on_end, out) as outcome, interruptible(out):
+        with tracked(mlflow, warn) as rest, watcher() as listener:
+            folder = start(Listeners(listener, rest, warn))
+        outcome.code, outcome.verdict = last_words(folder.path)
         return outcome.code
 
 

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.ablate import AblationRequest, start_ablation
-from evolve.cli.listeners import Listeners
 from evolve.cli.main import DONE, FAILED
-from evolve.cli.on_end import calling_at_end
 from evolve.cli.paths import shown_path
 from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, printable
-from evolve.cli.running import interruptible, warn
+from evolve.cli.running import watched
 from evolve.cli.terminal import terminal_of
 from evolve.findings.table import TableFindings, find_table
-from evolve.tracking import tracked
 
 if TYPE_CHECKING:
     from evolve.engine.director import Phase
@@ -44,14 +41,14 @@ def watch_table(
     """
     view = RunView(0, request.workers or 1, request.table.objective)
     live = not quiet and sys.stderr.isatty()
-    watcher = LiveTable(view, request.out) if live else PlainWatcher(view, quiet=quiet)
-    with calling_at_end(on_end, request.out) as outcome, interruptible(request.out):
-        with tracked(mlflow, warn) as rest, watcher:
-            folder = start_ablation(request, Listeners(watcher, rest, warn))
-        outcome.code, outcome.verdict = conclude_table(
-            folder.path, request.data.argument, as_json=as_json
-        )
-        return outcome.code
+    return watched(
+        request.out,
+        lambda: LiveTable(view, request.out) if live else PlainWatcher(view, quiet=quiet),
+        lambda listener: start_ablation(request, listener),
+        lambda path: conclude_table(path, request.data.argument, as_json=as_json),
+        on_end=on_end,
+        mlflow=mlflow,
+    )
 
 
 class LiveTable(LiveWatcher):

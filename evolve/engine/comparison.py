@@ -6,7 +6,7 @@ share initialisation, order and the streams of augmentation, so their difference
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,9 @@ def training_id(config: TrainConfig, seed: int, data_digest: str, after: str = "
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+Kept = Callable[[set[str]], float]
+"""Seconds of the budget that are kept for what follows, once these trainings have been begun."""
+
 Start = Path | dict[str, Any]
 """Weights that a training starts from; or why there are none, as of `failures.failure`."""
 
@@ -173,7 +176,9 @@ class Comparison(Director):
     interrupt : Interrupt, optional
     starts : mapping of training -> Start, optional
         What became of the trainings that rows start from. Where one failed, so does what would
-        have started from it.
+        have started from it; where one is missing, that is not begun.
+    kept : Kept, optional
+        What must be left of the budget for what starts from these trainings.
 
     Raises
     ------
@@ -194,6 +199,7 @@ class Comparison(Director):
         max_failures: int | None = None,
         interrupt: Interrupt | None = None,
         starts: Mapping[str, Start] | None = None,
+        kept: Kept | None = None,
     ) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
         super().__init__(study, plan.objective, build_scheduler("none", 1), listener,
@@ -203,6 +209,7 @@ class Comparison(Director):
         self.folder = folder
         self.training = training
         self._starts = starts or {}
+        self._kept = kept
         self._cells: dict[str, tuple[RowRecord, int]] = {}
         for row, index in plan.cells():
             self._cells.setdefault(row.trainings[index], (row, index))
@@ -256,8 +263,7 @@ class Comparison(Director):
     def _chosen(self) -> int | None:
         if not self._has_time():
             return None
-        missing = [training for training in self._cells if training not in self._numbers]
-        for training in missing:
+        for training in self._missing():
             start = self._start_of(training)
             if not isinstance(start, dict):
                 return self._create(training)
@@ -265,17 +271,28 @@ class Comparison(Director):
         return None
 
     def _nothing_left(self) -> bool:
-        given_out = self._cells.keys() <= self._numbers.keys()
-        return not self._waiting and (given_out or not self._has_time())
+        return not self._waiting and not (self._missing() and self._has_time())
+
+    def _missing(self) -> list[str]:
+        """Trainings that can be begun, in the order in which they are."""
+        unbegun = [training for training in self._cells if training not in self._numbers]
+        return [training for training in unbegun if self._may_start(training)]
+
+    def _may_start(self, training: str) -> bool:
+        """Whether it is known what became of what a training starts from."""
+        row, index = self._cells[training]
+        return not row.after or row.after[index] in self._starts
 
     def _after(self, number: int, epoch: int | None = None) -> None:
         pass  # no training depends on another
 
     def _has_time(self) -> bool:
         """Whether the budget has room for one more training; once not, the journal says so."""
-        if self.left() >= self.cost(1, self._epochs()):
+        missing = self._missing()
+        kept = self._kept({*self._numbers, missing[0]}) if self._kept and missing else 0.0
+        if self.left() - kept >= self.cost(1, self._epochs()):
             return True
-        if not self._closed and not self._cells.keys() <= self._numbers.keys():
+        if not self._closed and missing:
             self._closed = True
             self.journal.note("close", why="budget", limits={})
         return False

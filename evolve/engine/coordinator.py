@@ -16,6 +16,7 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from evolve.attributes import RECIPE
+from evolve.budget import Budget
 from evolve.engine.allowance import Allowance
 from evolve.engine.director import Director, Listener
 from evolve.engine.interrupt import Interrupt
@@ -70,6 +71,15 @@ class Settings:
     final_trainings: int = 0
     until_no_gain: int | None = None
     max_failures: int | None = None
+
+
+def search_limits(trials: int, until_no_gain: int | None, budget: Budget | None) -> dict[str, Any]:
+    """What says how far a search goes; one that is closed stays so within the same."""
+    return {
+        "trials": trials,
+        "until_no_gain": until_no_gain,
+        "budget": None if budget is None else budget.text,
+    }
 
 
 class Coordinator(Director):
@@ -279,12 +289,8 @@ class Coordinator(Director):
 
     def _limits(self) -> dict[str, Any]:
         """What says how far the search goes."""
-        budget = self.allowance.budget
-        return {
-            "trials": self.settings.trials,
-            "until_no_gain": self.settings.until_no_gain,
-            "budget": None if budget is None else budget.text,
-        }
+        settings = self.settings
+        return search_limits(settings.trials, settings.until_no_gain, self.allowance.budget)
 
     def _why_not(self) -> str:
         """Why no further trial is begun; empty if one may be."""

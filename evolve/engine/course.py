@@ -17,10 +17,13 @@ class Course:
         That a trial is expected to run on average; all of them where that cannot be told.
     stops : str
         Where trials may be stopped, in words; empty if they are not.
+    is_sure : bool
+        Whether all trials together run so many epochs whatever comes of them.
     """
 
     epochs: float
     stops: str = ""
+    is_sure: bool = False
 
 
 def rungs(epochs: int) -> tuple[int, int]:
@@ -72,7 +75,7 @@ def _told(steps: list[int]) -> str:
 def _promotion(trials: int, epochs: int, rung: int, promote: int) -> Course:
     whole = min(trials, promote + 1 + CONTROLS)  # with the defaults, and those drawn by lot
     mean = (trials * rung + whole * (epochs - rung)) / max(1, trials)
-    return Course(mean, f"all to epoch {rung}, {whole} of them to the end")
+    return Course(mean, f"all to epoch {rung}, {whole} of them to the end", is_sure=True)
 
 
 def _hyperband(trials: int, epochs: int) -> Course:

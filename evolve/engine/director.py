@@ -20,7 +20,7 @@ from evolve.engine.shrinking import smaller
 from evolve.engine.trial import TrialTask
 from evolve.errors import MAKE_ROOM, EvolveError, RunError
 from evolve.store.folder import TrialFolder
-from evolve.store.journal import Journal
+from evolve.store.journal import Journal, Why
 from evolve.store.mirror import together
 from evolve.store.study import ATTEMPTS_ATTR, CONSTRAINT, FAILURE_ATTR, METRICS_ATTR, tell
 from model.config import TrainConfig
@@ -194,7 +194,7 @@ class Director(ABC):
         if death is not None:
             self._failed(number, death)
         elif row is not None and "halted" in row:
-            self.journal.note("leave", number)
+            self._leave(number, "interrupted")
         elif row is not None and "failure" in row:
             self._failed(number, row["failure"])
         elif row is None:
@@ -206,7 +206,8 @@ class Director(ABC):
         elif row["epoch"] == row["epochs"]:
             self._tell_complete(number, row)
         elif said is Decision.PAUSE:
-            self.journal.note("leave", number)
+            is_paused = self.scheduler.is_paused(number) or not self.fatal
+            self._leave(number, "paused" if is_paused else "stopped")
             self.listener.on_pause(number)
         else:
             self._tell_pruned(number)
@@ -290,6 +291,10 @@ class Director(ABC):
         self.journal.note("epoch", number, epoch=row["epoch"], value=value, told=told,
                           says=decision.value)  # fmt: skip
 
+    def _leave(self, number: int, why: Why) -> None:
+        """Put into the journal that a training has left before its end, to go on later."""
+        self.journal.note("leave", number, why=why)
+
     def _failed(self, number: int, what: dict[str, Any]) -> None:
         """Try a training again that is worth it; else tell that it failed."""
         before = self._attempts.setdefault(number, [])
@@ -297,7 +302,7 @@ class Director(ABC):
         if remedy == "halt":
             place = what["where"] or self._place(number)
             self._stop_all(RunError(what["what"], place, MAKE_ROOM))
-            self.journal.note("leave", number)
+            self._leave(number, "stopped")
         elif remedy == "none" or (remedy == "smaller" and not self._has_smaller(number)):
             self._tell_failed(number, what)
         else:

@@ -1,7 +1,7 @@
 """What is known of a run before it begins: where its trials go, and what it will take."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ from evolve.engine.allowance import MARGIN, Allowance
 from evolve.engine.course import course_of
 from evolve.engine.devices import Devices
 from evolve.engine.placement import Asked, Placement, place
-from evolve.engine.plan import Plan, check_disk, make_plan
+from evolve.engine.plan import Behind, Plan, check_disk, make_plan
 from evolve.engine.probe import Probe, measure
 from evolve.errors import EvolveError
 from evolve.space import Space
@@ -91,6 +91,8 @@ class Outlook:
         Size of the final comparison that the budget has room for.
     notes : tuple of str
         What people should know of budget and comparison.
+    left : Outlook or None
+        Of what is left, in a run that is continued; this one is of all of it.
     """
 
     placement: Placement
@@ -98,6 +100,7 @@ class Outlook:
     plan: Plan | None
     confirm: Confirm
     notes: tuple[str, ...] = ()
+    left: "Outlook | None" = None
 
     def lines(self) -> list[str]:
         """All of it for people."""
@@ -123,8 +126,9 @@ def look_ahead(
     probe: Probe | None = None,
     measures: bool = True,
     site: Site | None = None,
+    behind: Behind | None = None,
 ) -> Outlook:
-    """Outlook of a run.
+    """Outlook of a run, and of what is left of it.
 
     Parameters
     ----------
@@ -139,6 +143,8 @@ def look_ahead(
         Whether a probe is made if none is given.
     site : Site, optional
         Where trials run, if not here.
+    behind : Behind, optional
+        What earlier sessions have done.
 
     Raises
     ------
@@ -158,7 +164,33 @@ def look_ahead(
     placement = site.place(probe, asked)
     allowance = allowed(space, placement)
     confirm, notes = _within(allowance, wanted, probe)
-    plan = make_plan(
+    plan = _plan(subject, probe, placement, confirm)
+    whole = (*notes, *_room(allowance, probe, plan))
+    outlook = Outlook(placement, probe, plan, confirm, whole)
+    if behind is not None:
+        plan = _plan(subject, probe, placement, confirm, behind)
+        allowance = allowance.after(behind.wall_s, behind.trained_s)
+        rest = (*notes, *_remaining(allowance), *_room(allowance, probe, plan))
+        outlook = replace(outlook, left=replace(outlook, plan=plan, notes=rest))
+    check_disk(plan.disk_bytes, devices, out)
+    return outlook
+
+
+def _plan(
+    subject: Subject,
+    probe: Probe,
+    placement: Placement,
+    confirm: Confirm,
+    behind: Behind | None = None,
+) -> Plan:
+    """Plan of all of a run, or of what is left of it."""
+    space, size = subject.space, confirm
+    if behind is not None:  # what was to be compared is compared
+        size = confirm.or_more(Confirm.parse(behind.confirm))
+    finals = planned_trainings(size.candidates, size.seeds)
+    if behind is not None and behind.finals_planned and str(size) == behind.confirm:
+        finals = behind.finals_planned  # fewer where candidates are the defaults
+    return make_plan(
         probe,
         placement,
         trials=space.trials,
@@ -169,11 +201,17 @@ def look_ahead(
             fidelity=space.fidelity,
             promote=space.promote,
         ),
-        finals=planned_trainings(confirm.candidates, confirm.seeds),
+        finals=finals,
         judged_images=subject.judged_images,
+        behind=behind,
     )
-    check_disk(plan.disk_bytes, devices, out)
-    return Outlook(placement, probe, plan, confirm, (*notes, *_room(allowance, probe, plan)))
+
+
+def _remaining(allowance: Allowance) -> tuple[str, ...]:
+    """What is left of a budget, in its own hours."""
+    if allowance.budget is None:
+        return ()
+    return (f"       of which {duration(max(0.0, allowance.left(0.0, 0.0)))} are left",)
 
 
 def _room(allowance: Allowance, probe: Probe, plan: Plan) -> tuple[str, ...]:
@@ -183,7 +221,8 @@ def _room(allowance: Allowance, probe: Probe, plan: Plan) -> tuple[str, ...]:
     trial_s = probe.start_s + plan.trial_epochs * probe.epoch_s
     each = allowance.cost(allowance.workers, trial_s) / allowance.workers
     final = MARGIN * allowance.cost(plan.finals, probe.training_s)
-    room = max(1, int((allowance.budget.seconds - final) / each))
+    least = 0 if plan.trials_behind else 1
+    room = max(least, int((allowance.left(0.0, 0.0) - final) / each))
     if room >= plan.trials:
         return ()
     return (f"       which has room for about {room} of {plan.trials} trials",)

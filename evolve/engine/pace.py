@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from evolve.store.journal import read_journal
 
 
 class Pace:
@@ -68,3 +71,18 @@ class Pace:
     def total_s(self, at: float) -> float:
         """Seconds of all trainings, those of running ones up to now included."""
         return self._total + sum(max(0.0, at - began) for began in self._began.values())
+
+
+def read_pace(journal: Path) -> Pace:
+    """How long the trainings of a journal have taken so far."""
+    pace = Pace()
+    pace.replay(read_journal(journal))
+    return pace
+
+
+def spent(journal: Path) -> tuple[float, float]:
+    """Seconds of the clock and of trainings that are in a journal so far."""
+    events, pace = list(read_journal(journal)), Pace()
+    pace.replay(events)
+    wall_s = max((event["at"] for event in events), default=0.0)
+    return wall_s, pace.total_s(wall_s)

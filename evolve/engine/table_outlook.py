@@ -35,12 +35,15 @@ class Load:
         That are still to be done.
     judged_images : int
         Pictures that each of them is measured on in the end, beside val.
+    is_first : bool
+        Whether they are classifiers that rows start from.
     """
 
     name: str
     config: TrainConfig
     trainings: int
     judged_images: int = 0
+    is_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ class TableOutlook:
         From start to end; NaN without probes.
     device_s : float
         Seconds of GPUs, or of cores without one, that are kept busy.
-    longest_s : float
-        Of the longest training.
+    longest_s, classifier_s : float
+        Of the longest training of a row, and of a classifier that rows start from.
     disk_bytes : int
         Most that is written.
     host_bytes, device_bytes : int
@@ -78,6 +81,7 @@ class TableOutlook:
     host_bytes: int
     device_bytes: int
     unmeasured: tuple[str, ...] = ()
+    classifier_s: float = 0.0
 
     def lines(self) -> list[str]:
         """All of it for people."""
@@ -198,12 +202,21 @@ def _added_up(
         trainings=count,
         seconds=side_by_side(work_s, max(seconds), count, workers),
         device_s=share * work_s,
-        longest_s=max(seconds),
+        longest_s=_longest(each, seconds, is_first=False),
+        classifier_s=_longest(each, seconds, is_first=True),
         disk_bytes=disk,
         host_bytes=workers * max(one.host_bytes for one in probes.values()),
         device_bytes=placement.trials_per_gpu * max(o.device_bytes for o in probes.values()),
         unmeasured=tuple(load.name for load, _ in each if cost_key(load.config) not in probes),
     )
+
+
+def _longest(
+    each: Sequence[tuple[Load, Probe]], seconds: Sequence[float], *, is_first: bool
+) -> float:
+    """Seconds of the longest training among the classifiers, or beside them."""
+    found = zip(each, seconds, strict=True)
+    return max((s for (load, _), s in found if load.is_first == is_first), default=0.0)
 
 
 def allowed(budget: Budget | None, outlook: TableOutlook) -> tuple[Allowance, tuple[str, ...]]:
@@ -220,10 +233,14 @@ def allowed(budget: Budget | None, outlook: TableOutlook) -> tuple[Allowance, tu
         return allowance, ()
     if budget.of == "gpu" and not place.gpus:
         raise EvolveError("this machine has no GPU", "--budget", "give cpuh, or plain hours")
-    least = MARGIN * allowance.cost(2, outlook.longest_s)
+    least = MARGIN * (
+        allowance.cost(1, outlook.classifier_s) + allowance.cost(2, outlook.longest_s)
+    )
     if least > budget.seconds:
+        first_s = outlook.classifier_s
+        first = f"a classifier of about {duration(first_s)} and " if first_s else ""
         raise EvolveError(
-            f"{budget.text} is too little for two trainings of about "
+            f"{budget.text} is too little for {first}two trainings of about "
             f"{duration(outlook.longest_s)}",
             "--budget",
             f"give {duration(least)} or more, or fewer epochs",

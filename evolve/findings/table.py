@@ -5,6 +5,7 @@ What takes long is kept in ``findings.json`` of the run folder. Neither torch no
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def _join(
     if design is not None:
         effects, why_not = design_effects(design, trainings, values, drawn.images, run.alpha)
     by_class = _class_frame(run, judged, trainings, drawn) if classes else _class_lines([])
-    return TableFindings(
+    found = TableFindings(
         run=run,
         record=record,
         trainings=trainings,
@@ -87,13 +88,15 @@ def _join(
         no_classes=drawn.why_not if classes else "they were not asked for",
         effects=effects,
         no_effects=why_not,
-        sentences=tuple(sentences_of(judged)),
+        sentences=(),
         unfinished=unfinished_of(run, record, judged),
         images=drawn.images,
         no_images=drawn.why_not,
         costs=costs,
         train_s={row.key: _train_s(trainings, row.key) for row in run.table.rows},
     )
+    said = sentences_of(judged, is_provisional=found.is_provisional)
+    return replace(found, sentences=tuple(said))
 
 
 def _with_waiting(run: TableRun, record: ComparisonRecord | None) -> pd.DataFrame:

@@ -151,6 +151,11 @@ class TableFindings:
         """Split that rows are judged on: test or val."""
         return self.run.judged_on
 
+    @property
+    def is_provisional(self) -> bool:
+        """Whether rows are told what they look like before the one look that was planned."""
+        return self.run.seeds is not None and bool(self.unfinished) and not self.run.is_over
+
     def to_dict(self) -> dict[str, Any]:
         """JSON types; null for what is unknown."""
         run = self.run
@@ -174,6 +179,7 @@ class TableFindings:
             "no_effects": self.no_effects,
             "sentences": list(self.sentences),
             "unfinished": self.unfinished,
+            "provisional": self.is_provisional,
             "images": self.images,
             "no_images": self.no_images,
             "costs": None if self.costs is None else asdict(self.costs),

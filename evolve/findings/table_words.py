@@ -13,8 +13,11 @@ from evolve.store.comparison import ComparisonRecord
 _ENDED = ("COMPLETE", "FAIL")
 
 
-def sentences_of(judged: pd.DataFrame) -> Iterator[str]:
-    """The whole table first; rows without a pair that may still get one have nothing to say."""
+def sentences_of(judged: pd.DataFrame, *, is_provisional: bool = False) -> Iterator[str]:
+    """The whole table first; rows without a pair that may still get one have nothing to say.
+
+    What is provisional says so.
+    """
     others = judged[judged["word"] != "baseline"]
     told = others[(others["pairs"] > 0) | (others["word"] == "failed")]
     if told.empty:
@@ -25,8 +28,11 @@ def sentences_of(judged: pd.DataFrame) -> Iterator[str]:
         shared = LEFT_OUT.get(sources.pop(), "")
     if len(others) > 1:
         summary = _summary(Counter(others["word"]), len(others))
+        summary = f"So far, o{summary[1:]}" if is_provisional else summary
         yield f"{summary} {shared}".strip().replace("interval holds", "intervals hold")
-    yield from (one.removesuffix(shared).rstrip() for one in said)
+    for word, one in zip(told["word"], said, strict=True):
+        so_far = "So far: " if is_provisional and word != "failed" else ""
+        yield f"{so_far}{one.removesuffix(shared).rstrip()}"
 
 
 def _summary(words: Mapping[str, int], rows: int) -> str:

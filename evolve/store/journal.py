@@ -7,9 +7,9 @@ are seconds of work, sessions added up, by a clock that no change of the date mo
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, AnyStr, Literal, TextIO
+from typing import Any, AnyStr, Literal, TextIO, cast, get_args
 
 from evolve.clock import Clock, SystemClock
 from evolve.errors import MAKE_ROOM, WriteError
@@ -17,6 +17,9 @@ from evolve.store.bulk import no_garbage
 
 Kind = Literal["session", "begin", "epoch", "leave", "end", "moved", "retry", "close", "open"]
 
+Why = Literal["paused", "interrupted", "stopped"]
+"""Why a training left before its end: its scheduler paused it, somebody asked all trainings to
+stop, or the run stopped because of a failure."""
 
 _BATCH = 1000  # lines parsed by one call: a call for each takes four times as long
 
@@ -127,6 +130,22 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
             yield from events
             if len(events) < len(lines):
                 return
+
+
+def why_left(event: Mapping[str, Any], said: str) -> Why:
+    """Why a training left, from its `leave`.
+
+    Parameters
+    ----------
+    event : mapping
+    said : str
+        What was said of its last epoch before. Journals that were begun before reasons were
+        written down have no other sign.
+    """
+    why = event.get("why")
+    if why in get_args(Why):
+        return cast("Why", why)
+    return "paused" if said == "pause" else "interrupted"
 
 
 def whole_lines(path: Path) -> int:

@@ -26,7 +26,7 @@ from evolve.store.comparison import (
     stored_trainings,
 )
 from evolve.store.folder import ComparisonFolder, RunFolder, TrialFolder
-from evolve.store.journal import JournalTail
+from evolve.store.journal import JournalTail, why_left
 from evolve.store.manifest import ABLATION, RUN, kind_of
 from evolve.store.read import read_manifest, stored_trials
 from evolve.store.study import METRICS_ATTR, attempts_of, failure_of
@@ -182,13 +182,14 @@ class _Driven:
     def __init__(self, path: Path) -> None:
         self._tail = JournalTail(path)
         self._waiting: set[int] = set()
+        self._stopped: set[int] = set()  # with their run, to go on when it does
         self._closed = ""
 
     def read(self) -> tuple[frozenset[int], str]:
         """Numbers that wait to go on, and why no more is begun before all is; empty if it is."""
         events, anew = self._tail.new()
         if anew:
-            self._waiting, self._closed = set(), ""
+            self._waiting, self._stopped, self._closed = set(), set(), ""
         for event in events:
             self._take(event)
         return frozenset(self._waiting), self._closed
@@ -200,10 +201,18 @@ class _Driven:
             self._closed = "" if why == "trials" else why
         elif kind == "open":
             self._closed = ""
-        elif kind in ("leave", "moved", "retry") or event.get("says") == "pause":
+        elif kind == "session":
+            self._waiting |= self._stopped
+            self._stopped.clear()
+        elif kind == "leave":
+            said = "pause" if number in self._waiting else ""
+            is_pause = why_left(event, said) == "paused"
+            (self._waiting if is_pause else self._stopped).add(number)
+        elif kind in ("moved", "retry") or event.get("says") == "pause":
             self._waiting.add(number)
         elif kind in ("begin", "epoch", "end"):
             self._waiting.discard(number)
+            self._stopped.discard(number)
 
 
 class StatusReader:

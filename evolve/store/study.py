@@ -1,6 +1,8 @@
 """The Optuna study of a run: made, opened, and told the truth."""
 
+import functools
 import logging
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -100,15 +102,30 @@ def _make_sqlite(path: Path) -> None:
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         temporary = Path(folder) / path.name
-        storage = _open_sqlite(sqlite_url(temporary))
-        storage.remove_session()
-        storage.engine.dispose()  # the last connection writes the log back into the file
+        with temporary.open("wb") as file:
+            file.write(_empty_database())
+            file.flush()
+            os.fsync(file.fileno())
         try:
             path.hardlink_to(temporary)
         except FileExistsError:
             pass  # another process was faster
         except OSError:  # no hard links on this file system
             temporary.rename(path)
+
+
+@functools.cache
+def _empty_database() -> bytes:
+    """A database with Optuna's tables and nothing in them.
+
+    Making the tables takes half a second, whose most part is Alembic's, so it is done once.
+    """
+    with tempfile.TemporaryDirectory(prefix="evolve-study-") as folder:
+        path = Path(folder) / "study.db"
+        storage = _open_sqlite(sqlite_url(path))
+        storage.remove_session()
+        storage.engine.dispose()  # the last connection writes the log back into the file
+        return path.read_bytes()
 
 
 def open_study(

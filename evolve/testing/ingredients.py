@@ -31,6 +31,7 @@ SHORTEST_SOURCE = 10
 COST_CLASSES, COST_SIZE_PX = 80, 416
 NETWORK_SLOTS = ("model", "norm", "backbone.", "neck.", "head.", "drop.", "scale_xy")
 
+SMALLEST = "yolov4-tiny-3l-nano"  # with three heads, as the baseline has
 STEP_PICTURES = 8
 # Eight small pictures make an epoch of one update, well inside the warm-up of a long training.
 _FIRST_UPDATE: dict[str, Any] = {
@@ -51,9 +52,15 @@ _SURELY: dict[Task, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def step_baseline(task: Task = "detect", *, later: bool = False) -> TrainConfig:
-    """The baseline as it is trained by `check_step`, for one update or to its end."""
-    return baseline(task).with_values((_ALL_UPDATES if later else _FIRST_UPDATE) | _SURELY[task])
+def step_baseline(
+    task: Task = "detect", *, later: bool = False, smallest: bool = False
+) -> TrainConfig:
+    """The baseline as it is trained by `check_step`, for one update or to its end.
+
+    `smallest` takes the smallest of all detectors in place of the baseline's.
+    """
+    config = baseline(task).with_values((_ALL_UPDATES if later else _FIRST_UPDATE) | _SURELY[task])
+    return config.with_values({"model": SMALLEST}) if smallest and task == "detect" else config
 
 
 @dataclass(frozen=True)
@@ -138,9 +145,7 @@ def check_cost(ingredient: Ingredient) -> None:
 
 def measured_cost(ingredient: Ingredient) -> InferenceCost:
     """Its `InferenceCost`, counted on networks without weights."""
-    if ingredient.is_default or not any(
-        setting.slot.startswith(NETWORK_SLOTS) for setting in ingredient.sets
-    ):
+    if ingredient.is_default or not _is_of_network(ingredient):
         return InferenceCost()
     start = baseline("detect").with_values({"model": "yolov4"})
     if ingredient.in_baseline:
@@ -149,6 +154,12 @@ def measured_cost(ingredient: Ingredient) -> InferenceCost:
         without, with_it = start, with_ingredients(start, [ingredient.key])
     (parameters, operations), (fewer, less) = _size(with_it), _size(without)
     return InferenceCost(parameters - fewer, (operations - less) / 1e9)
+
+
+def _is_of_network(ingredient: Ingredient) -> bool:
+    """Whether it changes the network, or what it requires does."""
+    every = (ingredient, *(catalogue()[key] for key in ingredient.requires))
+    return any(one.slot.startswith(NETWORK_SLOTS) for each in every for one in each.sets)
 
 
 @cache
@@ -175,7 +186,7 @@ def check_step(
         What ingredients need, as in `model.recipes.with_ingredients`.
     """
     late = ingredient.acts == "later"
-    start = step_baseline(task, later=late)
+    start = step_baseline(task, later=late, smallest=not _is_of_network(ingredient))
     epochs = start.epochs if late else 1
     if ingredient.is_default:
         without = with_it = start

@@ -75,17 +75,6 @@ class _Candidate:
         changes = ", ".join(f"{path}: {value}" for path, value in self.options.items())
         return f"{self.model} with {changes}" if changes else self.model
 
-    @property
-    def count(self) -> int:
-        """Convolutions."""
-        return sum(isinstance(module, nn.Conv2d) for module in self.detector.modules())
-
-    @property
-    def stem(self) -> int:
-        """Channels of the first convolution."""
-        first = next(m for m in self.detector.modules() if isinstance(m, nn.Conv2d))
-        return first.out_channels
-
 
 def recognise(cfg: Cfg) -> Recognised:
     """Name the network of a cfg file, and read its training settings.
@@ -215,25 +204,33 @@ def _candidates(theirs: list[Described], classes: int) -> Iterator[_Candidate]:
     filters = theirs[0].values.get("filters")
     count = sum(layer.kind == "convolutional" for layer in theirs)
 
-    def built(names: Iterable[tuple[str, str]]) -> list[_Candidate]:
-        found = (_candidate(family, suffix, theirs, hints, classes) for family, suffix in names)
-        return sorted(
-            (candidate for candidate in found if candidate is not None),
-            key=lambda candidate: abs(candidate.count - count),
-        )
+    def built(names: Iterable[tuple[str, str]]) -> Iterator[_Candidate]:
+        """The likeliest first; each is built when it is asked for."""
+        for family, suffix in sorted(names, key=lambda one: abs(_plain(*one)[1] - count)):
+            candidate = _candidate(family, suffix, theirs, hints, classes)
+            if candidate is not None:
+                yield candidate
 
-    full = built((family, "") for family in FAMILIES)
-    fitting = [candidate for candidate in full if str(candidate.stem) == filters]
-    yield from fitting
+    stems = {family: _plain(family, "")[0] for family in FAMILIES}
+    fitting = [(family, "") for family, stem in stems.items() if str(stem) == filters]
+    yield from built(fitting)
     smaller = [
-        (candidate.model, suffix)
-        for candidate in full
+        (family, suffix)
+        for family, stem in stems.items()
         for suffix, size in SIZES.items()
-        if suffix and str(scaled_width(candidate.stem, size.width)) == filters
+        if suffix and str(scaled_width(stem, size.width)) == filters
     ]
     yield from built(smaller)
     if not fitting and not smaller:
-        yield from full
+        yield from built((family, "") for family in FAMILIES)
+
+
+@functools.cache
+def _plain(family: str, suffix: str) -> tuple[int, int]:
+    """Channels of the first convolution of a model as it is, and its convolutions."""
+    modules = _build(family + suffix, (), 1).modules()
+    found = [module for module in modules if isinstance(module, nn.Conv2d)]
+    return found[0].out_channels, len(found)
 
 
 def _hints(theirs: list[Described]) -> dict[str, Any]:

@@ -30,11 +30,19 @@ def main():
     orders = socket.socket(fileno=int(sys.argv[1]))
     for name in HEAVY:
         importlib.import_module(name)
+    warm_up()
     gc.collect()
     gc.freeze()  # a child's collections leave the pages alone that it shares
     request, descriptors = serve(orders)
     if request is not None:
         become(request, descriptors)
+
+
+def warm_up():
+    """Let Optuna's tables and their migrations be read once, as every run has to."""
+    storage = importlib.import_module("optuna.storages").RDBStorage("sqlite://")
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def serve(orders):

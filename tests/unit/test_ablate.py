@@ -353,6 +353,56 @@ def test_a_table_ends_with_its_budget_and_says_so(tmp_path):
     assert not read_manifest(folder)["over"]
 
 
+class _Ticking:
+    """A clock that gains a second with every epoch."""
+
+    time = 0.0
+
+    def now(self):
+        return _Ticking.time
+
+
+class _Ticks(Notes):
+    def on_epoch(self, number, row):
+        super().on_epoch(number, row)
+        _Ticking.time += 1.0
+
+
+@pytest.mark.usefixtures("_rough")
+def test_a_budget_is_kept_for_rows_while_their_classifiers_are_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr("evolve.store.journal.SystemClock", _Ticking)
+    request = make(tmp_path, PRETRAINED, trainer="rough", budget="60s", seeds=20)
+    folder = start_ablation(request, _Ticks())  # two classifiers and three rows a seed, 2 s each
+    first = read_comparison(folder.path, PRETRAIN).trainings
+    table = read_comparison(folder.path, TABLE).trainings
+    begun = table[table["state"] == "COMPLETE"]
+    assert read_manifest(folder)["over"]
+    assert _Ticking.time <= 60
+    assert 10 <= (first["state"] == "COMPLETE").sum() <= 15  # half of it, and no more is known
+    assert begun["seed_index"].max() >= 3
+    assert len(begun) >= 12
+    before = _Ticking.time
+    start_ablation(replace(request, budget="120s"), _Ticks())
+    first = read_comparison(folder.path, PRETRAIN).trainings
+    table = read_comparison(folder.path, TABLE).trainings
+    assert 100 < _Ticking.time <= 120 + before - 60
+    classifiers = int((first["state"] == "COMPLETE").sum())
+    rows = int((table["state"] == "COMPLETE").sum())
+    assert rows > classifiers  # three rows to two classifiers: each that was trained is used
+    counts = table[table["state"] == "COMPLETE"].groupby("row").size()
+    assert counts["bare"] == counts["tuned"]
+    assert read_manifest(folder)["over"]
+
+
+@pytest.mark.usefixtures("_rough")
+def test_a_budget_for_rows_without_their_classifier_is_refused(tmp_path):
+    folder = make(tmp_path, PRETRAINED, probes=True, budget="5s")
+    (tmp_path / "curve-1").mkdir()
+    data = DataSource(tmp_path / "curve-1", "slow", str(tmp_path / "curve-1"))
+    with pytest.raises(EvolveError, match=r"a classifier of about \ds and two trainings of about"):
+        start_ablation(replace(folder, data=data), Notes())
+
+
 def test_a_budget_for_less_than_two_trainings_is_refused(tmp_path):
     (tmp_path / "curve-30").mkdir()
     data = DataSource(tmp_path / "curve-30", "slow", str(tmp_path / "curve-30"))

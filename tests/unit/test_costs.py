@@ -1,11 +1,13 @@
 """What networks cost: who shares a measurement, what is taken over, what is left as it was."""
 
 import json
+import math
 
 import pytest
 import torch
 
-from evolve.costs import measure_costs, read_costs, write_costs
+from evolve.ablation.costs import read_costs, stored_costs
+from evolve.costs import measure_costs, write_costs
 from model.build import build_from_config, count_learnable
 from model.classifier import classifier_from_config
 from model.config import TrainConfig
@@ -159,10 +161,14 @@ def test_a_size_that_is_not_settled_is_our_own_fault():
 
 def test_costs_are_read_as_they_were_written(timed, tmp_path):
     path = tmp_path / "costs.json"
-    assert read_costs(path) is None
+    assert stored_costs(path) is None
     costs = measure_costs({"a": TINY, "b": CLASSIFIER}, 3)
     write_costs(path, costs)
-    assert read_costs(path) == costs
+    assert stored_costs(path) == costs
+    row, told = costs["rows"]["b"], read_costs(path)
+    assert (told.device, told.protocol) == (costs["device"], costs["protocol"])
+    assert told.row("b").latency_ms == row["latency_ms"]
+    assert told.row("b").parameters == row["parameters"]
 
 
 @pytest.mark.parametrize(
@@ -170,8 +176,12 @@ def test_costs_are_read_as_they_were_written(timed, tmp_path):
     ["", "{", "[]", "[" * 100_000, '{"rows": {}}', '{"device": "d", "protocol": "p", "rows": [1]}',
      '{"device": "d", "protocol": "p", "rows": {"a": {"network": "n"}}}', "\udcff"],
 )  # fmt: skip
-def test_a_torn_or_foreign_file_counts_as_none(tmp_path, text):
+def test_a_torn_or_foreign_file_counts_as_none(timed, tmp_path, text):
     path = tmp_path / "costs.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert read_costs(path) is None
-    assert read_costs(tmp_path) is None
+    costs = measure_costs({"a": TINY}, 3, measured=stored_costs(path))
+    assert len(timed) == 1
+    assert costs["rows"]["a"]["latency_ms"] == 6
+    told = read_costs(path)
+    assert told is None or all(math.isnan(row.latency_ms) for row in told.rows.values())
+    assert read_costs(tmp_path) is stored_costs(tmp_path) is None

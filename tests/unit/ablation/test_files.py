@@ -1,6 +1,7 @@
 """A table's findings as text and files, looked at as a reader does."""
 
 import csv
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -99,8 +100,36 @@ def test_a_brief_table_has_no_explanations(plain):
     assert "cost" not in {column.group for column in brief.columns}
     assert [note.text for note in brief.notes] == [
         "oom: no memory; oom: no",
+        "(in brackets): so far; verdicts are reached when all trainings have ended",
         "8 of 9 trainings of the table have ended; what is said of rows may change.",
     ]
+
+
+def test_words_of_a_half_done_table_are_provisional_everywhere(plain):
+    found = find_table(plain)
+    write_table_files(found, plain)
+    assert "(helps)" in table_text(found)
+    assert "| (helps) |" in (plain / "tables/mine.md").read_text().replace("\\", "")
+    head, _, line, *_ = read(plain / "tables/mine.csv")
+    assert line[head.index("verdict")] == "(helps)"
+    head, *lines = read(plain / "tables/mine-rows.csv")
+    assert {line[head.index("provisional")] for line in lines} == {"True"}
+    assert found.to_dict()["provisional"]
+    assert found.sentences[0].startswith("So far, of 2 rows 1 helps")
+    assert found.sentences[1].startswith("So far: + S helps by 3.1 AP points")
+
+
+@pytest.mark.parametrize("change", [{"over": True}, {"seeds": "auto", "looks": [3, 4]}])
+def test_words_that_a_look_allowed_for_are_not_provisional(plain, change):
+    manifest = json.loads((plain / "manifest.json").read_text())
+    (plain / "manifest.json").write_text(json.dumps(manifest | change))
+    found = find_table(plain)
+    assert found.unfinished
+    text = table_text(found)
+    assert "(helps)" not in text
+    assert "(undecided)" not in text
+    assert "o far" not in text
+    assert not found.to_dict()["provisional"]
 
 
 def test_a_declared_spending_is_told(tmp_path):
@@ -141,7 +170,7 @@ def test_files_of_a_table(plain):
     head, base, first, failed = read(paths[1])
     assert head[:4] == ["row", "title", "S", "M"]
     assert first[:4] == ["S", "'+ S", "1", "0"]
-    assert dict(zip(head, first, strict=True))["verdict"] == "helps"
+    assert dict(zip(head, first, strict=True))["verdict"] == "(helps)"  # one still runs
     assert base[head.index("Δ AP")] == ""
     assert "no memory" in failed[-1]
     rows = read(paths[2])

@@ -153,6 +153,18 @@ def test_a_row_of_which_nothing_is_known_has_no_verdict():
     assert [cell.text for cell in cells[-4:]] == ["-", "-", "0/3", "-"]
 
 
+def test_only_words_that_may_change_are_in_brackets(judged):
+    layout = judged_layout(TABLE, judged, split="test", is_provisional=True)
+    base, first, second, bad = (row.cells[-1] for row in layout.rows)
+    assert (first.text, first.value) == ("(helps)", "(helps)")
+    assert second.text.startswith("(undecided +")
+    assert second.text.endswith(")")
+    assert second.value == "(undecided)"
+    assert (base.text, bad.text) == ("baseline", "failed")  # nothing will change these
+    (note,) = (one.text for one in layout.notes if "brackets" in one.text)
+    assert "so far" in note
+
+
 def test_words_stand_to_the_left_and_numbers_to_the_right(judged):
     rows = tuple(replace(row, values={"loss": str(i)}) for i, row in enumerate(TABLE.rows))
     for table, align in ((TABLE, "left"), (replace(TABLE, rows=rows), "right")):

@@ -44,6 +44,25 @@ def test_every_segment_counts_and_a_pause_does_not():
     assert ledger.idle == pytest.approx(1 - 13 / 24)
 
 
+@pytest.mark.parametrize("told", [True, False])  # journals had no reasons once
+def test_an_interrupt_is_no_pause(told):
+    def left(at, number, why):
+        return ("leave", at, number, {"why": why} if told else {})
+
+    ledger = make_ledger(
+        events(
+            *[("session", 0), ("begin", 0, 0), ("epoch", 1, 0, {"says": "pause"})],
+            *[left(2, 0, "paused"), ("begin", 3, 1), ("epoch", 4, 1, {"says": "go"})],
+            *[left(5, 1, "interrupted"), ("begin", 5, 0), left(6, 0, "interrupted")],
+            *[("session", 6), ("begin", 7, 0), ("end", 8, 0, {"state": "COMPLETE"})],
+        )
+    )
+    for number, expected in ((0, (1, 1, 3)), (1, (0, 1, 1))):
+        row = of_trial(ledger, number)
+        assert (row["pauses"], row["interrupts"], row["segments"]) == expected
+        assert (row["kills"], row["lost_s"]) == (0, 0)
+
+
 def test_a_kill_ends_what_ran_where_the_journal_ends():
     ledger = make_ledger(
         events(

@@ -50,6 +50,18 @@ def test_table_shows_states_epochs_and_best():
     assert "diverged" in text
 
 
+def test_a_table_does_not_count_what_cannot_be():
+    view = RunView(5, 2, "AP50")
+    view.on_begin({"kind": "ablation", "workers": 2})
+    view.on_phase(Phase("Rates", "3 rows", 9, str, {}))
+    watcher = LiveWatcher(view)
+    _follow(watcher)
+    console = Console(file=io.StringIO(), width=100)
+    console.print(watcher._render())
+    assert "1 done  1 failed  1 running  of 9 trainings" in console.file.getvalue()
+    assert "pruned" not in console.file.getvalue()
+
+
 def test_time_left_counts_epochs_of_running_and_coming_trials():
     view = RunView(5, 2, "AP")
     assert math.isnan(view.time_left_s())

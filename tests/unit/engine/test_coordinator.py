@@ -1,5 +1,6 @@
 """Rebuilding a run from its store is the resume."""
 
+import errno
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,10 @@ from optuna.trial import TrialState
 
 from evolve.engine.failures import failure
 from evolve.engine.inline import run_inline
+from evolve.engine.interrupt import Interrupt
 from evolve.engine.schedulers import Decision
 from evolve.engine.trial import run_trial
+from evolve.store.journal import read_journal
 from tests.unit.engine.made_up import Notes, make_coordinator, make_space, outcome
 
 
@@ -159,3 +162,50 @@ def test_trial_killed_between_its_last_epoch_and_its_end_is_complete(tmp_path):
     again = make_coordinator(tmp_path / "run", space, trials=6)
     run_inline(again)
     assert [t.state for t in again.study.get_trials()] == [TrialState.COMPLETE] * 6
+
+
+# -- why a trial left ------------------------------------------------------------------------
+
+
+class Asks(Notes):
+    """A listener that asks all trainings to stop once a trial has come past its pause."""
+
+    def __init__(self, interrupt):
+        super().__init__()
+        self.interrupt = interrupt
+
+    def on_epoch(self, number, row):
+        super().on_epoch(number, row)
+        if row["epoch"] == 3:
+            self.interrupt.ask()
+
+
+def _reasons(coordinator):
+    return [e["why"] for e in read_journal(coordinator.journal.path) if e["event"] == "leave"]
+
+
+def test_the_journal_tells_a_pause_from_an_interrupt(tmp_path, monkeypatch):
+    monkeypatch.setattr("evolve.engine.interrupt.LOOK_EVERY_S", 0.0)
+    space = replace(make_space(tmp_path, "promote", epochs=6), fidelity=0.3, promote=1)
+    interrupt = Interrupt(tmp_path / "halt")
+    stopped = make_coordinator(tmp_path / "run", space, trials=4, notes=Asks(interrupt))
+    stopped.interrupt = interrupt
+    run_inline(stopped)
+    assert _reasons(stopped) == [*["paused"] * 4, "interrupted"]
+    again = make_coordinator(tmp_path / "run", space, trials=4)
+    run_inline(again)
+    assert _reasons(again) == _reasons(stopped)
+    twin = make_coordinator(tmp_path / "twin", space, trials=4)
+    run_inline(twin)
+    assert outcome(again) == outcome(twin)
+
+
+def test_the_journal_tells_what_left_because_the_run_failed(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    coordinator = make_coordinator(tmp_path / "run", make_space(tmp_path), trials=2)
+    monkeypatch.setattr("evolve.engine.trial.to_line", full)
+    run_inline(coordinator)
+    assert coordinator.fatal is not None
+    assert _reasons(coordinator) == ["stopped"]

@@ -26,6 +26,13 @@ def request(tmp_path, confirm="2x2", out="run", **more):
     return RunRequest(out=tmp_path / out, **given)
 
 
+class Hears(Notes):
+    """A listener that keeps what it is told of the run before it begins."""
+
+    def on_begin(self, manifest):
+        self.manifest = manifest
+
+
 def found(out):
     frame = read_comparison(out).trainings.drop(columns=["folder"])
     return read_run(out).trials["value"].to_list(), frame.to_dict("records")
@@ -168,3 +175,55 @@ def test_val_is_judged_where_test_has_no_truths(tmp_path):
         for r in both.splits["test"]
     )  # fmt: skip
     assert judged_split(replace(both, splits=both.splits | {"test": blank})) == "val"
+
+
+# -- what a resumed run is told ----------------------------------------------------------------
+
+
+def _told(asked):
+    hears = Hears()
+    start_run(asked, hears)
+    return hears.manifest["outlook"]
+
+
+def _stopped(tmp_path, epochs, **changes):
+    space = replace(make_space(tmp_path, epochs=2), trials=5, confirm="2x2", **changes)
+    data = DataSource(argument="curve-0.001", path=Path("curve-0.001"), name="curve-0.001")
+    asked = request(tmp_path, space=space, data=data)
+    with pytest.raises(Killed):
+        start_run(asked, Fragile(epochs))
+    return asked, read_manifest(RunFolder(asked.out))["outlook"]
+
+
+def test_a_resumed_run_is_told_what_is_left_and_stores_what_is_planned(tmp_path):
+    asked, first = _stopped(tmp_path, 2 * 2 + 1)  # two trials, and an epoch of the third
+    assert (first["plan"]["trials"], first["plan"]["finals"]) == (5, 6)
+    assert first["lines"][1].startswith("plan   5 trials of 2 epochs; about ")
+    told = _told(asked)
+    assert told["plan"]["trials"] == 3
+    assert told["plan"]["finals"] == 6
+    assert told["lines"][1].startswith("plan   3 of 5 trials left of 2 epochs; about ")
+    assert told["plan"]["search_s"] < first["plan"]["search_s"]
+    assert told["plan"]["disk_bytes"] < first["plan"]["disk_bytes"]
+    stored = read_manifest(RunFolder(asked.out))["outlook"]
+    assert stored == first
+    assert _told(asked)["lines"][1] == "plan   nothing is left to be trained"
+    assert read_manifest(RunFolder(asked.out))["outlook"] == first
+
+
+def test_a_final_comparison_that_is_resumed_is_told_how_much_of_it_is_left(tmp_path):
+    asked, first = _stopped(tmp_path, 5 * 2 + 2 * 2 + 1)
+    told = _told(asked)
+    assert (told["plan"]["trials"], told["plan"]["finals"]) == (0, 4)
+    assert "final comparison (4 of 6 trainings left)" in told["lines"][1]
+    more = stored_request(asked.out, trials=7, data=asked.data)
+    assert _told(more)["plan"]["trials"] == 2
+    stored = read_manifest(RunFolder(asked.out))["outlook"]
+    assert (stored["plan"]["trials"], stored["probe"]) == (7, first["probe"])
+
+
+def test_a_resumed_run_is_told_what_is_left_of_its_budget(tmp_path):
+    asked, first = _stopped(tmp_path, 2 * 2 + 1, budget="1h")
+    assert not any("are left" in line for line in first["lines"])
+    (line,) = (line for line in _told(asked)["lines"] if "are left" in line)
+    assert line.strip() in ("of which 60m00s are left", "of which 59m59s are left")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evolve.engine.course import Course, course_of, expected_epochs, rungs
 from evolve.engine.placement import Asked, place
-from evolve.engine.plan import EPOCH_BYTES, TRIAL_BYTES, check_disk, make_plan
+from evolve.engine.plan import EPOCH_BYTES, TRIAL_BYTES, Behind, check_disk, make_plan
 from evolve.engine.schedulers import Decision, build_scheduler
 from evolve.engine.schedulers.kinds import SPARED, Setting
 from evolve.errors import EvolveError
@@ -95,6 +95,63 @@ def test_too_little_disk(tmp_path):
 
 def test_json():
     assert plan(trials=3).to_dict()["trials"] == 3
+
+
+# --- what is left ----------------------------------------------------------------------------
+
+
+def test_a_plan_of_what_is_left_in_words():
+    behind = Behind(ended=16, begun=(6, 0), epochs=300, finals=0)
+    found = plan(trials=30, course=course_of("asha", 30, 50), finals=12, behind=behind)
+    (line,) = found.lines()
+    assert line.startswith(
+        "plan   14 of 30 trials left of 50 epochs, at most; rungs at epochs 6, 18; about "
+    )
+    assert line.split("; ")[-3].endswith("then 20m12s final comparison")
+    assert found.search_s < plan(trials=30, course=course_of("asha", 30, 50)).search_s / 2
+
+
+def test_seconds_and_bytes_of_what_is_left_by_hand():
+    behind = Behind(ended=27, begun=(20, 45), epochs=27 * 50 + 65)
+    found = plan(trials=30, behind=behind)  # one whole trial, 30 epochs of one, 5 of another
+    assert found.trials == 3
+    work_s = 3 * 2 + (50 + 30 + 5) * 4
+    assert found.device_s == pytest.approx(work_s)
+    assert found.search_s == found.search_most_s == pytest.approx(max(202, work_s / 2 + 202 / 4))
+    assert found.disk_bytes == plan(trials=3).disk_bytes
+    last = plan(trials=30, behind=Behind(ended=29, begun=(45,), epochs=29 * 50 + 45))
+    assert last.search_s == last.search_most_s == pytest.approx(2 + 5 * 4)
+
+
+def test_what_waits_for_promotion_is_no_whole_trial():
+    course = course_of("promote", 30, 50, fidelity=0.1, promote=5)
+    waiting = Behind(ended=4, begun=(5,) * 26, epochs=4 * 50 + 26 * 5)  # 4 of 8 to go to the end
+    found = plan(trials=30, course=course, behind=waiting)
+    assert found.device_s == pytest.approx(26 * 2 + 4 * 45 * 4)
+    closed = dataclasses.replace(waiting, is_closed=True, begun=(5, 48), ended=10)
+    assert plan(trials=30, course=course, behind=closed).device_s == pytest.approx(4 + 14 * 4)
+
+
+def test_a_closed_search_begins_no_more():
+    behind = Behind(ended=10, begun=(40,), epochs=540, is_closed=True)
+    found = plan(trials=30, finals=12, behind=behind)
+    assert found.trials == 1
+    assert found.device_s == pytest.approx(2 + 10 * 4 + 12 * 202)
+
+
+def test_a_final_comparison_of_which_some_is_done():
+    behind = Behind(ended=30, epochs=1500, finals=7)
+    (line,) = plan(trials=30, finals=12, behind=behind).lines()
+    assert line.startswith(
+        "plan   about 10m06s final comparison (5 of 12 trainings left) on 2 at once; "
+    )
+
+
+def test_nothing_is_left():
+    behind = Behind(ended=30, epochs=1500, finals=12)
+    found = plan(trials=30, finals=12, behind=behind)
+    assert found.lines() == ["plan   nothing is left to be trained"]
+    assert found.total_s == found.disk_bytes == 0
 
 
 # --- early stopping --------------------------------------------------------------------------
@@ -191,7 +248,8 @@ def test_brackets_are_those_of_hyperband(trials, epochs):
 
 def test_promotion_by_hand():
     course = course_of("promote", 30, 50, fidelity=0.1, promote=5)
-    assert course == Course((30 * 5 + 8 * 45) / 30, "all to epoch 5, 8 of them to the end")
+    stops = "all to epoch 5, 8 of them to the end"
+    assert course == Course((30 * 5 + 8 * 45) / 30, stops, is_sure=True)
     assert course_of("promote", 3, 50).epochs == 50
 
 

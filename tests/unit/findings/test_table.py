@@ -90,7 +90,7 @@ def test_a_half_done_table_with_failures_says_what_it_can(tmp_path):
     assert found.unfinished == (
         "7 of 9 trainings of the table have ended; what is said of rows may change."
     )
-    assert [one.split()[:2] for one in found.sentences[1:]] == [["+", "S"]]
+    assert [one.split()[:4] for one in found.sentences[1:]] == [["So", "far:", "+", "S"]]
     assert lines["reason"]["M"] == "2 × oom: no memory"  # noqa: RUF001
     change_manifest(folder, over=True)
     found = find_table(tmp_path)

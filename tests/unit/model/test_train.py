@@ -38,6 +38,11 @@ def tiny(**values):
     )
 
 
+def small(**values):
+    """Where the training is what is looked at, not the network."""
+    return tiny(**{"model": SMALL} | values)
+
+
 def numbers(report):
     kept = {k: v for k, v in report.metrics.items() if k not in TIMES}
     return {k: "nan" if math.isnan(v) else v for k, v in kept.items()}
@@ -52,14 +57,14 @@ def assert_same_state(ours, theirs):
 @pytest.fixture(scope="module")
 def straight(dataset):
     """Six epochs in one go: numbers of every epoch, and the last report."""
-    reports = list(fit(tiny(epochs=6), dataset, device="cpu"))
+    reports = list(fit(small(epochs=6), dataset, device="cpu"))
     return [numbers(r) for r in reports], reports[-1]
 
 
 @pytest.mark.slow
 def test_three_and_three_epochs_equal_six(dataset, straight, tmp_path):
     expected, last = straight
-    config = tiny(epochs=6)
+    config = small(epochs=6)
     first = []
     for report in itertools.islice(fit(config, dataset, device="cpu"), 3):
         first.append(numbers(report))
@@ -80,15 +85,15 @@ def test_three_and_three_epochs_equal_six(dataset, straight, tmp_path):
 
 @pytest.mark.slow
 def test_same_seed_same_numbers_and_another_seed_others(dataset, straight):
-    again = numbers(next(fit(tiny(epochs=6), dataset, device="cpu")))
-    other = numbers(next(fit(tiny(epochs=6, seed=1), dataset, device="cpu")))
+    again = numbers(next(fit(small(epochs=6), dataset, device="cpu")))
+    other = numbers(next(fit(small(epochs=6, seed=1), dataset, device="cpu")))
     assert again == straight[0][0]
     assert other["loss"] != again["loss"]
 
 
 @pytest.mark.slow
 def test_precision_bf16_resumes_as_well(dataset, tmp_path):
-    config = tiny(precision="bf16")
+    config = small(precision="bf16")
     expected = [numbers(r) for r in fit(config, dataset, device="cpu")]
     next(fit(config, dataset, device="cpu")).save(tmp_path / "last.pt")
     rest = list(fit(config, dataset, device="cpu", resume=tmp_path / "last.pt"))
@@ -140,7 +145,7 @@ def test_subdivisions_add_up_to_the_gradient_of_the_batch(dataset):
 
 
 def test_every_update_takes_all_subdivisions(dataset):
-    training = Training(tiny(subdivisions=4), dataset, device="cpu")
+    training = Training(small(subdivisions=4), dataset, device="cpu")
     assert len(training.train_loader.plan(0)) == training.train_loader.positions == 8
     training.train_epoch()
     assert training.ema.updates == 2
@@ -149,33 +154,33 @@ def test_every_update_takes_all_subdivisions(dataset):
 def test_resume_from_another_configuration_is_refused(straight, dataset, tmp_path):
     straight[1].save(tmp_path / "last.pt")
     with pytest.raises(CheckpointError, match="another configuration or data set"):
-        next(fit(tiny(epochs=7), dataset, device="cpu", resume=tmp_path / "last.pt"))
+        next(fit(small(epochs=7), dataset, device="cpu", resume=tmp_path / "last.pt"))
 
 
 def test_resume_with_other_data_is_refused(straight, dataset, tmp_path):
     straight[1].save(tmp_path / "last.pt")
     other = Dataset(**(vars(dataset) | {"digest": "0" * 64}))
     with pytest.raises(CheckpointError, match="another configuration or data set"):
-        next(fit(tiny(epochs=6), other, device="cpu", resume=tmp_path / "last.pt"))
+        next(fit(small(epochs=6), other, device="cpu", resume=tmp_path / "last.pt"))
 
 
 def test_resume_from_weights_alone_is_refused(straight, dataset, tmp_path):
     straight[1].save_weights(tmp_path / "best.pt")
     with pytest.raises(CheckpointError, match="weights alone"):
-        next(fit(tiny(epochs=6), dataset, device="cpu", resume=tmp_path / "best.pt"))
+        next(fit(small(epochs=6), dataset, device="cpu", resume=tmp_path / "best.pt"))
 
 
 def test_resume_restores_the_random_state(straight, dataset, tmp_path):
     torch.manual_seed(5)
     straight[1].save(tmp_path / "last.pt")
     expected = torch.rand(3)
-    list(fit(tiny(epochs=6), dataset, device="cpu", resume=tmp_path / "last.pt"))
+    list(fit(small(epochs=6), dataset, device="cpu", resume=tmp_path / "last.pt"))
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_resume_of_a_finished_training_trains_no_more(straight, dataset, tmp_path):
     straight[1].save(tmp_path / "last.pt")
-    assert list(fit(tiny(epochs=6), dataset, device="cpu", resume=tmp_path / "last.pt")) == []
+    assert list(fit(small(epochs=6), dataset, device="cpu", resume=tmp_path / "last.pt")) == []
 
 
 @pytest.mark.slow
@@ -204,7 +209,7 @@ def test_diverges_at_once_with_epoch_step_and_part(dataset):
     ids=str,
 )
 def test_every_kind_of_state_resumes(dataset, tmp_path, values):
-    config = tiny(epochs=3, **{"model": SMALL} | values)
+    config = small(epochs=3, **values)
     straight = []
     for report in fit(config, dataset, device="cpu"):
         straight.append(report.metrics["loss"])
@@ -271,7 +276,7 @@ def test_pictures_are_kept_for_the_largest_size(dataset):
 @pytest.mark.slow
 def test_a_cache_that_workers_cannot_share_is_left_alone(dataset):
     given = ImageCache(1 << 20)
-    training = Training(tiny(data__workers=1), dataset, cache=given, device="cpu")
+    training = Training(small(data__workers=1), dataset, cache=given, device="cpu")
     training.train_epoch()
     training.train_loader.close()
     assert given.held_bytes == 0
@@ -280,7 +285,7 @@ def test_a_cache_that_workers_cannot_share_is_left_alone(dataset):
 
 def test_images_painted_on_the_device_train_alike(dataset):
     def losses(backend):
-        training = Training(tiny(data__backend=backend), dataset, device="cpu")
+        training = Training(small(data__backend=backend), dataset, device="cpu")
         return training.train_epoch()
 
     here, there = losses("opencv"), losses("device")
@@ -297,10 +302,10 @@ def test_attacks_begin_after_the_warm_up(dataset, monkeypatch):
         return images
 
     monkeypatch.setattr("model.train.attack", leave)
-    attacked = tiny(sat__kind="fgsm", sat__probability=1.0, schedule__warmup=0.5, subdivisions=2)
+    attacked = small(sat__kind="fgsm", sat__probability=1.0, schedule__warmup=0.5, subdivisions=2)
     losses = [r.metrics["loss"] for r in fit(attacked, dataset, device="cpu")]
     assert calls == [(True, "fgsm", 0.75, False)] * 2
-    plain = tiny(schedule__warmup=0.5, subdivisions=2)
+    plain = small(schedule__warmup=0.5, subdivisions=2)
     assert losses == [r.metrics["loss"] for r in fit(plain, dataset, device="cpu")]
 
 
@@ -312,7 +317,7 @@ def test_attacks_follow_their_draw(dataset, monkeypatch):
     monkeypatch.setattr(
         "model.train.attack", lambda _, images, *rest, **_kw: calls.append(rest) or images
     )
-    attacked = tiny(sat__kind="fgsm", sat__probability=0.3, schedule__warmup=0.0, seed=5)
+    attacked = small(sat__kind="fgsm", sat__probability=0.3, schedule__warmup=0.0, seed=5)
     training = Training(attacked, dataset, device="cpu")
     training.train_epoch()
     assert asked == [(5, 0, 2, 0.3)]
@@ -335,8 +340,8 @@ def test_the_teacher_sees_what_is_not_yet_attacked(dataset, monkeypatch, tmp_pat
     (tmp_path / "best.pt").write_bytes(b"weights")
     monkeypatch.setattr("model.train.load_teacher", lambda *_: FakeTeacher())
     monkeypatch.setattr("model.train.attack", blacken)
-    config = tiny(distill__teacher=str(tmp_path / "best.pt"), sat__kind="fgsm", batch_size=8,
-                  sat__probability=1, schedule__warmup=0)  # fmt: skip
+    config = small(distill__teacher=str(tmp_path / "best.pt"), sat__kind="fgsm", batch_size=8,
+                   sat__probability=1, schedule__warmup=0)  # fmt: skip
     training = Training(config, dataset, device="cpu")
     training.epoch = 1
     plain, met = training.loss, []
@@ -357,7 +362,7 @@ def test_the_teacher_sees_what_is_not_yet_attacked(dataset, monkeypatch, tmp_pat
 def test_a_trained_teacher_refines(straight, dataset, tmp_path):
     straight[1].save_weights(tmp_path / "best.pt")
     values = {"distill__teacher": str(tmp_path / "best.pt"), "distill__iou": 0.1}
-    config = resolve(tiny(**values), dataset)
+    config = resolve(small(**values), dataset)
     assert config.distill.teacher_sha256 == file_sha256(tmp_path / "best.pt")
     next(fit(config, dataset, device="cpu")).save(tmp_path / "last.pt")
     expected = [numbers(r) for r in fit(config, dataset, device="cpu")]
@@ -422,7 +427,7 @@ def test_resume_needs_no_weights_to_start_from(classifier, dataset, tmp_path):
 def test_leaving_closes_the_loader(dataset, monkeypatch):
     closed = []
     monkeypatch.setattr(RecipeLoader, "close", lambda self: closed.append(self))
-    reports = fit(tiny(), dataset, device="cpu")
+    reports = fit(small(), dataset, device="cpu")
     report = next(reports)
     assert closed == []
     reports.close()

@@ -120,6 +120,28 @@ def test_csv_holds_every_trial_at_full_precision() -> None:
     assert rows[0]["started"] == "2026-05-09T10:00:00+00:00"
 
 
+def test_csv_says_what_moved_trials_really_trained() -> None:
+    changes = {"4": {"optimizer.lr": 0.04}, "10": {"optimizer.lr": 0.05}}
+    taken = {"optimizer.lr": 0.02, "optimizer.momentum": 0.7, "batch_size": 8, "loss.box": "iou"}
+    recipe = {"root": 2, "params": taken, "changes": changes, "lineage": []}
+    run = replace(make_run(), recipes={5: recipe})
+    frame = pd.read_csv(io.StringIO(tables.to_csv(run)))
+    assert frame["moved"].tolist() == [n == 5 for n in range(12)]
+    assert frame["began_as"].tolist() == [*range(5), 2, *range(6, 12)]
+    proposed = frame.filter(like="params.").rename(columns=lambda name: name[len("params.") :])
+    final = frame.filter(like="final.").rename(columns=lambda name: name[len("final.") :])
+    assert proposed["optimizer.lr"][5] == run.trials["params.optimizer.lr"][5]
+    pd.testing.assert_frame_equal(final.drop(5), proposed.drop(5), check_dtype=False)
+    assert final.loc[5, list(taken)].tolist() == [0.05, 0.7, 8, "iou"]
+    assert math.isnan(final["augment.mosaic"][5])  # the trial that it began as had none
+
+
+def test_csv_of_a_run_in_which_none_moved_repeats_no_parameters() -> None:
+    rows = read_csv(make_run())
+    assert {row["moved"] for row in rows} == {"False"}
+    assert not [name for name in rows[0] if name.startswith(("final.", "began_as"))]
+
+
 def test_csv_defuses_formulas_and_keeps_one_line_a_trial() -> None:
     run = make_run(("COMPLETE", "FAIL"))
     run = with_trials(run, reason={1: '=cmd|\n"x",y'}, origin={0: "@SUM(A1)"})

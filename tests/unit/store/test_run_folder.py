@@ -6,6 +6,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import optuna
 import pytest
 
 from evolve.errors import StoreError
@@ -142,10 +143,28 @@ def test_study_opened_by_many_at_once_is_made_once(tmp_path, attempt):
 
 def test_half_made_study_is_never_seen(tmp_path, monkeypatch):
     path = tmp_path / "study.db"
-    monkeypatch.setattr(study, "_open_sqlite", lambda _: sys.exit("killed"))
+    study._empty_database.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "_open_sqlite", lambda _: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            open_storage(sqlite_url(path))
+    assert not path.exists()
+    monkeypatch.setattr(study.os, "fsync", lambda _: sys.exit("killed"))  # it is written by then
     with pytest.raises(SystemExit):
         open_storage(sqlite_url(path))
-    assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_studies_that_are_made_one_after_the_other_are_their_own(tmp_path):
+    names = ("one", "two")
+    for name in names:
+        open_study(open_storage(sqlite_url(tmp_path / f"{name}.db")), name=name).add_trial(
+            optuna.trial.create_trial(value=1.0 + len(name))
+        )
+    for name in names:
+        storage = open_storage(sqlite_url(tmp_path / f"{name}.db"))
+        assert [one.study_name for one in storage.get_all_studies()] == [name]
+        assert len(storage.get_all_trials(1)) == 1
 
 
 def test_study_in_a_folder_that_is_not_there(tmp_path):

@@ -169,6 +169,19 @@ def test_trials_that_wait_are_told_apart(folder):
     assert [one.name for one in reader.read().paused] == ["trial 59"]
 
 
+@pytest.mark.parametrize("why", [{"why": "interrupted"}, {"why": "stopped"}, {}])
+def test_what_was_interrupted_waits_only_when_the_run_goes_on(folder, why):
+    reader = StatusReader(folder.path)
+    _write(folder.journal, ("begin", {"number": 58}), ("leave", {"number": 58} | why))
+    status = reader.read()
+    assert [one.name for one in status.running] == ["trial 58", "trial 59"]
+    assert status.paused == ()
+    _write(folder.journal, ("session", {}), ("begin", {"number": 59}))
+    assert [one.name for one in reader.read().paused] == ["trial 58"]
+    _write(folder.journal, ("begin", {"number": 58}))
+    assert reader.read().paused == ()
+
+
 def test_retries_are_counted_with_what_was_done(folder):
     storage = open_storage(sqlite_url(folder.study))
     tries = [
