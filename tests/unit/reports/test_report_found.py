@@ -91,7 +91,8 @@ def test_every_table_and_figure_is_a_file(files: dict[str, str]) -> None:
     for name in ("comparison", "luck", "importance", "path"):
         assert files[f"tables/{name}.md"].startswith("| ")
     assert {name for name in files if name.endswith(".csv")} == {
-        f"tables/{n}.csv" for n in ("trials", "comparison", "trainings", "importance", "path")
+        f"tables/{n}.csv"
+        for n in ("trials", "comparison", "trainings", "importance", "path", "ancestry")
     }
     for name in ("rows", "importance", "path"):
         assert f"figures/{name}.svg" in files
