@@ -95,13 +95,13 @@ def tex_column(column: Column, cells: Sequence[Cell]) -> TexColumn:
 class _Number:
     """A number, and what stands behind it: a unit, or half of an interval."""
 
+    cell: Cell
     sign: str
     whole: str
     decimals: str  # with the point
     behind: str
     reach: str  # behind a plus-minus, its whole part
     rest: str
-    cell: Cell
 
     @property
     def behind_pt(self) -> float:
@@ -121,7 +121,7 @@ class _Number:
 
 def _number(cell: Cell) -> _Number | None:
     found = _NUMBER.fullmatch(clean(cell.text))
-    return None if found is None else _Number(*(part or "" for part in found.groups()), cell=cell)
+    return None if found is None else _Number(cell, *(part or "" for part in found.groups()))
 
 
 def _aligned(numbers: Sequence[_Number | None]) -> tuple[str, list[str], float]:

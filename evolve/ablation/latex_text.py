@@ -105,7 +105,7 @@ def _greek(character: str) -> Iterator[str]:
 
 
 def _accented(character: str) -> Iterator[str]:
-    base, *marks = unicodedata.normalize("NFD", character)
+    base, *marks = list(unicodedata.normalize("NFD", character))
     if len(marks) == 1 and marks[0] in _ACCENTS and base.isascii() and base.isalpha():
         yield rf"\{_ACCENTS[marks[0]]}{{{base}}}"
 
