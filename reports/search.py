@@ -133,7 +133,7 @@ def surface_caption(pairs: Interactions, objective: str) -> str:
     shown = "The pair" if count == 1 else f"The {count} strongest pairs"
     return (
         f"{shown} above chance: {objective} that the forest expects, mean over all other "
-        f"parameters, in {LEVELS + 1} equal steps from low (light) to high (dark). It says "
+        f"parameters, in {LEVELS + 1} steps of equal area, low (light) to high (dark). It says "
         "nothing where no trial is near."
     )
 
