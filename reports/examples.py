@@ -36,7 +36,8 @@ Colour = tuple[int, int, int]
 
 def example_photos(seen: Seen) -> tuple[tuple[PhotoRow, ...], str]:
     """Rows of pictures, one an image; and why some are missing, a sentence or empty."""
-    rows, reasons = [], {}
+    rows = []
+    reasons: dict[str, None] = {}
     for number, example in enumerate(seen.examples, start=1):
         try:
             picture = _load(example)

@@ -92,10 +92,10 @@ def interaction_section(
     if maps[0] is None:
         return Section("interactions", title, tables=(table,), missing=nothing_above(pairs))
     drawings = [Drawing("interactions", title, map_caption(pairs), maps[0], maps[1])]
-    surfaces = [draw_surfaces(run, summary, pairs, wide=wide) for wide in _SHAPES]
-    if surfaces[0] is not None:
+    wide, narrow = (draw_surfaces(run, summary, pairs, wide=wide) for wide in _SHAPES)
+    if wide is not None:
         caption = surface_caption(pairs, summary.objective)
-        drawings.append(Drawing("surfaces", "The strongest pairs", caption, *surfaces))
+        drawings.append(Drawing("surfaces", "The strongest pairs", caption, wide, narrow))
     return Section("interactions", title, drawings=tuple(drawings), tables=(table,))
 
 
