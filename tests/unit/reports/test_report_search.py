@@ -22,6 +22,7 @@ from reports.parallel_figures import parallel_caption, parallel_data
 from reports.scales import scale_of
 from reports.search import (
     interaction_section,
+    lineage_caption,
     lineage_section,
     parallel_section,
     spent_section,
@@ -132,6 +133,15 @@ def test_a_best_trial_without_parents_says_where_it_came_from() -> None:
     assert section.missing == "Trial 2 has no parents: it came from random."
     failed = make_run(("FAIL",))
     assert lineage_section(failed, summarise(failed)) is None
+
+
+def test_the_caption_of_the_lineage_says_what_is_left_out() -> None:
+    found = ancestry(RUN.trials, 8, most=3)
+    few = lineage_caption(found, SUMMARY, 12)
+    assert "from 2 ancestors over 2 generations to trial 8; 3 farther ones are left out" in few
+    assert few.endswith("Small grey dots are all other trials.")
+    many = lineage_caption(found, SUMMARY, 10_000)
+    assert many.endswith("Small grey dots are others, 2,000 of 10,000 trials picked at random.")
 
 
 # -- interactions --------------------------------------------------------------------------
