@@ -22,6 +22,8 @@ WORDS = {
     "lost": "lost",
     "idle": "idle",
 }
+_ON_BEST = "#16191d"  # of no variable: that colour is bright in light and dark
+_PLAIN: dict[str, Any] = {"edgecolor": PAPER, "linewidth": 0.6}
 _LOOKS: dict[str, dict[str, Any]] = {
     "train": {"facecolor": COMPLETE},
     "evaluate": {"facecolor": RUNNING},
@@ -86,21 +88,20 @@ def draw_spent(spent: pd.DataFrame, *, wide: bool) -> Figure | None:
 
 
 def _draw_part(axes: Axes, place: int, part: Part, unit: float, longest_s: float) -> None:
-    look = {"edgecolor": PAPER, "linewidth": 0.6} | _LOOKS[part.kind]
+    look = _PLAIN | _LOOKS[part.kind]
     axes.barh(place, part.seconds / unit, left=part.start_s / unit, height=0.6, zorder=2, **look)
     if part.seconds / longest_s < 0.09:
         return
     middle = (part.start_s + part.seconds / 2) / unit
     axes.text(
         middle, place, f"{100 * part.share:.0f} %", ha="center", va="center", fontsize=8, zorder=3,
-        color=INK if part.kind in ("idle", "start") else PAPER,
+        color={"idle": INK, "start": _ON_BEST}.get(part.kind, PAPER),
     )  # fmt: skip
 
 
 def _handles(bars: dict[str, list[Part]]) -> list[Patch]:
     used = {part.kind for parts in bars.values() for part in parts}
-    base = {"edgecolor": PAPER, "linewidth": 0.6}
-    return [Patch(**(base | _LOOKS[k]), label=word) for k, word in WORDS.items() if k in used]
+    return [Patch(**(_PLAIN | _LOOKS[k]), label=word) for k, word in WORDS.items() if k in used]
 
 
 def spent_table(spent: pd.DataFrame) -> Table:

@@ -36,7 +36,8 @@ Colour = tuple[int, int, int]
 
 def example_photos(seen: Seen) -> tuple[tuple[PhotoRow, ...], str]:
     """Rows of pictures, one an image; and why some are missing, a sentence or empty."""
-    rows, reasons = [], {}
+    rows = []
+    reasons: dict[str, None] = {}
     for number, example in enumerate(seen.examples, start=1):
         try:
             picture = _load(example)
@@ -85,11 +86,9 @@ def _title(example: Example) -> str:
 def _photos(seen: Seen, example: Example, picture: Image.Image, stem: str) -> Iterator[Photo]:
     ends = ("defaults", "winner") if len(seen.rows) > 1 else ("winner",)
     for end, row, view in zip(ends, seen.rows, example.views, strict=True):
-        drawn = draw_view(picture, view, seen.classes, _scale(example))
+        jpeg, size_wh = to_jpeg(draw_view(picture, view, seen.classes, _scale(example)))
         title = upper_first(clean(row.title, longest=28))
-        yield Photo(
-            f"{stem}-{end}", f"{title}: {counted(view)}", to_jpeg(drawn), drawn.width, drawn.height
-        )
+        yield Photo(f"{stem}-{end}", f"{title}: {counted(view)}", jpeg, *size_wh)
 
 
 def counted(view: View) -> str:
@@ -99,15 +98,18 @@ def counted(view: View) -> str:
     return f"{right} right, {len(view.found) - right} false, {missed} missed"
 
 
-def to_jpeg(picture: Image.Image) -> bytes:
-    """JPEG of the best quality that keeps to `MOST_BYTES`; colours are not thinned out."""
+def to_jpeg(picture: Image.Image) -> tuple[bytes, tuple[int, int]]:
+    """JPEG of the best quality that keeps to `MOST_BYTES`, and its size in pixels.
+
+    Colours are not thinned out, so that lines stay sharp; what no quality keeps small is shrunk.
+    """
     for quality in _QUALITIES:
         file = io.BytesIO()
-        picture.save(file, "JPEG", quality=quality, subsampling=0, optimize=True)
+        picture.save(file, "JPEG", quality=quality, subsampling=0)
         if file.tell() <= MOST_BYTES:
-            return file.getvalue()
-    half = (max(1, picture.width * 2 // 3), max(1, picture.height * 2 // 3))
-    return to_jpeg(picture.resize(half, Image.Resampling.LANCZOS))
+            return file.getvalue(), picture.size
+    smaller = (max(1, picture.width * 2 // 3), max(1, picture.height * 2 // 3))
+    return to_jpeg(picture.resize(smaller, Image.Resampling.LANCZOS))
 
 
 def example_caption(seen: Seen) -> str:

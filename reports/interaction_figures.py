@@ -77,7 +77,7 @@ def draw_map(found: Interactions, *, wide: bool) -> Figure | None:
         return None
     names, cells = map_data(found)
     side = len(names)
-    size = (6.4, 0.42 * side + 1.0) if wide else (3.7, 0.36 * side + 1.2)
+    size = (9.6, 0.36 * side + 1.0) if wide else (3.7, 0.36 * side + 1.2)
     top = max(cell.share for cell in cells)
     with style():
         figure = Figure(figsize=size, layout="constrained")
@@ -208,15 +208,13 @@ def _draw_trials(
 
 
 def level_paths(values: Floats) -> list[Path]:
-    """Areas of the unit square where values (R, C) are above 1/7, 2/7, ... of their range.
+    """Areas of the unit square where values (R, C) are above 1/7, 2/7, ... of all of them.
 
     Each lies in the one before, so that as layers of one colour they have no seams.
     """
-    low, high = float(values.min()), float(values.max())
-    if not high > low:
-        return []
-    marks = [low + (high - low) * k / (LEVELS + 1) for k in range(1, LEVELS + 1)]
-    return [_area(values > mark) for mark in marks]
+    marks = np.quantile(values, np.arange(1, LEVELS + 1) / (LEVELS + 1))
+    areas = [values > mark for mark in marks]
+    return [_area(area) for area in areas if area.any()]
 
 
 def _area(inside: NDArray[np.bool_]) -> Path:

@@ -8,6 +8,7 @@ from evolve.analysis.phrases import drawn_of
 from evolve.findings import Findings
 from evolve.store.records import RunRecord
 from reports.cost_figures import draw_spent, idle_is_known, spent_table
+from reports.figures import MOST_DRAWN
 from reports.interaction_figures import (
     LEVELS,
     MOST_IN_MAP,
@@ -38,7 +39,7 @@ def lineage_section(run: RunRecord, summary: Summary) -> Section | None:
         origin = clean(own["origin"], longest=30) or "an unknown origin"
         missing = f"Trial {summary.best.number} has no parents: it came from {origin}."
         return Section("lineage", title, missing=missing)
-    caption = lineage_caption(found, summary)
+    caption = lineage_caption(found, summary, len(run.trials))
     table = ancestry_table(found, summary.objective)
     return Section(
         "lineage",
@@ -48,17 +49,20 @@ def lineage_section(run: RunRecord, summary: Summary) -> Section | None:
     )
 
 
-def lineage_caption(found: Ancestry, summary: Summary) -> str:
+def lineage_caption(found: Ancestry, summary: Summary, trials: int) -> str:
     """What the lines are, and what is left out."""
     ancestors = len(found.frame) - 1
     more = f"; {found.more:,} farther ones are left out" if found.more else ""
+    others = "all other trials"
+    if trials > MOST_DRAWN:
+        others = f"others, {MOST_DRAWN:,} of {trials:,} trials picked at random"
     generations = int(found.frame["generation"].max())
     return (
         f"{summary.objective} on val by trial number. Lines lead from parents to offspring, from "
         f"{plural(ancestors, 'ancestor')} over {plural(generations, 'generation')} to trial "
         f"{found.line[0]}{more}; their look is the operator that bred the younger one. The strong "
-        "line goes back to the parent with the highest value each time. Small grey dots are all "
-        "other trials."
+        "line goes back to the parent with the highest value each time. Small grey dots are "
+        f"{others}."
     )
 
 
@@ -92,10 +96,10 @@ def interaction_section(
     if maps[0] is None:
         return Section("interactions", title, tables=(table,), missing=nothing_above(pairs))
     drawings = [Drawing("interactions", title, map_caption(pairs), maps[0], maps[1])]
-    surfaces = [draw_surfaces(run, summary, pairs, wide=wide) for wide in _SHAPES]
-    if surfaces[0] is not None:
+    wide, narrow = (draw_surfaces(run, summary, pairs, wide=wide) for wide in _SHAPES)
+    if wide is not None:
         caption = surface_caption(pairs, summary.objective)
-        drawings.append(Drawing("surfaces", "The strongest pairs", caption, *surfaces))
+        drawings.append(Drawing("surfaces", "The strongest pairs", caption, wide, narrow))
     return Section("interactions", title, drawings=tuple(drawings), tables=(table,))
 
 
@@ -133,7 +137,7 @@ def surface_caption(pairs: Interactions, objective: str) -> str:
     shown = "The pair" if count == 1 else f"The {count} strongest pairs"
     return (
         f"{shown} above chance: {objective} that the forest expects, mean over all other "
-        f"parameters, in {LEVELS + 1} equal steps from low (light) to high (dark). It says "
+        f"parameters, in {LEVELS + 1} steps of equal area, low (light) to high (dark). It says "
         "nothing where no trial is near."
     )
 

@@ -92,7 +92,7 @@ def measure_importance(
     if reason:
         nothing = pd.DataFrame(columns=list(COLUMNS))
         return Importances(nothing, len(complete), reason, len(complete))
-    drawn = draw_trials(complete, seed)
+    drawn = draw_trials(complete, seed, MOST_TRIALS)
     rng = np.random.default_rng(seed)
     values = np.array([trial.values[0] for trial in drawn], dtype=float)
     frames = [
@@ -103,9 +103,7 @@ def measure_importance(
     return Importances(pd.concat(frames, ignore_index=True), len(drawn), of=len(complete))
 
 
-def draw_trials(
-    trials: Sequence[FrozenTrial], seed: int, most: int = MOST_TRIALS
-) -> Sequence[FrozenTrial]:
+def draw_trials(trials: Sequence[FrozenTrial], seed: int, most: int) -> Sequence[FrozenTrial]:
     """The trials, or `most` of them in their order."""
     if len(trials) <= most:
         return trials

@@ -129,7 +129,8 @@ def measure_interactions(
         frame, dict(zip(space, np.diag(parts).tolist(), strict=True)), (), len(drawn),
         len(complete),
     )  # fmt: skip
-    pairs = found.above_chance.head(MOST_PANELS)[["first", "second"]].to_numpy().tolist()
+    first = found.above_chance.head(MOST_PANELS)
+    pairs = list(zip(first["first"], first["second"], strict=True))
     surfaces = _surfaces(forest, values, space, pairs, seed) if pairs else ()
     return Interactions(frame, found.main, surfaces, found.trials, found.of)
 
@@ -154,8 +155,8 @@ def _frame(names: Sequence[str], parts: Floats, resampled: Floats) -> pd.DataFra
     low, high = np.nanpercentile(resampled[:, first, second], [2.5, 97.5], axis=0)
     frame = pd.DataFrame(
         {
-            "first": [names[place] for place in first],
-            "second": [names[place] for place in second],
+            "first": [names[place] for place in first.tolist()],
+            "second": [names[place] for place in second.tolist()],
             "share": share,
             # a resample repeats trials, which can push all of its shares to one side
             "low": np.minimum(low, share),

@@ -216,7 +216,8 @@ def _look(source: Source, truth: Mapping[str, Any], split: str) -> Iterator[_Loo
 
 def _truths(truth: Mapping[str, Any]) -> list[int]:
     labels = [one["category_id"] - 1 for one in truth["annotations"] if not one["iscrowd"]]
-    return np.bincount(labels, minlength=len(truth["categories"])).tolist()
+    counts: list[int] = np.bincount(labels, minlength=len(truth["categories"])).tolist()
+    return counts
 
 
 def _areas(curves: Curves) -> Floats:

@@ -151,9 +151,15 @@ class Seen:
 
 def row_from(tree: Mapping[str, Any]) -> SeenRow:
     """A row from JSON types."""
-    arrays = {name: floats(tree[name]) for name in ("curves", "ap", "confusion")}
-    numbers = {name: float(tree[name]) for name in ("score", "f1")}
-    return SeenRow(str(tree["title"]), int(tree["trainings"]), **arrays, **numbers)
+    return SeenRow(
+        title=str(tree["title"]),
+        trainings=int(tree["trainings"]),
+        curves=floats(tree["curves"]),
+        ap=floats(tree["ap"]),
+        score=float(tree["score"]),
+        f1=float(tree["f1"]),
+        confusion=floats(tree["confusion"]),
+    )
 
 
 def example_to(one: Example) -> dict[str, Any]:
@@ -172,13 +178,13 @@ def example_from(tree: Mapping[str, Any]) -> Example:
 
 
 def _boxes(trees: Any) -> tuple[Box, ...]:
-    return tuple(
-        Box(
-            int(one["label"]), float(one["score"]), tuple(map(float, one["xyxy_px"])),
-            bool(one["right"]), bool(one["crowd"]),
-        )
-        for one in trees
-    )  # fmt: skip
+    return tuple(map(_box, trees))
+
+
+def _box(tree: Mapping[str, Any]) -> Box:
+    x0, y0, x1, y1 = map(float, tree["xyxy_px"])
+    flags = bool(tree["right"]), bool(tree["crowd"])
+    return Box(int(tree["label"]), float(tree["score"]), (x0, y0, x1, y1), *flags)
 
 
 def floats(tree: Any) -> Floats:
