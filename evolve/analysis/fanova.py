@@ -159,7 +159,7 @@ class _Leaves:
         lows = np.zeros((tree.node_count, len(low)))
         highs = np.ones((tree.node_count, len(low)))
         edges = [{0.0, 1.0} for _ in low]
-        columns, children = tree.feature, tree.children_left
+        columns, children = np.maximum(tree.feature, 0), tree.children_left  # -2 at the leaves
         at = np.clip((tree.threshold - low[columns]) / width[columns], 0.0, 1.0)
         others, split = tree.children_right, np.flatnonzero(children >= 0)
         for node in split.tolist():

@@ -30,7 +30,7 @@ from evolve.space import Space
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.store.journal import Journal
 from evolve.store.mirror import together
-from evolve.store.study import FAILURE_ATTR, failure_of, is_rejected, rejection, tell
+from evolve.store.study import FAILURE_ATTR, failure_of, is_rejected, rejection, suggest, tell
 from model.config import TrainConfig
 from model.files import write_text_atomically
 
@@ -392,9 +392,7 @@ class Coordinator(Director):
 
     def _suggest_all(self, trial: optuna.trial.Trial) -> None:
         """Propose a value for every parameter that exists beside those proposed before it."""
-        values: dict[str, Any] = {}
-        while missing := [name for name in self.space.active(values) if name not in values]:
-            values[missing[0]] = trial._suggest(missing[0], self._distributions[missing[0]])
+        suggest(trial, self._distributions, self.space.active)
 
     def _rejects(self, trial: FrozenTrial) -> bool:
         """Close a trial that violates a constraint, before it runs and unheard by the listener."""

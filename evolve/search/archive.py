@@ -192,7 +192,9 @@ class Encoder:
 
     def _enter(self, row: int, trial: FrozenTrial) -> None:
         was, self._trials[row] = self._trials[row], trial
-        if was is trial or was.params is not trial.params:  # else it only has one epoch more
+        if was is not trial and _only_went_on(was, trial):
+            return
+        if was is trial or was.params is not trial.params:
             self._numbers[row] = trial.number
             genes = self.space.encode(_same_ranges(trial, self.space))
             self._genes[row] = self.space.complete(genes[None])[0]
@@ -270,6 +272,12 @@ class Encoder:
                 guesses, errors[rows] = line(values[rows, 0])
                 values[rows, 0] = np.minimum(guesses, highest)
         return values, errors
+
+
+def _only_went_on(was: FrozenTrial, now: FrozenTrial) -> bool:
+    """Whether a trial differs by epochs alone, which count when it has ended."""
+    under_way = bool(now.params) and not now.state.is_finished()
+    return under_way and was.params is now.params and was.user_attrs is now.user_attrs
 
 
 def _same_ranges(trial: FrozenTrial, space: GenomeSpace) -> dict[str, Any]:

@@ -74,8 +74,8 @@ class Process(NamedTuple):
         In single precision: children are many, and it is several times as fast.
         """
         cross = self._cross(points)
-        half = strsm(1.0, self.factor, cross.T, lower=1)
-        return self._mean(cross), half
+        mean = self._mean(cross)
+        return mean, strsm(1.0, self.factor, cross.T, lower=1, overwrite_b=1)
 
     def _cross(self, points: Genes) -> Genes:
         """Covariances with the observations, shape (N, M)."""
@@ -94,9 +94,11 @@ def features(points: Genes, nominal: Mask, weights: Genes) -> Genes:
 
     A choice contributes its weight squared where two genomes differ, as an indicator a choice.
     """
-    plain = points[:, ~nominal] * weights[~nominal]
-    parts = [plain]
-    for column in np.flatnonzero(nominal):
+    chosen = nominal.nonzero()[0].tolist()
+    if not chosen:
+        return np.multiply(points, weights, order="F")  # which sums are made of columns
+    parts = [points[:, ~nominal] * weights[~nominal]]
+    for column in chosen:
         values = np.unique(points[:, column])
         parts.append((points[:, column, None] == values) * (weights[column] / np.sqrt(2.0)))
     return np.concatenate(parts, axis=1)
@@ -108,12 +110,21 @@ def effects(points: Genes, nominal: Mask) -> Genes:
     Of a number the first two Legendre polynomials, of a choice an indicator for each value that
     occurs; scaled so that their mean square length is about 2.
     """
-    centred = 2.0 * points[:, ~nominal] - 1.0
-    parts = [np.sqrt(3.0) * centred, np.sqrt(5.0) * (1.5 * centred**2 - 0.5)]
-    for column in np.flatnonzero(nominal):
+    chosen = nominal.nonzero()[0].tolist()
+    centred = np.multiply(2.0, points[:, ~nominal] if chosen else points, order="F")
+    centred -= 1.0
+    curved = centred**2
+    curved *= 1.5
+    curved -= 0.5
+    curved *= np.sqrt(5.0)
+    centred *= np.sqrt(3.0)
+    parts = [centred, curved]
+    for column in chosen:
         values = np.unique(points[:, column])
         parts.append((points[:, column, None] == values).astype(np.float64))
-    return np.asarray(np.concatenate(parts, axis=1) / np.sqrt(points.shape[1]))
+    found = np.concatenate(parts, axis=1)
+    found /= np.sqrt(points.shape[1])
+    return found
 
 
 def kernel(
@@ -131,19 +142,21 @@ def kernel(
     the second, which here is a Bayesian linear regression on `effects`. Between two studies the
     second falls as the first does.
     """
-    everyone = np.concatenate([first, second])
+    everyone = first if first is second else np.concatenate([first, second])
+    here, there = slice(len(first)), slice(len(everyone) - len(second), None)
     both = features(everyone, nominal, hyper.weights).astype(precision, copy=False)
-    left, right = both[: len(first)], both[len(first) :]
-    smooth: Genes = left @ right.T
-    smooth *= -2.0
+    left, right = both[here], both[there]
+    smooth: Genes = (-2.0 * left) @ right.T
     smooth += (left**2).sum(axis=1)[:, None]
     smooth += (right**2).sum(axis=1)
     _fall(smooth)
     smooth *= hyper.variance
     if hyper.main > 0.0:
-        both = np.sqrt(hyper.main) * effects(everyone, nominal)
+        both = effects(everyone, nominal)
+        both *= np.sqrt(hyper.main)
         both = both.astype(precision, copy=False)
-        straight = both[: len(first)] @ both[len(first) :].T
+        # a copy, for NumPy multiplies an array with itself in another way, and rounds otherwise
+        straight = both[here] @ both[there].copy().T
         if hyper.study:
             straight[first[:, -1:] != second[:, -1]] *= _matern(hyper.weights[-1])
         smooth += straight

@@ -103,7 +103,11 @@ class TrialFolder:
 
 def to_line(row: dict[str, Any]) -> str:
     """A row of metrics.jsonl; NaN, which JSON lacks, becomes null."""
-    return json.dumps(_finite(row), allow_nan=False) + "\n"
+    try:
+        text = _ENCODER.encode(row)
+    except ValueError:  # few rows have one
+        text = _ENCODER.encode(_finite(row))
+    return text + "\n"
 
 
 def from_line(line: str) -> dict[str, Any]:
@@ -127,6 +131,7 @@ def _with_nan(found: dict[str, Any]) -> dict[str, Any]:
     return {key: math.nan if value is None else value for key, value in found.items()}
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
 _DECODER = json.JSONDecoder(object_hook=_with_nan)
 
 

@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -327,12 +327,21 @@ class MirroredStorage(BaseStorage):
         distribution: BaseDistribution,
     ) -> None:
         """Set a parameter of an unfinished trial."""
+        self.set_trial_params(trial_id, {param_name: (param_value_internal, distribution)})
+
+    def set_trial_params(
+        self, trial_id: int, params: Mapping[str, tuple[float, BaseDistribution]]
+    ) -> None:
+        """Set parameters of an unfinished trial: internal value and distribution of each."""
         with self.together():
             trial = self._changed(trial_id)
-            self._check_kind(self._studies[self._places[trial_id][0]], param_name, distribution)
-            value = distribution.to_external_repr(param_value_internal)
-            trial.params = {**trial.params, param_name: value}
-            trial.distributions = {**trial.distributions, param_name: distribution}
+            study = self._studies[self._places[trial_id][0]]
+            for name, (_, kind) in params.items():
+                self._check_kind(study, name, kind)
+            values = {name: kind.to_external_repr(value) for name, (value, kind) in params.items()}
+            trial.params = trial.params | values
+            kinds = {name: kind for name, (_, kind) in params.items()}
+            trial.distributions = trial.distributions | kinds
             self._place(trial)
 
     def set_trial_state_values(
@@ -440,6 +449,18 @@ def together(storage: BaseStorage, *, unhurried: bool = False) -> AbstractContex
     if isinstance(storage, MirroredStorage):
         return storage.together(unhurried=unhurried)
     return nullcontext()
+
+
+def set_params(
+    storage: BaseStorage, trial_id: int, values: Mapping[str, tuple[Any, BaseDistribution]]
+) -> None:
+    """Set parameters of an unfinished trial, at once where the storage knows how."""
+    params = {name: (kind.to_internal_repr(value), kind) for name, (value, kind) in values.items()}
+    if isinstance(storage, MirroredStorage):
+        storage.set_trial_params(trial_id, params)
+        return
+    for name, (value, kind) in params.items():
+        storage.set_trial_param(trial_id, name, value, kind)
 
 
 def _copy(trial: FrozenTrial) -> FrozenTrial:

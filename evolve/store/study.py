@@ -4,19 +4,21 @@ import functools
 import logging
 import os
 import tempfile
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy
 import sqlalchemy.exc
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study._tell import _tell_with_warning
 from optuna.trial import FrozenTrial, TrialState
 
 from evolve.errors import StoreError
-from evolve.store.mirror import MirroredStorage
+from evolve.store.mirror import MirroredStorage, set_params
 from evolve.store.servers import open_server
 from evolve.store.trials import BUSY_TIMEOUT_S
 
@@ -146,6 +148,49 @@ def tell(
 ) -> None:
     """As `study.tell`, which makes a deep copy of the trial for its caller besides."""
     _tell_with_warning(study, number, value, state)
+
+
+def suggest(
+    trial: optuna.trial.Trial,
+    kinds: Mapping[str, BaseDistribution],
+    existing: Callable[[Mapping[str, Any]], Iterable[str]],
+) -> None:
+    """Set all parameters of a trial as `trial.suggest_...` would, several in one step.
+
+    Parameters
+    ----------
+    trial : optuna.trial.Trial
+        What it has already stays.
+    kinds : mapping of name -> distribution
+    existing : callable
+        Which parameters exist beside values, each after those that it depends on.
+    """
+    values: dict[str, Any] = {}
+    ready: dict[str, Any] = {}
+    while missing := next((name for name in existing(values) if name not in values), None):
+        if _is_proposed_whole(trial, missing, kinds[missing]):
+            values[missing] = ready[missing] = trial.relative_params[missing]
+        else:  # it may depend on what the study has of this trial
+            _set_params(trial, ready, kinds)
+            values[missing] = trial._suggest(missing, kinds[missing])
+            ready = {}
+    _set_params(trial, ready, kinds)
+
+
+def _is_proposed_whole(trial: optuna.trial.Trial, name: str, kind: BaseDistribution) -> bool:
+    """Whether the sampler proposes a parameter together with others."""
+    known = name in trial._cached_frozen_trial.params or name in trial._fixed_params
+    return not known and not kind.single() and trial._is_relative_param(name, kind)
+
+
+def _set_params(
+    trial: optuna.trial.Trial, values: Mapping[str, Any], kinds: Mapping[str, BaseDistribution]
+) -> None:
+    if not values:
+        return
+    set_params(trial.storage, trial._trial_id, {n: (v, kinds[n]) for n, v in values.items()})
+    trial._cached_frozen_trial.params.update(values)
+    trial._cached_frozen_trial.distributions.update({name: kinds[name] for name in values})
 
 
 def failure_of(trial: FrozenTrial) -> dict[str, Any]:

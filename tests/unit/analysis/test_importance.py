@@ -129,6 +129,12 @@ def test_a_forest_without_a_split_tells_nothing():
     assert np.isnan(Fanova(trials, SPACE).measure(np.arange(9), np.ones(9), 3, 0)).all()
 
 
+def test_the_only_parameter_has_all_of_the_variance():
+    frame = measure_importance(made_up(12, space={"lr": SPACE["lr"]}), resamples=3).frame
+    assert frame["parameter"].tolist() == ["lr", "lr"]
+    np.testing.assert_allclose(frame["importance"], 1.0)
+
+
 def test_what_is_drawn_of_many_trials_ranks_as_all_do(monkeypatch):
     space = {f"x{i}": FloatDistribution(0.0, 1.0) for i in range(5)}
 
