@@ -5,6 +5,8 @@ usually the `baseline`. Everything that is wrong with it is told at once, before
 Nothing here imports torch.
 """
 
+import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -60,12 +62,22 @@ def find_ingredient(key: str) -> Ingredient:
     by_lower = {known.lower(): ingredient for known, ingredient in catalogue().items()}
     found = by_lower.get(key.strip().lower())
     if found is None:
-        close = nearest(key.strip().lower(), by_lower)
-        for lower, ingredient in by_lower.items():
-            close = close.replace(f"'{lower}'", f"'{ingredient.key}'")
-        mend = close if close.startswith("did you mean") else "list them with 'evolve ingredients'"
+        mend = _meant(key.strip().lower()) or "list them with 'evolve ingredients'"
         raise ConfigurationError(f"there is no ingredient '{key}'", key, mend)
     return found
+
+
+def _meant(lower: str) -> str:
+    """A hint at those whose keys, or words in whose titles, are near; empty if none is."""
+    names: dict[str, list[str]] = {}
+    for key, ingredient in catalogue().items():
+        words = re.findall(r"\w{4,}", ingredient.title.lower())
+        for name in dict.fromkeys([key.lower(), *words]):
+            names.setdefault(name, []).append(key)
+    close = difflib.get_close_matches(lower, names, n=3, cutoff=0.5)
+    keys = list(dict.fromkeys(key for name in close for key in names[name]))[:3]
+    quoted = " or ".join(f"'{key}'" for key in keys)
+    return f"did you mean {quoted}?" if keys else ""
 
 
 def with_ingredients(

@@ -278,7 +278,7 @@ class Resolver:
             if earlier is not row:
                 names = f"'{earlier.spec.key}' and '{row.spec.key}'"
                 what = f"the rows {names} are one and the same training"
-                self._at(source.key, what, "remove one, or let them differ")
+                self._at(source.key, *_why_same(what, earlier.spec, row.spec))
 
     def _check_heard(self, rows: Sequence[Resolved]) -> None:
         """No setting may be overruled by an ingredient in every row that it is for."""
@@ -404,6 +404,21 @@ def _switched(path: str, before: set[str], after: set[str]) -> tuple[str, str]:
     default = not new and any(catalogue()[key].is_default for key in gone)
     names = "what is to replace it" if default else ", ".join(new or [f"{AWAY}{k}" for k in gone])
     return f"'{path}' {' and '.join(done)}", f"write {names} among the table's ingredients instead"
+
+
+def _why_same(what: str, *rows: RowSpec) -> tuple[str, str]:
+    """What is wrong with two equal rows, and a mend: they may name what all have anyway."""
+    named = list(dict.fromkeys(key for row in rows for key in row.ingredients))
+    usual = [key for key in named if key in catalogue() and catalogue()[key].in_baseline]
+    if not usual:
+        return what, "remove one, or let them differ"
+    one = len(usual) == 1
+    has, it = ("is", "it") if one else ("are", "them")
+    away = ", ".join(AWAY + key for key in usual)
+    return (
+        f"{what}: {' and '.join(usual)} {has} in the baseline, as far as the model has {it}",
+        f"remove one, or write {away} to take {it} away",
+    )
 
 
 def _sets(spec: BaseSpec, path: str) -> bool:

@@ -165,7 +165,7 @@ def measure(
         raise TrialError(
             f"a few steps of a trial took longer than {time_limit_s:g} s",
             WHERE,
-            "try 'evolve train' with the same settings, or make the network or its input smaller",
+            "give --no-probe if the machine is busy, else make the network or its input smaller",
         ) from None
     return _understood(done, config)
 

@@ -134,6 +134,25 @@ def test_killed_with_all_its_workers_a_table_ends_as_its_twin(work):
     assert run(work, "report", "out").stdout.strip() == "out/tables/rates.md"
 
 
+def test_a_table_whose_study_lies_elsewhere_ends_as_its_twin(work):
+    twin = run(work, *on_curves("--seeds", "3", out="twin"))
+    assert twin.returncode == 0, twin.stderr
+    url = f"sqlite:///{work}/elsewhere.db"
+    first = run(work, *on_curves("--seeds", "2", "--storage", url))
+    assert first.returncode == 0, first.stderr
+    assert not RunFolder(work / "out").study.exists()
+    more = run(work, "resume", "out", "--seeds", "3")  # the folder knows where
+    assert more.returncode == 0, more.stderr
+    assert outcome(work / "out") == outcome(work / "twin")
+    assert more.stdout.replace("out/", "twin/") == twin.stdout
+    tree = json.loads(run(work, "status", "out", "--json").stdout)
+    assert (tree["state"], tree["final"]["ended"]) == ("done", 9)
+    (work / "elsewhere.db").unlink()
+    lost = run(work, "report", "out")
+    assert lost.returncode == 2
+    assert "elsewhere.db" in lost.stderr
+
+
 def test_ctrl_c_tells_how_to_go_on(work):
     process = start(work, *on_curves(data="curve-0.2"))
     wait_until(lambda: complete(work / "out") >= 1)

@@ -21,10 +21,12 @@ from evolve.engine.cluster import opened_cluster
 from evolve.errors import EvolveError
 from evolve.store.folder import RunFolder
 from evolve.store.study import ATTEMPTS_ATTR
+from tests.e2e import test_ablate
 from tests.e2e.test_run import (
     SPACE,
     finished,
     on_curves,
+    run,
     run_anew,
     start_anew,
     told,
@@ -232,6 +234,24 @@ def test_a_run_uses_all_machines_and_leaves_the_cluster_as_it_was(work, cluster)
     done = run_anew(work, "resume", "out", "--trials", "5", "--engine", "inline")
     assert done.returncode == 0, done.stderr
     assert len(told(work)) == 5
+    assert manifest(work)["cluster"] is None
+
+
+def test_a_table_is_trained_on_all_machines(work, cluster):
+    (work / "rates.yaml").write_text(test_ablate.ROWS)
+    table = ("--seeds", "2", "--address", cluster.address)
+    done = run_anew(work, *test_ablate.on_curves(*table, engine="ray"))
+    assert done.returncode == 0, done.stderr
+    assert manifest(work)["workers"] == 3
+    assert len(manifest(work)["cluster"]["nodes"]) == 3
+    assert left_alone(cluster)
+    twin = run(work, *test_ablate.on_curves("--seeds", "2", out="twin"))
+    assert twin.returncode == 0, twin.stderr
+    assert test_ablate.outcome(work / "out") == test_ablate.outcome(work / "twin")
+    # the cluster is no part of what the table is
+    more = run(work, "resume", "out", "--seeds", "3", "--engine", "inline")
+    assert more.returncode == 0, more.stderr
+    assert len(test_ablate.outcome(work / "out")) == 9
     assert manifest(work)["cluster"] is None
 
 

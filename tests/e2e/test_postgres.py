@@ -6,6 +6,7 @@ import pytest
 
 from evolve.store.servers import keep_password
 from evolve.store.study import open_storage
+from tests.e2e import test_ablate
 from tests.e2e.test_run import SPACE, on_curves, run
 from tests.postgres import PASSWORD, a_server
 from tests.unit.store.test_mirror import read_trials
@@ -75,6 +76,24 @@ def test_two_runs_of_one_name_share_a_database(server, work):
     assert [t.params for t in first] != [t.params for t in second]
     status = json.loads(run(work, "status", "a/out", "--json").stdout)
     assert status["final"]["trainings"] == status["final"]["ended"] == 4
+
+
+def test_two_tables_of_one_name_share_a_database(server, work):
+    (work / "rates.yaml").write_text(test_ablate.ROWS)
+    table = ("--storage", server.make("tables"), "--seeds", "2")
+    for folder, seed in (("a/out", "1"), ("b/out", "2")):
+        done = run(work, *test_ablate.on_curves(*table, "--seed", seed, out=folder))
+        assert done.returncode == 0, done.stderr
+        assert not (work / folder / "study.db").exists()
+    before = test_ablate.outcome(work / "a/out")
+    more = run(work, "resume", "a/out", "--seeds", "3")
+    assert more.returncode == 0, more.stderr
+    after = test_ablate.outcome(work / "a/out")
+    assert len(after) == 9
+    assert [one for one in after if one in before] == before
+    other = test_ablate.outcome(work / "b/out")
+    assert len(other) == 6
+    assert {one["seed"] for one in other}.isdisjoint(one["seed"] for one in after)
 
 
 def test_a_password_is_written_nowhere(server, work):

@@ -139,6 +139,9 @@ def test_seeds_are_counted(plan):
         (ROWS + "  - {key: a/b}\n", r"row 'a/b': the key 'a/b' cannot name a folder\n.*:4:6"),
         (row("set: {}"), r"rows 'a' and 'b' are one and the same training\n.*:4:6  rows.1.key"),
         (row("ingredients: [MSE]"), "'a' and 'b' are one and the same"),
+        (row("ingredients: [SPP, PAN]"),
+         r"'a' and 'b' are one .* training: SPP and PAN are in the baseline, as far as the model "
+         r"has them\n.*:4:6  rows.1.key\n.*write -SPP, -PAN to take them away"),
         (f"baseline: c\n{row('ingredients: [S]')}", r"'c' is no row of this table\n.*:1:1"),
         (row("ingredients: [S], baseline: c"), "row 'b' is compared with 'c', which is no row"),
         (row("ingredients: [CIoU, GIoU]"),

@@ -112,8 +112,9 @@ def test_a_trial_that_no_memory_holds(data):
 
 @pytest.mark.slow
 def test_a_probe_does_not_last_forever(data):
-    with pytest.raises(TrialError, match=r"took longer than 0\.2 s"):
+    with pytest.raises(TrialError, match=r"took longer than 0\.2 s") as caught:
         measure(config(), data, 0, "detector", 1, time_limit_s=0.2)
+    assert "--no-probe if the machine is busy" in caught.value.mend
 
 
 def test_a_curve_needs_no_probe(tmp_path, monkeypatch):

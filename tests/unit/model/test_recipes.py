@@ -160,6 +160,7 @@ def test_ga_can_take_the_papers_normaliser_with_its_gradient():
     ("keys", "values", "what", "where", "mend"),
     [
         (["bipfn"], {}, "there is no ingredient 'bipfn'", "bipfn", "'BiFPN'"),
+        (["Mosiac"], {}, "there is no ingredient 'Mosiac'", "Mosiac", "mean 'M' or 'Mosaic9'"),
         (["S", "s"], {}, "S is named twice", "s", "once"),
         (["M", "-M"], {}, "M is named twice", "-M", "once"),
         (["-M"], {}, "M is not on", "-M", "leave it out"),
