@@ -21,6 +21,7 @@ from model.files import write_atomically
 from reports import driven_figures, figures, found_tables, method, schedules, tables
 from reports.driven import driven_context, driven_files
 from reports.found import FOUND_TITLES, found_caption, found_context, found_drawings
+from reports.front_tables import front_context, front_files
 from reports.summary import STATE_WORDS, STATES, Summary, reasons, summarise, time_text
 from reports.svg import inline_svg
 from reports.tables import LISTED
@@ -146,8 +147,8 @@ def _make_files(run: RunRecord, found: Findings | None) -> dict[str, bytes]:
 
 
 def _found_files(found: Findings, context: dict[str, Any]) -> dict[str, bytes]:
-    texts = found_tables.csv_files(found) | driven_files(found)
-    for name in ("comparison", "luck", "importance", "path"):
+    texts = found_tables.csv_files(found) | driven_files(found) | front_files(found)
+    for name in ("comparison", "front", "luck", "importance", "path"):
         if context[name] is not None:
             texts[f"{name}.md"] = f"{tables.to_markdown(context[name])}\n"
     return {f"tables/{name}": text.encode() for name, text in texts.items()}
@@ -179,6 +180,7 @@ def _context(
         "created": clean(run.manifest.get("created")),
         "markdown_rows": MARKDOWN_ROWS,
         **found_context(found),
+        **front_context(found),
         **driven_context(found, run),
         **schedules.schedules_context(run, summary),
     }

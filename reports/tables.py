@@ -316,7 +316,7 @@ def _markdown_cell(text: str, is_name: bool) -> str:
 
 def to_csv(run: RunRecord) -> str:
     """Every trial as CSV: full precision, values in [0, 1], empty where there is none."""
-    names = [*_CSV_COLUMNS, *METRICS]
+    names = [*_CSV_COLUMNS, *METRICS, *(["cost"] if "cost" in run.trials else [])]
     columns = [_csv_cells(run.trials[name]) for name in names]
     for parameter in run.parameters:
         names.append(spreadsheet(f"params.{parameter.path}"))

@@ -13,6 +13,7 @@ from evolve.analysis.importance import Importances
 from evolve.analysis.ledger import Ledger
 from evolve.analysis.path import Step, path_frame
 from evolve.analysis.verdict import Luck, RowValues, Verdict
+from evolve.findings.front import Front
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,8 @@ class Findings:
         What early values say of final ones; None where the scheduler stops nothing.
     closed : str
         Why the search ends before all trials that were asked for: budget or no gain; else empty.
+    front : Front or None
+        Of a run with two objectives.
     """
 
     objective: str
@@ -193,6 +196,7 @@ class Findings:
     cost: Cost | None = None
     audit: Audit | None = None
     closed: str = ""
+    front: Front | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; null for what is unknown."""
@@ -213,6 +217,7 @@ class Findings:
             "closed": self.closed,
             "cost": None if self.cost is None else _cost_dict(self.cost),
             "early_stopping": None if self.audit is None else _audit_dict(self.audit),
+            **({} if self.front is None else {"front": self.front.to_dict()}),
         }
         cleaned = without_nan(tree)
         assert isinstance(cleaned, dict)
