@@ -83,8 +83,9 @@ def test_stopped_after_any_epoch_it_ends_as_its_undisturbed_twin(tmp_path, stop_
     run_inline(again)
     assert outcome(again) == outcome(twin)
     assert again.folder.costs.read_text() == twin.folder.costs.read_text()
-    assert again.folder.best_config.read_text().partition("\n")[2] == (
-        twin.folder.best_config.read_text().partition("\n")[2]
+    assert (
+        again.folder.best_config.read_text().partition("\n")[2]
+        == (twin.folder.best_config.read_text().partition("\n")[2])
     )
 
 
