@@ -37,7 +37,7 @@ def dominates(one: Points, other: Points) -> npt.NDArray[np.bool_]:
 
 def non_dominated(points: Points) -> npt.NDArray[np.bool_]:
     """Which of N points no other dominates; what is not finite is never among them."""
-    finite = np.isfinite(points).all(axis=1)
+    finite = np.asarray(np.isfinite(points).all(axis=1))
     found = finite.copy()
     found[finite] = _on_front(points[finite])
     return found
