@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+Direction = Literal["maximize", "minimize"]
 METRICS = ("AP", "AP50", "AP75")
 
 
@@ -34,7 +35,7 @@ COSTS = {
 }
 
 
-def directions_of(cost: str) -> tuple[str, ...]:
+def directions_of(cost: str) -> tuple[Direction, ...]:
     """Directions of a study, as Optuna names them; `cost` is empty where there is none."""
     return ("maximize", "minimize") if cost else ("maximize",)
 

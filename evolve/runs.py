@@ -290,7 +290,7 @@ def _run(
         )
         with stoppable(interrupt), opened_engine(request.engine, placement, cluster) as drive:
             drive(coordinator)
-            write_front(folder, coordinator, manifest)
+            write_front(folder, coordinator)
             comparison = _final_comparison(coordinator, manifest, request, listener)
             if comparison is not None:
                 if not comparison.over():
@@ -301,7 +301,7 @@ def _run(
     record = read_comparison(folder.path) if comparison is not None else None
     if record is not None:
         write_confirmed(folder, record)
-        write_front(folder, coordinator, manifest)
+        write_front(folder, coordinator)
 
 
 def _meter(request: RunRequest, manifest: dict[str, Any]) -> Meter:

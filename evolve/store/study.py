@@ -15,6 +15,7 @@ from optuna.study._tell import _tell_with_warning
 from optuna.trial import FrozenTrial, TrialState
 
 from evolve.errors import StoreError
+from evolve.objectives import Direction
 from evolve.store.mirror import MirroredStorage
 from evolve.store.servers import open_server
 from evolve.store.trials import BUSY_TIMEOUT_S
@@ -121,7 +122,7 @@ def open_study(
     sampler: BaseSampler | None = None,
     name: str = STUDY_NAME,
     *,
-    directions: Sequence[str] = ("maximize",),
+    directions: Sequence[Direction] = ("maximize",),
     names: Sequence[str] = (),
 ) -> optuna.Study:
     """The run's study, or another one beside it; made if missing.
@@ -131,7 +132,7 @@ def open_study(
     storage : BaseStorage
     sampler : BaseSampler, optional
     name : str
-    directions : sequence of str
+    directions : sequence of Direction
         Of each objective; by default one that is maximised.
     names : sequence of str
         What they are, for those who look at the study with other programs.
