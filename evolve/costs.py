@@ -36,6 +36,7 @@ _FIGURES = {
     "network": (str,),
 }
 
+LATENCIES = ("latency_ms", "latency_p95_ms")
 Recipe = dict[str, Any]
 
 
@@ -90,6 +91,25 @@ def measure_costs(
                 logger.info("network=%s %s", digest, _in_words(known[digest]))
     found = {key: dict(known[_digest(recipe)]) for key, recipe in recipes.items()}
     return {**header, "rows": found}
+
+
+def network_of(config: TrainConfig, classes: int) -> str:
+    """Equal for configurations that have the same network at the same size."""
+    return _digest(_recipe(config, classes))
+
+
+def count_costs(config: TrainConfig, classes: int) -> dict[str, Any]:
+    """What the network of one configuration costs without being run, as a row of a result.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be built.
+    """
+    recipe = _recipe(config, classes)
+    with _undisturbed():
+        counted = _counted(_build(recipe), recipe["size"])
+    return {**counted, **dict.fromkeys(LATENCIES), "network": _digest(recipe)}
 
 
 def write_costs(path: Path, costs: Mapping[str, Any]) -> None:
@@ -154,19 +174,24 @@ def _digest(recipe: Recipe) -> str:
 
 def _cost(recipe: Recipe, repeats: int) -> dict[str, Any]:
     """Figures of one network."""
-    from model.build import count_learnable
-    from model.graph import bflops, trace_layers
-
     network = _build(recipe)
-    side = recipe["size"]
     speed, reason = _timed(network, recipe, repeats)
     return {
-        "parameters": count_learnable(network),
-        "bflops": bflops(trace_layers(network, side, side)),
+        **_counted(network, recipe["size"]),
         "latency_ms": speed.latency_ms if speed else None,
         "latency_p95_ms": speed.latency_p95_ms if speed else None,
         "network": _digest(recipe),
         **({"reason": reason} if reason else {}),
+    }
+
+
+def _counted(network: "Detector | Classifier", side: int) -> dict[str, Any]:
+    from model.build import count_learnable
+    from model.graph import bflops, trace_layers
+
+    return {
+        "parameters": count_learnable(network),
+        "bflops": bflops(trace_layers(network, side, side)),
     }
 
 

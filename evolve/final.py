@@ -2,7 +2,7 @@
 
 The highest value of a search is partly luck. So the best trials, by an estimate that allows for
 noise, are trained in full once more, and so are the defaults, each with seeds that no trial had;
-only then the test split is opened.
+only then the test split is opened. Of a search with two objectives they are the non-dominated.
 """
 
 import math
@@ -15,11 +15,12 @@ import yaml
 from evolve.confirm import Confirm
 from evolve.engine.comparison import Row, plan_comparison
 from evolve.engine.recipes import config_of, recipe_of
-from evolve.search.candidates import pick_candidates
+from evolve.search.candidates import pick_candidates, pick_front
 from evolve.seeds import fresh_seed
 from evolve.space import Space
 from evolve.store.comparison import FINAL, ComparisonRecord, PlanRecord, RowRecord
 from evolve.store.folder import RunFolder
+from evolve.store.study import first_value
 from model.data.coco import Dataset
 from model.files import write_text_atomically
 
@@ -48,12 +49,15 @@ def plan_final(
         With the run's seed, its data and `judged_on`.
     size : Confirm
     """
-    candidates = pick_candidates(study, space, size.candidates)
+    if space.cost:
+        candidates = pick_front(study, size.candidates)
+    else:
+        candidates = pick_candidates(study, space, size.candidates)
     if not candidates:
         return None
     rows = [Row(DEFAULTS, "the defaults", space.to_config(space.defaults()))]
     for trial in candidates:
-        number, value = trial.number, trial.value
+        number, value = trial.number, first_value(trial)
         config = config_of(space, number, trial.params, recipe_of(trial), manifest["seed"])
         config = config.with_values({"seed": space.base.seed})  # every training has its own
         rows.append(Row(f"trial-{number:05d}", f"trial {number}", config, number, value))

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from evolve.cards.warm_start import WarmStart
 from evolve.confirm import Confirm, planned_trainings
+from evolve.cost_book import CostBook, Meter, changing, meter_for
 from evolve.engine.comparison import Comparison, Training
 from evolve.engine.coordinator import Coordinator, Settings, search_limits
 from evolve.engine.devices import ThisMachine
@@ -26,6 +27,8 @@ from evolve.engine.schedulers import Scheduler, Setting, build_scheduler
 from evolve.engine.trainers import shared_data
 from evolve.errors import StoreError
 from evolve.final import judged_split, plan_final, write_confirmed
+from evolve.front_files import write_front
+from evolve.objectives import directions_of, names_of
 from evolve.search.factory import build_sampler
 from evolve.session import (
     Request,
@@ -108,6 +111,7 @@ def build_manifest(
     """What the run is, as JSON types; `judged_on` is the split of its final comparison."""
     return common_manifest(request, data, judged_on) | {
         "objective": space.objective,
+        **({"cost": space.cost} if space.cost else {}),
         "sampler": space.sampler,
         "scheduler": space.scheduler,
         "trials": space.trials,
@@ -139,6 +143,8 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
     build_run_scheduler(space, request.seed)  # refuses early what it cannot work with
     build_run_sampler(request)
     manifest = build_manifest(request, space, data, judged_on)
+    if space.cost:
+        manifest |= {"cost_changed_by": changing(space, _meter(request, manifest))}
     before, behind = _known_probe(request, manifest), _behind(request)
     with reached_cluster(request) as cluster:
         machines = cluster.to_dict() if cluster else None
@@ -307,7 +313,12 @@ def _run(
     allowance, interrupt = allowed(space, placement), Interrupt(folder.halt)
     storage = open_own_storage(storage_url(folder, manifest))
     try:
-        study = open_study(storage, name=study_name(manifest))
+        study = open_study(
+            storage,
+            name=study_name(manifest),
+            directions=directions_of(space.cost),
+            names=names_of(space.objective, space.cost) if space.cost else (),
+        )
         study.sampler = build_run_sampler(request, len(study.get_trials(deepcopy=False)))
         coordinator = Coordinator(
             study,
@@ -327,9 +338,11 @@ def _run(
             listener,
             allowance=allowance,
             interrupt=interrupt,
+            costs=_costs(folder, request, manifest),
         )
         with stoppable(interrupt), opened_engine(request.engine, placement, cluster) as drive:
             drive(coordinator)
+            write_front(folder, coordinator)
             comparison = _final_comparison(coordinator, manifest, request, listener)
             if comparison is not None:
                 if not comparison.over():
@@ -340,6 +353,20 @@ def _run(
     record = read_comparison(folder.path) if comparison is not None else None
     if record is not None:
         write_confirmed(folder, record)
+        write_front(folder, coordinator)
+
+
+def _meter(request: RunRequest, manifest: dict[str, Any]) -> Meter:
+    """What measures the second objective."""
+    classes = len(manifest["data"].get("classes", ()))
+    return meter_for(request.trainer, request.space.cost, classes)
+
+
+def _costs(folder: RunFolder, request: RunRequest, manifest: dict[str, Any]) -> CostBook | None:
+    """What is known of the networks of a run with two objectives; None with one."""
+    if not request.space.cost:
+        return None
+    return CostBook(folder.costs, request.space.cost, _meter(request, manifest))
 
 
 def _final_comparison(

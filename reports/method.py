@@ -38,7 +38,7 @@ def _found(found: Findings | None) -> tuple[str, ...]:
     """How the winner was confirmed, and how importance and path were found."""
     said = []
     if found is not None and found.final is not None:
-        said.append(_comparison(found.final))
+        said.append(_comparison(found.final, on_front=found.front is not None))
     if found is not None and not found.importances.frame.empty:
         said.append(
             "Importances are those of Optuna's PED-ANOVA and fANOVA, with percentile intervals "
@@ -52,12 +52,15 @@ def _found(found: Findings | None) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _comparison(final: Final) -> str:
+def _comparison(final: Final, *, on_front: bool) -> str:
     candidates = plural(len(final.rows) - 1, "candidate")
     seeds = f"{plural(final.seeds, 'fresh seed')}{' each' if final.seeds else ''}"
     images = "" if final.no_images else " and the images, which were resampled jointly"
+    picked = "picked by values that lean on those of similar trials"
+    if on_front:
+        picked = "non-dominated trials that cover most of the front"
     return (
-        f"In the end {candidates}, picked by values that lean on those of similar trials, and the "
+        f"In the end {candidates}, {picked}, and the "
         f"defaults were trained in full with {seeds}, and measured on {clean(final.judged_on)}. "
         "The winner has the highest mean on val. Differences are paired by seed; their 95 % "
         f"intervals allow for the seeds{images}."
@@ -208,7 +211,14 @@ def _asked(trials: Any) -> str:
 def _objective(manifest: dict[str, Any]) -> str:
     objective = clean(manifest.get("objective", "AP"))
     meaning = " (COCO: mean over IoU 0.50 to 0.95)" if objective == "AP" else ""
-    return f"The objective is {objective}{meaning} on the val images."
+    alone = f"The objective is {objective}{meaning} on the val images"
+    cost = clean(manifest.get("cost"))
+    if not cost:
+        return f"{alone}."
+    return (
+        f"{alone}, and beside it {cost}, which is lowered: what counts is the set of trials that "
+        f"no other dominates. Importances and the search history are of {objective}."
+    )
 
 
 def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:

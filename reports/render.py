@@ -15,6 +15,7 @@ from reports.citations import bibtex, used_works
 from reports.detection import detection_sections
 from reports.driven import driven_context, driven_files
 from reports.found import FOUND_TITLES, found_caption, found_context, found_drawings
+from reports.front_tables import front_context, front_files
 from reports.laid_out import LaidSection, lay_out, section_files
 from reports.latex import to_latex
 from reports.next_step import next_step
@@ -138,7 +139,7 @@ def _latex_files(context: dict[str, Any]) -> dict[str, bytes]:
 
 
 def _found_files(found: Findings, context: dict[str, Any]) -> dict[str, bytes]:
-    texts = found_tables.csv_files(found) | driven_files(found)
+    texts = found_tables.csv_files(found) | driven_files(found) | front_files(found)
     for name, caption in _CAPTIONS.items():
         if context[name] is not None:
             texts[f"{name}.md"] = f"{tables.to_markdown(context[name])}\n"
@@ -149,6 +150,7 @@ def _found_files(found: Findings, context: dict[str, Any]) -> dict[str, bytes]:
 _CAPTIONS = {
     "comparison": "The final comparison: mean and standard deviation over the fresh seeds, "
     "differences to the defaults in points.",
+    "front": "Complete trials on the front, from the cheapest on, then the best of the others.",
     "luck": "What the search saw, and what fresh seeds give, on val.",
     "importance": "Importance of the parameters in percent, with 95 % intervals.",
     "path": "The path from the defaults to the winner.",
@@ -180,6 +182,7 @@ def _context(
         "created": clean(run.manifest.get("created")),
         "markdown_rows": MARKDOWN_ROWS,
         **found_context(found),
+        **front_context(found),
         **driven_context(found, run),
         **schedules.schedules_context(run, summary),
     }

@@ -341,7 +341,7 @@ def to_csv(run: RunRecord) -> str:
     where there are any, `began_as` has the trial that each training began as, and ``final.*``
     the parameters that it ended with, of all trials.
     """
-    names = [*_CSV_COLUMNS, *METRICS]
+    names = [*_CSV_COLUMNS, *METRICS, *(["cost"] if "cost" in run.trials else [])]
     columns = [_csv_cells(run.trials[name]) for name in names]
     for parameter in run.parameters:
         names.append(spreadsheet(f"params.{parameter.path}"))

@@ -31,7 +31,7 @@ from evolve.store.comparison import ComparisonRecord, RowRecord, read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import RUN, check_kind, now
 from evolve.store.read import read_manifest, stored_trials
-from evolve.store.study import failure_of
+from evolve.store.study import failure_of, first_value
 
 BEST = 20
 OTHERS = 40  # trials beyond the best, good and bad: contrast teaches a surrogate
@@ -161,8 +161,9 @@ def _params(trial: FrozenTrial, public: set[str]) -> dict[str, Any]:
 
 
 def _card_trial(trial: FrozenTrial, public: set[str]) -> CardTrial:
-    assert trial.value is not None
-    return CardTrial(number=trial.number, value=trial.value, params=_params(trial, public))
+    value = first_value(trial)  # a card knows one objective
+    assert value is not None
+    return CardTrial(number=trial.number, value=value, params=_params(trial, public))
 
 
 def _card_failure(trial: FrozenTrial, public: set[str]) -> CardFailure:

@@ -11,6 +11,7 @@ import click
 from evolve.ablation.costs import tuning_text
 from evolve.analysis.phrases import plural
 from evolve.confirm import Confirm
+from evolve.objectives import cost_label, cost_number, cost_of, cost_text
 from evolve.store.manifest import ABLATION, kind_of
 from evolve.units import duration
 
@@ -33,6 +34,7 @@ class TrialView:
     state: str = "RUNNING"
     reason: str = ""
     epoch_s: float = math.nan
+    cost: float = math.nan
     last_at: float = field(default_factory=time.monotonic)
 
 
@@ -53,6 +55,8 @@ class RunView:
         self.views: dict[int, TrialView] = {}
         self.before: dict[str, int] = {}
         self.best_before = math.nan
+        self.cost = ""
+        self.costs_before: list[tuple[float, float]] = []
         self.phase: Phase | None = None
         self.is_table = False
         self.started = time.monotonic()
@@ -61,6 +65,7 @@ class RunView:
         """Take what the run agreed on: a folder may hold more trials than were asked for now."""
         self.trials, self.workers = manifest.get("trials", 0), manifest["workers"]
         self.is_table = kind_of(manifest) == ABLATION
+        self.cost = cost_of(manifest)
 
     def on_phase(self, phase: "Phase") -> None:
         """Count anew: what was shown of the search is over."""
@@ -76,9 +81,11 @@ class RunView:
         """What a training is called."""
         return self.phase.name_of(number) if self.phase else f"trial {number}"
 
-    def remember(self, state: str, value: float) -> None:
+    def remember(self, state: str, value: float, cost: float = math.nan) -> None:
         """Note a trial that ended in an earlier session."""
         self.before[state] = self.before.get(state, 0) + 1
+        if state == "COMPLETE" and not math.isnan(cost):
+            self.costs_before.append((value, cost))
         if state == "COMPLETE" and not value <= self.best_before:
             self.best_before = value
 
@@ -91,6 +98,7 @@ class RunView:
         view, now = self.views[number], time.monotonic()
         view.epoch_s, view.last_at = now - view.last_at, now
         view.done, view.value = row["epoch"], row["objective"]
+        view.cost = row.get("cost", math.nan)
 
     def on_pause(self, number: int) -> None:
         """Note that a trial waits."""
@@ -116,6 +124,21 @@ class RunView:
         """Best value of a complete trial; NaN if there is none."""
         values = [v.value for v in self.views.values() if v.state == "COMPLETE"]
         return max((v for v in (*values, self.best_before) if not math.isnan(v)), default=math.nan)
+
+    def front(self) -> int:
+        """Complete trials that no other dominates, where there are two objectives."""
+        own = [(v.value, v.cost) for v in self.views.values() if v.state == "COMPLETE"]
+        found = sorted({*own, *self.costs_before}, key=lambda one: (one[1], -one[0]))
+        count, highest = 0, -math.inf
+        for value, cost in found:
+            if not math.isnan(cost) and value > highest:
+                count, highest = count + 1, value
+        return count
+
+    def best_text(self) -> str:
+        """The best value so far, and how many are on the front if there are two objectives."""
+        front = f", {self.front()} on the front" if self.cost else ""
+        return f"{percent(self.best())}{front}"
 
     def time_left_s(self) -> float:
         """Seconds until the end, from the pace of this session; NaN while there is none.
@@ -168,7 +191,29 @@ def _about_search(manifest: dict[str, Any]) -> tuple[str, list[str]]:
     )
     size = Confirm.parse(manifest.get("confirm", "0"))
     then = f"then   {size} final comparison: candidates x seeds, and the defaults"
-    return first, [then] if size else []
+    return first, [*_about_front(manifest), *([then] if size else [])]
+
+
+def _about_front(manifest: dict[str, Any]) -> list[str]:
+    """What is weighed against what, where there are two objectives."""
+    cost = cost_of(manifest)
+    if not cost:
+        return []
+    both = f"front  {manifest['objective']} against {cost}"
+    paths = manifest.get("cost_changed_by", ())
+    if not paths:
+        return [
+            f"{both}: nothing that is searched changes the network, so its {cost} is the same in "
+            f"all trials, and {manifest['objective']} alone decides"
+        ]
+    lines = [f"{both}, which changes with {', '.join(paths)}"]
+    if cost == "latency":
+        where = " and not on the cluster's machines" if manifest.get("cluster") else ""
+        lines.append(
+            f"       measured on this machine{where}, with nothing beside it, when a trial has "
+            "a network that was not measured before"
+        )
+    return lines
 
 
 def _about_table(manifest: dict[str, Any]) -> tuple[str, list[str]]:
@@ -252,11 +297,13 @@ class PlainWatcher:
         view.on_end(number, state, value, reason)
         done = sum(view.count(s) for s in ("COMPLETE", "PRUNED", "FAIL"))
         shown = f"{view.objective} {percent(math.nan if value is None else value)}"
+        if view.cost and not view.phase:
+            shown += f", {cost_text(view.cost, view.views[number].cost)}"
         place = (
             f"{view.phase.title} {done}/{view.trials}" if view.phase else f"{done}/{view.trials}"
         )
         text = f"[{place}] {view.name(number)} {state.lower()}: {reason or shown}"
-        best = "" if view.phase else f"best {percent(view.best())}, "
+        best = "" if view.phase else f"best {view.best_text()}, "
         self._say(f"{printable(text)}; {best}{duration(view.time_left_s())} left")
 
 
@@ -328,6 +375,7 @@ class LiveWatcher:
         table.add_column("state")
         table.add_column("epochs")
         table.add_column(view.objective, justify="right")
+        table.add_column(cost_label(view.cost) if view.cost else "", justify="right")
         table.add_column("")
         ended = [v for v in view.views.values() if v.state != "RUNNING"]
         running = [v for v in view.views.values() if v.state == "RUNNING"]
@@ -339,6 +387,7 @@ class LiveWatcher:
                 Text(one.state.lower(), style),
                 bar if one.state == "RUNNING" else Text(f"{one.done} of {one.epochs}", "dim"),
                 Text(percent(one.value), style),
+                Text("" if math.isnan(one.cost) else cost_number(view.cost, one.cost), style),
                 Text(printable(one.reason), style, overflow="ellipsis", no_wrap=True),
             )
         names = {"COMPLETE": "done", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
@@ -346,7 +395,7 @@ class LiveWatcher:
             del names["PRUNED"]
         counts = "  ".join(f"{view.count(s)} {name}" for s, name in names.items())
         spent = duration(time.monotonic() - view.started)
-        best = f"best {view.objective} {percent(view.best())}"
+        best = f"best {view.objective} {view.best_text()}"
         about = f"trials   {best}" if view.phase is None else f"trainings   {view.phase.title}"
         left = duration(view.time_left_s())
         head = f"{counts}  of {view.trials} {about}   {spent} spent, {left} left"

@@ -1,5 +1,6 @@
 """What `run` and `resume` share: watching, interrupts, and the last words."""
 
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from evolve.cli.on_end import calling_at_end
 from evolve.cli.paths import shown_path
 from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, build_watcher, printable
 from evolve.engine.interrupt import signals
+from evolve.objectives import cost_text
 from evolve.runs import RunRequest, start_run
 from evolve.store.folder import RunFolder
 from evolve.store.servers import keep_password
@@ -142,9 +144,10 @@ def _remember_earlier(out: Path, view: RunView) -> None:
     if not RunFolder(out).manifest.is_file():
         return
     trials = read_run(out).trials
-    for state, value in zip(trials["state"], trials["value"], strict=True):
+    costs = trials["cost"] if "cost" in trials else [math.nan] * len(trials)
+    for state, value, cost in zip(trials["state"], trials["value"], costs, strict=True):
         if state != "RUNNING":
-            view.remember(state, value)
+            view.remember(state, value, cost)
 
 
 def conclude(path: Path, data: str | None = None) -> tuple[int, str]:
@@ -169,10 +172,13 @@ def conclude(path: Path, data: str | None = None) -> tuple[int, str]:
     page = make_report(run, found)
     verdict = found.final.sentence if found.final else summarise(run).verdict
     lines = [*compared(path), *concluded(found)] if found.final else [verdict]
+    lines += front_lines(found)
     for line in lines:
         click.echo(line)
     if (run.trials["state"] == "COMPLETE").any():
         click.echo(f"best configuration  {shown_path(RunFolder(path).best_config)}")
+    if found.front and found.front.members:
+        click.echo(f"front               {shown_path(RunFolder(path).front)}")
     click.echo(f"report              {shown_path(page)}")
     code = DONE if (run.trials["state"] == "COMPLETE").any() else FAILED
     return code, printable(verdict)
@@ -184,6 +190,25 @@ def concluded(found: "Findings") -> list[str]:
     luck = found.final.luck.sentence if found.final.luck else ""
     said = (found.final.unfinished, found.final.sentence, luck, found.words)
     return [printable(text) for text in said if text]
+
+
+def front_lines(found: "Findings") -> list[str]:
+    """The front of a run with two objectives: what is on it, a line a trial, and what stays."""
+    front = found.front
+    if front is None:
+        return []
+    from evolve.cli.progress import percent
+
+    rows = {row.trial: row for row in front.rows if row.judged.count}
+    lines = []
+    for one in front.members:
+        line = f"  trial {one.trial}  {front.objective} {percent(one.value)} on val"
+        line += f", {cost_text(front.cost, one.cost)}"
+        if row := rows.get(one.trial):
+            line += f"; {percent(row.judged.mean)} on {front.judged_on} with fresh seeds"
+            line += "" if row.stays else ", dominated"
+        lines.append(line)
+    return [f"front of {front.objective} and {front.cost}", *lines, printable(front.sentence)]
 
 
 def compared(path: Path) -> list[str]:

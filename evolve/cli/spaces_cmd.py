@@ -43,7 +43,7 @@ def _in_full(space: "Space") -> str:
     variant = "" if space.variant == "evolve" else f" ({space.variant})"
     plan = (
         f"{space.trials} trials of {space.base.epochs} epochs of {space.base.model}, "
-        f"objective {space.objective}, sampler {space.sampler}{variant}, "
+        f"objective {_objectives(space)}, sampler {space.sampler}{variant}, "
         f"scheduler {space.scheduler}"
     )
     blocks = [f"{space.name}: {space.description}\n{plan}"]
@@ -52,6 +52,10 @@ def _in_full(space: "Space") -> str:
     if space.constraints:
         blocks.append("\n".join(("constraints", *(f"  {text}" for text in space.constraints))))
     return "\n\n".join(blocks)
+
+
+def _objectives(space: "Space") -> str:
+    return f"{space.objective} against {space.cost}" if space.cost else space.objective
 
 
 def _entry(path: str, values: str, why: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from evolve.store.status import FinalStatus, RunningTrial, Status
 
 MOST_RUNNING = 16
+MOST_ON_FRONT = 8
 WIDEST_REASON = 70
 
 
@@ -153,6 +154,7 @@ def _head_lines(status: "Status", run: Path) -> list[str]:
         *_closed_line(status),
         *warm,
         f"best     {status.objective} {best}{by}",
+        *_front_lines(status),
     ]
     is_table = status.kind == "ablation"
     lines = [
@@ -167,6 +169,22 @@ def _head_lines(status: "Status", run: Path) -> list[str]:
         *_pace_line(status),
     ]
     return [printable(line) for line in lines]
+
+
+def _front_lines(status: "Status") -> list[str]:
+    """Trials that no other dominates, where there are two objectives."""
+    from evolve.cli.progress import percent
+    from evolve.objectives import cost_text
+
+    if not status.cost:
+        return []
+    shown = [
+        f"trial {one.trial} {percent(one.value)} at {cost_text(status.cost, one.cost)}"
+        for one in status.front[:MOST_ON_FRONT]
+    ]
+    more = len(status.front) - len(shown)
+    rest = [f"and {more} more"] if more > 0 else []
+    return [f"front    {', '.join([*shown, *rest]) or 'empty'}"]
 
 
 def _counts(status: "Status") -> str:

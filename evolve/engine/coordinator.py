@@ -6,6 +6,7 @@ killed.
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,30 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.attributes import RECIPE
 from evolve.budget import Budget
+from evolve.cost_book import CostBook
 from evolve.engine.allowance import Allowance
 from evolve.engine.director import Director, Listener
 from evolve.engine.interrupt import Interrupt
 from evolve.engine.recipes import Recipe, changeable_parameters, config_of, recipe_of, taken_over
-from evolve.engine.schedulers import OBJECTIVE, TIME, Scheduler
+from evolve.engine.schedulers import OBJECTIVE, TIME, Decision, Scheduler
 from evolve.engine.trial import TrialTask
-from evolve.errors import SpaceError
+from evolve.errors import EvolveError, SpaceError
 from evolve.search.genetic import DEFAULT, ORIGIN
 from evolve.search.repair import REPAIR, repair
 from evolve.space import Space
 from evolve.store.folder import RunFolder, TrialFolder
 from evolve.store.journal import Journal
 from evolve.store.mirror import together
-from evolve.store.study import FAILURE_ATTR, failure_of, is_rejected, rejection, suggest, tell
+from evolve.store.study import (
+    COST_ATTR,
+    EPOCHS_ATTR,
+    FAILURE_ATTR,
+    failure_of,
+    is_rejected,
+    rejection,
+    suggest,
+    tell,
+)
 from model.config import TrainConfig
 from model.files import write_text_atomically
 
@@ -100,6 +111,8 @@ class Coordinator(Director):
         Default: that of the folder.
     allowance : Allowance, optional
     interrupt : Interrupt, optional
+    costs : CostBook, optional
+        What networks cost; where the space has two objectives.
     """
 
     def __init__(
@@ -113,6 +126,7 @@ class Coordinator(Director):
         journal: Journal | None = None,
         allowance: Allowance | None = None,
         interrupt: Interrupt | None = None,
+        costs: CostBook | None = None,
     ) -> None:
         journal = journal or Journal(folder.journal)
         super().__init__(study, space.objective, scheduler, listener, journal, allowance,
@@ -120,12 +134,14 @@ class Coordinator(Director):
         self.space = space
         self.folder = folder
         self.settings = settings
+        self.costs = costs
         self._distributions = space.distributions()
         self._params: dict[int, dict[str, Any]] = {}
         self._recipes: dict[int, Recipe] = {}
         self._changeable = tuple(changeable_parameters(space))
         self._asked = 0
         self._best = -math.inf
+        self._front: list[tuple[float, ...]] = []  # values that no other trial's are as good as
         self._since_best = 0
         self._closed = ""
         self._closed_with: dict[str, Any] = {}
@@ -167,7 +183,7 @@ class Coordinator(Director):
             self._count_failure(failed.get("type", "error"), failed.get("what", ""))
         elif trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
             whole = trial.state == TrialState.COMPLETE
-            self._note_value(trial.value if whole else None)
+            self._note_values(trial.values if whole else None)
 
     def _store_unwritten(self, begun: list[FrozenTrial]) -> None:
         """Store epochs that the journal has and that waited to be stored when the kill came."""
@@ -313,11 +329,62 @@ class Coordinator(Director):
         """Why no further trial is begun: trials, no gain or budget; empty while some are."""
         return self._closed
 
-    def _note_value(self, value: float | None) -> None:
-        if value is not None and value > self._best:
-            self._best, self._since_best = value, 0
-        else:
+    def _note_values(self, values: Sequence[float] | None) -> None:
+        """Count trials since the last one that no other is as good as."""
+        if values is None or any(_as_good(one, values) for one in self._front):
             self._since_best += 1
+            return
+        self._best, self._since_best = max(self._best, values[0]), 0
+        self._front = [one for one in self._front if not _as_good(values, one)]
+        self._front.append(tuple(values))
+
+    # -- two objectives --------------------------------------------------------------------
+
+    def _ready(self, number: int) -> bool:
+        """Whether it is known what the network of a trial costs; if need be it is measured.
+
+        With a cost that others would disturb, the trial waits until nothing runs any more.
+        """
+        if self.costs is None:
+            return True
+        config = self._config(number)
+        if not self.costs.has(config):
+            if self.costs.alone and self._running:
+                return False
+            try:
+                self.costs.measure(config)
+            except EvolveError as error:
+                self._stop_all(error)
+                return False
+            if self._ending:  # what ends the run may have ended the measurement
+                return False
+        self._attr(number, COST_ATTR, self.costs.figures(config))
+        return True
+
+    def take(self, number: int, row: dict[str, Any]) -> Decision:
+        """Store an epoch of a training; what becomes of it."""
+        if self.costs is not None and "metrics" in row:
+            row = row | {"cost": self.costs.value(self._config(number))}
+        return super().take(number, row)
+
+    def unmeasured(self, row: dict[str, Any]) -> str:
+        """Why a trial that ended with this row has no value; empty if it has all."""
+        if self.costs is not None and (reason := self.costs.why_not(self._config(row["number"]))):
+            return f"{self.space.cost} cannot be measured: {reason}"
+        return super().unmeasured(row)
+
+    def _values(self, number: int, row: dict[str, Any]) -> list[float]:
+        values = super()._values(number, row)
+        return values if self.costs is None else [*values, self.costs.value(self._config(number))]
+
+    def _store_value(self, number: int, row: dict[str, Any]) -> None:
+        if self.costs is None:
+            super()._store_value(number, row)
+
+    def _note_epochs(self, number: int) -> None:
+        """Note how many there were, where their values are not in the study."""
+        if self.costs is not None:
+            self._attr(number, EPOCHS_ATTR, len(self.files(number).read_metrics()))
 
     # -- trials that go on from another's checkpoint ---------------------------------------
 
@@ -407,14 +474,18 @@ class Coordinator(Director):
 
     def _tell_complete(self, number: int, row: dict[str, Any]) -> None:
         best = self._best
-        self._note_value(row["objective"])
+        self._note_values(self._values(number, row))
         if self._best > best:
             self._write_best(number)
-        super()._tell_complete(number, row)
+        with together(self.study._storage):
+            self._note_epochs(number)
+            super()._tell_complete(number, row)
 
     def _tell_pruned(self, number: int) -> None:
-        self._note_value(None)
-        super()._tell_pruned(number)
+        self._note_values(None)
+        with together(self.study._storage):
+            self._note_epochs(number)
+            super()._tell_pruned(number)
 
     def _ended(self, number: int, state: str, result: dict[str, Any] | None, reason: str) -> None:
         super()._ended(number, state, result, reason)
@@ -452,3 +523,8 @@ class Coordinator(Director):
         head += f"{self.space.objective} {100 * self._best:.1f}% on val\n"
         text = head + yaml.safe_dump(self._config(number).to_dict(), sort_keys=False)
         write_text_atomically(self.folder.best_config, text)
+
+
+def _as_good(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether values are at least as good as others: the first raised, a second lowered."""
+    return one[0] >= other[0] and all(a <= b for a, b in zip(one[1:], other[1:], strict=True))

@@ -146,6 +146,9 @@ class Director(ABC):
         number = self._waiting.popleft() if self._waiting else self._chosen()
         if number is None:
             return None
+        if not self._ready(number):
+            self._waiting.appendleft(number)
+            return None
         task = self._task(number)
         self._running[number] = Decision.GO
         self.journal.note("begin", number)
@@ -239,6 +242,10 @@ class Director(ABC):
     @abstractmethod
     def files(self, number: int) -> TrialFolder:
         """Folder of a training that was given out."""
+
+    def _ready(self, number: int) -> bool:  # noqa: ARG002
+        """Whether all is known of a training that must be before it begins; else it waits."""
+        return True
 
     def _must_stop(self, number: int) -> bool:  # noqa: ARG002
         """Whether a training is stopped whatever the scheduler says."""
@@ -354,9 +361,13 @@ class Director(ABC):
     def _tell_complete(self, number: int, row: dict[str, Any]) -> None:
         with together(self.study._storage):
             self._attr(number, METRICS_ATTR, {k: _plain(v) for k, v in row["metrics"].items()})
-            tell(self.study, number, row["objective"])
+            tell(self.study, number, self._values(number, row))
         result = {TIME: row["epoch"], OBJECTIVE: row["objective"]}
         self._ended(number, "COMPLETE", result, "")
+
+    def _values(self, number: int, row: dict[str, Any]) -> list[float]:  # noqa: ARG002
+        """Values of a training that ended with this row, one for each objective of the study."""
+        return [row["objective"]]
 
     def _tell_pruned(self, number: int) -> None:
         rows = self.files(number).read_metrics()

@@ -28,6 +28,7 @@ from evolve.analysis.words import apart, explain
 from evolve.errors import SpaceError
 from evolve.findings.cache import Cache, plain
 from evolve.findings.driven import with_journals
+from evolve.findings.front import Front, front_of
 from evolve.findings.images import Resampled, resample
 from evolve.findings.pairs import interactions_of
 from evolve.findings.records import AblationPath, Final, Findings, RowFinding
@@ -84,18 +85,21 @@ def join(
     begun = [one for one in (record, path) if one is not None]
     images = resample(begun, run.manifest, data, cache)
     final = None if record is None else _final(record, run, images)
+    front = _front(run, record, images)
     try:
         space = Space.from_dict(run.manifest["space"])
     except (KeyError, TypeError, ValidationError, SpaceError):
         nothing = Importances(pd.DataFrame(), 0, "the run does not say what it searched")
-        return Findings(_objective(run), final, nothing, None, nothing.reason, "")
+        return Findings(_objective(run), final, nothing, None, nothing.reason, "", front=front)
     moved = run.trials["number"].isin(list(run.recipes))
     trials = trials_of(run.trials[~moved], space.distributions())
     aside = int((moved & _is_complete(run)).sum())
     importances = _importances(trials, cache)
     end, why_not = _end(run, record, final, trials)
     if why_not:
-        found = Findings(_objective(run), final, importances, None, why_not, "", aside)
+        found = Findings(
+            _objective(run), final, importances, None, why_not, "", aside, front=front
+        )
         return replace(found, interactions=interactions_of(trials, cache))
     evolved = space.complete({}) if end is None else _params_of(run, end, space)
     steps = steps_to(evolved, space, trials, cache)
@@ -103,8 +107,14 @@ def join(
         steps = tuple(replace(step, gain_sd=math.nan) for step in steps)
     ablation = _path(steps, end, len(trials), space, path, images)
     words = _words(ablation, importances, final)
-    found = Findings(_objective(run), final, importances, ablation, "", words, aside)
+    found = Findings(_objective(run), final, importances, ablation, "", words, aside, front=front)
     return replace(found, interactions=interactions_of(trials, cache))
+
+
+def _front(run: RunRecord, record: ComparisonRecord | None, images: Resampled) -> Front | None:
+    if record is None:
+        return front_of(run)
+    return front_of(run, _settled(record), images.by_row(record.trainings), images.images)
 
 
 def _is_complete(run: RunRecord) -> "pd.Series[bool]":

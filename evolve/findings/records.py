@@ -14,6 +14,7 @@ from evolve.analysis.interactions import Interactions
 from evolve.analysis.ledger import Ledger
 from evolve.analysis.path import Step, path_frame
 from evolve.analysis.verdict import Luck, RowValues, Verdict
+from evolve.findings.front import Front
 from evolve.findings.seen_records import Seen
 
 
@@ -192,6 +193,8 @@ class Findings:
     interactions : Interactions or None
     seen : Seen or None
         What the detectors of defaults and winner saw.
+    front : Front or None
+        Of a run with two objectives.
     """
 
     objective: str
@@ -206,6 +209,7 @@ class Findings:
     closed: str = ""
     interactions: Interactions | None = None
     seen: Seen | None = None
+    front: Front | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; null for what is unknown."""
@@ -230,6 +234,7 @@ class Findings:
             if self.interactions is None
             else _interaction_dict(self.interactions),
             "seen": None if self.seen is None else self.seen.to_dict(),
+            **({} if self.front is None else {"front": self.front.to_dict()}),
         }
         cleaned = without_nan(tree)
         assert isinstance(cleaned, dict)

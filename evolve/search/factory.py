@@ -70,6 +70,9 @@ def build_sampler(
 
 
 def _check_takes_priors(name: str, space: Space) -> None:
+    if space.cost:
+        what = "earlier studies tell one objective, and this search has two"
+        raise SpaceError(what, "--warm-start", "leave it out, or search for one objective")
     if name == "genetic" and space.variant == "evolve":
         return
     with_variant = f"genetic with variant '{space.variant}'" if name == "genetic" else name

@@ -87,6 +87,26 @@ def _check_circle(specs: Specs) -> Iterator[Misfit]:
         yield Misfit(("parameters", circle[1], "when", circle[0]), what, "remove one of them")
 
 
+def check_objectives(space: Space) -> Iterator[Misfit]:
+    """Sampler and scheduler that cannot work with two objectives, where there are two."""
+    if not space.cost:
+        return
+    both = f"{space.objective} and {space.cost}"
+    if space.scheduler != "none":
+        what = (
+            f"with two objectives the scheduler '{space.scheduler}' would stop the trials of "
+            f"little {space.cost}: it compares {space.objective} alone"
+        )
+        yield Misfit(("objective",), what, "take scheduler: none")
+    if space.sampler in SINGLE:
+        what = f"the sampler '{space.sampler}' searches for one objective, not for {both}"
+        yield Misfit(("sampler",), what, "take sampler: genetic, tpe, gp, nsga2, qmc or random")
+
+
+SINGLE = ("cmaes",)
+"""Samplers that know one objective only."""
+
+
 def check_constraints(space: Space) -> Iterator[Misfit]:
     """Constraints on what cannot be known or compared, or that the defaults do not satisfy."""
     kinds = kinds_of_settings(space)

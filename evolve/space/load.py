@@ -12,7 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 
 import evolve
 from evolve.errors import SpaceError, nearest
-from evolve.space.checks import Misfit, Specs, check_conditions, check_constraints
+from evolve.space.checks import (
+    Misfit,
+    Specs,
+    check_conditions,
+    check_constraints,
+    check_objectives,
+)
 from evolve.space.parameter import Parameter
 from evolve.space.schema import FixedSpec, SearchedSpec, SpaceFile, Spec
 from evolve.space.space import LIMITS, Space
@@ -100,7 +106,8 @@ def load_space(path: Path) -> Space:
     assert file is not None
     assert base is not None
     space = Space.from_file(file, base)
-    raise_faults(_as_faults(marked, check_constraints(space)), path, SpaceError)
+    misfits = (*check_constraints(space), *check_objectives(space))
+    raise_faults(_as_faults(marked, misfits), path, SpaceError)
     return space if space.name else replace(space, name=path.stem)
 
 
@@ -128,7 +135,8 @@ def apply_overrides(space: Space, items: list[str]) -> Space:
         except SpaceError as error:
             faults.append(Fault(error.what, error.where, error.mend, (order, 0)))
     if not faults:
-        faults = [Fault(what, "--set", mend) for _, what, mend in check_constraints(space)]
+        misfits = (*check_constraints(space), *check_objectives(space))
+        faults = [Fault(what, "--set", mend) for _, what, mend in misfits]
     raise_faults(faults, Path("--set"), SpaceError)
     return space
 
@@ -284,4 +292,6 @@ def _with_header(space: Space, key: str, value: Any, where: str) -> Space:
     file, faults = gather(marked, SpaceFile)
     if file is None:
         raise SpaceError(faults[0].what, where, faults[0].mend)
+    if key == "objective":
+        return replace(space, objective=file.objective[0], cost="".join(file.objective[1:]))
     return replace(space, **{key: getattr(file, key)})

@@ -2,17 +2,26 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from evolve.budget import Budget
 from evolve.confirm import Confirm
 from evolve.errors import SpaceError, nearest
+from evolve.objectives import COSTS, METRICS
 from evolve.space.constraints import Constraint
 from model.config import key_paths
 
 Scalar = bool | int | float | str
-Objective = Literal["AP", "AP50", "AP75"]
+Objective = Literal["AP", "AP50", "AP75", "latency", "BFLOPs", "parameters"]
 Sampler = Literal["genetic", "tpe", "cmaes", "gp", "nsga2", "qmc", "random"]
 Variant = Literal["evolve", "paper", "yolov5"]
 Scheduler = Literal["asha", "hyperband", "pbt", "median", "promote", "none"]
@@ -209,6 +218,31 @@ def _is_constraint(text: str) -> str:
 ConstraintText = Annotated[str, AfterValidator(_is_constraint)]
 
 
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _metric_and_cost(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, if they are a metric, and at most a cost after it."""
+    if len(names) > 2 or not names:
+        what = f"{len(names)} objectives: a search has one, or two"
+        raise refusal(what, "write AP, or [AP, latency]")
+    first, *second = names
+    if first not in METRICS:
+        metrics = f"a metric of val, one of {', '.join(METRICS)}"
+        what = f"the first objective must be {metrics}, not {first}"
+        raise refusal(what, f"write [AP, {first}]")
+    if second and second[0] not in COSTS:
+        what = f"the second objective must be a cost, one of {', '.join(COSTS)}, not {second[0]}"
+        raise refusal(what, f"write {first} alone, or [{first}, latency]")
+    return names
+
+
+Objectives = Annotated[
+    tuple[Objective, ...], BeforeValidator(_as_tuple), AfterValidator(_metric_and_cost)
+]
+
+
 class SpaceFile(BaseModel):
     """A search space file, as written by a person."""
 
@@ -216,7 +250,7 @@ class SpaceFile(BaseModel):
 
     name: str = ""
     description: str = ""
-    objective: Objective = "AP"
+    objective: Objectives = ("AP",)
     trials: Annotated[int, Field(ge=1)] = 12
     sampler: Sampler = "genetic"
     variant: Variant = "evolve"

@@ -39,6 +39,8 @@ class Space:
         Set by the space file beside its parameters; `base` has their values already.
     constraints : tuple of str
         Expressions that the settings of a trial must satisfy.
+    cost : str
+        Second objective, which is lowered: a key of `evolve.objectives.COSTS`; empty for none.
     variant : str
         Of the genetic sampler.
     fidelity : float
@@ -64,6 +66,7 @@ class Space:
     confirm: str = "3x3"
     fixed: tuple[Fixed, ...] = ()
     constraints: tuple[str, ...] = ()
+    cost: str = ""
     variant: str = "evolve"
     fidelity: float = 0.1
     promote: int = 5
@@ -226,7 +229,7 @@ class Space:
         return {
             "name": self.name,
             "description": self.description,
-            "objective": self.objective,
+            "objective": [self.objective, self.cost] if self.cost else self.objective,
             "trials": self.trials,
             "sampler": self.sampler,
             **({} if self.variant == "evolve" else {"variant": self.variant}),
@@ -260,7 +263,8 @@ class Space:
         return cls(
             name=file.name,
             description=file.description,
-            objective=file.objective,
+            objective=file.objective[0],
+            cost="".join(file.objective[1:]),
             trials=file.trials,
             sampler=file.sampler,
             scheduler=file.scheduler,

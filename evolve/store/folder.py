@@ -193,6 +193,16 @@ class RunFolder:
         return self.path / "best.yaml"
 
     @property
+    def front(self) -> Path:
+        """The non-dominated trials of a run with two objectives."""
+        return self.path / "front.json"
+
+    @property
+    def front_configs(self) -> Path:
+        """Folder of their training configurations."""
+        return self.path / "front"
+
+    @property
     def report(self) -> Path:
         """Folder of the report."""
         return self.path / "report"
@@ -209,7 +219,7 @@ class RunFolder:
 
     @property
     def costs(self) -> Path:
-        """What the networks of a table cost, measured."""
+        """What the networks of a table, or of a run with two objectives, cost; measured."""
         return self.path / "costs.json"
 
     @property

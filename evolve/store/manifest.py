@@ -18,7 +18,7 @@ KINDS = {RUN: "an evolution", ABLATION: "an ablation table"}
 PACKAGES = ("torch", "optuna", "ray", "numpy", "pandas", "opencv-python-headless", "pycocotools")
 
 # A run is continued only if these agree; everything else may differ between sessions.
-IDENTITY = ("objective", "seed", "sampler", "scheduler", "trainer", "train")
+IDENTITY = ("objective", "cost", "seed", "sampler", "scheduler", "trainer", "train")
 ABLATION_IDENTITY = (
     *("kind", "objective", "seed", "trainer", "judged_on", "code"),
     *("looks", "alpha", "region"),

@@ -10,16 +10,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.attributes import ORIGIN, PARENTS, RECIPE
 from evolve.errors import StoreError
+from evolve.objectives import COSTS, cost_of
 from evolve.seeds import trial_seed
 from evolve.store.bulk import no_garbage
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import RUN, check_kind
 from evolve.store.records import ParameterRecord, RunRecord
 from evolve.store.study import (
+    COST_ATTR,
     METRICS_ATTR,
     STUDY_NAME,
     attempts_of,
+    cost_value,
     failure_of,
+    first_value,
     is_rejected,
     sqlite_url,
 )
@@ -140,6 +144,7 @@ def _trial_frame(
     columns = [
         *("number", "state", "reason", "value", "epochs_done", "epochs", "seed", "wall_time_s"),
         *("started", "finished", "origin", "parents", *METRICS),
+        *(("cost",) if cost_of(manifest) else ()),
         *(f"params.{parameter.path}" for parameter in parameters),
     ]
     frame = pd.DataFrame(records, columns=columns)
@@ -160,7 +165,8 @@ def _trial_row(
 ) -> dict[str, Any]:
     failure = failure_of(trial)
     stored = trial.user_attrs.get(METRICS_ATTR) or (rows[-1]["metrics"] if rows else {})
-    value = trial.value if trial.state == TrialState.COMPLETE else _last_value(trial)
+    complete = trial.state == TrialState.COMPLETE
+    value = first_value(trial) if complete else _last_value(trial, rows)
     return {
         "number": trial.number,
         "state": trial.state.name,
@@ -175,13 +181,26 @@ def _trial_row(
         "origin": trial.user_attrs.get(ORIGIN, ""),
         "parents": tuple(trial.user_attrs.get(PARENTS, ())),
         **{name: _number(stored.get(name)) for name in METRICS},
+        "cost": _cost(trial, cost_of(manifest)),
         **{f"params.{p.path}": trial.params.get(p.path) for p in parameters},
     }
 
 
-def _last_value(trial: FrozenTrial) -> float | None:
+def _last_value(trial: FrozenTrial, rows: list[dict[str, Any]]) -> float | None:
+    """Value after the last epoch; with several objectives the trial's folder has it."""
     values = trial.intermediate_values
+    if not values and COST_ATTR in trial.user_attrs and rows:
+        return float(rows[-1]["objective"])
     return values[max(values)] if values else None
+
+
+def _cost(trial: FrozenTrial, name: str) -> float:
+    """Second objective of a trial, NaN if it has none; it is known before the trial ends."""
+    if not name:
+        return math.nan
+    value = cost_value(trial)
+    known = trial.user_attrs.get(COST_ATTR, {})
+    return _number(known.get(COSTS[name].figure) if value is None else value)
 
 
 def _number(value: float | None) -> float:

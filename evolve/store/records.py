@@ -47,7 +47,8 @@ class RunRecord:
         origin (default, random, crossover, mutation, ... as the sampler said; empty if it did
         not), parents (tuple of trial numbers), the metrics AP AP50 AP75 APs APm APl in [0, 1]
         or NaN, and one column ``params.<key path>`` for each parameter, None or NaN where the
-        trial has no such parameter. Trials that a constraint forbade never ran and have no row,
+        trial has no such parameter. With two objectives cost too, the second one (NaN if it was
+        not measured). Trials that a constraint forbade never ran and have no row,
         so numbers may be missing.
     epochs : DataFrame, one row an epoch of a trial
         number, epoch (from 1), AP, AP50, loss, loss_box, loss_obj, loss_cls, lr, train_time_s,

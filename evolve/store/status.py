@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evolve.confirm import Confirm
 from evolve.errors import EvolveError
+from evolve.objectives import cost_of
 from evolve.store.comparison import (
     FINAL,
     PRETRAIN,
@@ -29,7 +30,14 @@ from evolve.store.folder import ComparisonFolder, RunFolder, TrialFolder
 from evolve.store.journal import JournalTail, why_left
 from evolve.store.manifest import ABLATION, RUN, kind_of
 from evolve.store.read import read_manifest, stored_trials
-from evolve.store.study import METRICS_ATTR, attempts_of, failure_of
+from evolve.store.study import (
+    METRICS_ATTR,
+    attempts_of,
+    cost_value,
+    epochs_of,
+    failure_of,
+    first_value,
+)
 
 LOG_LINES = 3  # of a failure
 PRETRAINING = "pre-training"
@@ -45,6 +53,15 @@ class RunningTrial:
     epoch: int
     epochs: int
     value: float
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A trial that no other dominates: its first objective, and its second."""
+
+    trial: int
+    value: float
+    cost: float
 
 
 @dataclass(frozen=True)
@@ -139,6 +156,10 @@ class Status:
         run or ablation.
     warm_start : list of dict
         Earlier studies that the run began with: names, and how many trials of them.
+    cost : str
+        Second objective; empty if there is none.
+    front : tuple of FrontPoint
+        Of a search with two objectives, the cheapest first.
     """
 
     run: str
@@ -163,6 +184,8 @@ class Status:
     warm_start: list[dict[str, Any]]
     pretrain: FinalStatus | None = None
     kind: str = RUN
+    cost: str = ""
+    front: tuple[FrontPoint, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; null for a value that a trial does not have."""
@@ -273,7 +296,7 @@ class StatusReader:
             objective=manifest.get("objective"),
             asked=manifest.get("trials"),
             states=states,
-            best=None if best is None else best.value,
+            best=None if best is None else first_value(best),
             best_trial=None if best is None else best.number,
             trial_seconds=round(sum(map(_seconds, told)), 1),
             phase=phase,
@@ -294,6 +317,8 @@ class StatusReader:
             ],
             pretrain=pretrain,
             kind=self._kind,
+            cost=cost_of(manifest),
+            front=_front(trials),
         )
 
     def _part(self, name: str, manifest: dict[str, Any]) -> "_Part":
@@ -379,8 +404,23 @@ def _final(record: ComparisonRecord, closed: str) -> FinalStatus:
 
 
 def _best(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
-    return max(complete, key=lambda t: (t.value, -t.number), default=None)
+    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.values]
+    return max(complete, key=lambda t: (first_value(t), -t.number), default=None)
+
+
+def _front(trials: Sequence[FrozenTrial]) -> tuple[FrontPoint, ...]:
+    """Complete trials of a search with two objectives that no other dominates, cheapest first."""
+    found = [
+        FrontPoint(trial.number, trial.values[0], cost)
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and (cost := cost_value(trial)) is not None
+    ]
+    kept: list[FrontPoint] = []
+    for one in sorted(found, key=lambda point: (point.cost, -point.value, point.trial)):
+        equal = kept and (kept[-1].value, kept[-1].cost) == (one.value, one.cost)
+        if equal or not kept or one.value > kept[-1].value:
+            kept.append(one)
+    return tuple(kept)
 
 
 def _failures(trials: Sequence[FrozenTrial]) -> tuple[Failures, ...]:
@@ -467,8 +507,8 @@ def _seconds(trial: FrozenTrial) -> float:
     """Time that a trial took, about; its stored length has the pauses between two sessions."""
     metrics = trial.user_attrs.get(METRICS_ATTR, {})
     epoch_s = (metrics.get("train_time_s") or 0.0) + (metrics.get("eval_time_s") or 0.0)
-    if epoch_s and trial.intermediate_values:
-        return float(epoch_s * len(trial.intermediate_values))
+    if epoch_s and (epochs := epochs_of(trial)):
+        return float(epoch_s * epochs)
     return trial.duration.total_seconds() if trial.duration else 0.0
 
 
@@ -481,7 +521,7 @@ def _pace(
     trials: Sequence[FrozenTrial], running: _Running, since: float, now: float
 ) -> float | None:
     """Epochs a second of all workers since a time; None if there was none."""
-    ended = [len(trial.intermediate_values) for trial in trials if _ended_at(trial) >= since]
+    ended = [epochs_of(trial) for trial in trials if _ended_at(trial) >= since]
     under_way = sum(row.get("time", 0.0) >= since for _, rows in running for row in rows)
     epochs = sum(ended) + under_way
     return epochs / (now - since) if epochs and now > since else None
@@ -507,7 +547,7 @@ def _seconds_left(
         return None
     whole = float(manifest.get("train", {}).get("epochs", 0))
     if phase == "search":
-        lengths = [len(t.intermediate_values) for t in trials if t.state.is_finished()]
+        lengths = [epochs_of(t) for t in trials if t.state.is_finished()]
         per_trial = sum(lengths) / len(lengths) if lengths else whole
         unbegun = 0 if closed else max(0, (manifest.get("trials") or 0) - len(trials))
     elif final is not None:

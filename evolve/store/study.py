@@ -4,7 +4,7 @@ import functools
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from optuna.study._tell import _tell_with_warning
 from optuna.trial import FrozenTrial, TrialState
 
 from evolve.errors import StoreError
+from evolve.objectives import Direction
 from evolve.store.mirror import MirroredStorage, set_params
 from evolve.store.servers import open_server
 from evolve.store.trials import BUSY_TIMEOUT_S
@@ -27,6 +28,10 @@ STUDY_NAME = "evolve"
 FAILURE_ATTR = "evolve:failure"
 METRICS_ATTR = "evolve:metrics"
 ATTEMPTS_ATTR = "evolve:attempts"  # failures that were followed by another try
+COST_ATTR = "evolve:cost"  # figures of a trial's network, where there are two objectives
+EPOCHS_ATTR = "evolve:epochs"  # how many it had, where the study does not hold their values
+
+_NAMES_ATTR = "study:metric_names"  # Optuna's own, of which dashboards make headings
 
 CONSTRAINT = "constraint"  # type of the failure of a trial that was proposed but never run
 
@@ -131,23 +136,64 @@ def _empty_database() -> bytes:
 
 
 def open_study(
-    storage: BaseStorage, sampler: BaseSampler | None = None, name: str = STUDY_NAME
+    storage: BaseStorage,
+    sampler: BaseSampler | None = None,
+    name: str = STUDY_NAME,
+    *,
+    directions: Sequence[Direction] = ("maximize",),
+    names: Sequence[str] = (),
 ) -> optuna.Study:
-    """The run's study, or another one beside it; made if missing. Its objective is maximised."""
-    return optuna.create_study(
+    """The run's study, or another one beside it; made if missing.
+
+    Parameters
+    ----------
+    storage : BaseStorage
+    sampler : BaseSampler, optional
+    name : str
+    directions : sequence of Direction
+        Of each objective; by default one that is maximised.
+    names : sequence of str
+        What they are, for those who look at the study with other programs.
+    """
+    study = optuna.create_study(
         storage=storage,
         sampler=sampler,
         study_name=name,
-        direction="maximize",
+        directions=list(directions),
         load_if_exists=True,
     )
+    if names and storage.get_study_system_attrs(study._study_id).get(_NAMES_ATTR) != list(names):
+        storage.set_study_system_attr(study._study_id, _NAMES_ATTR, list(names))
+    return study
 
 
 def tell(
-    study: optuna.Study, number: int, value: float | None = None, state: TrialState | None = None
+    study: optuna.Study,
+    number: int,
+    values: Sequence[float] | None = None,
+    state: TrialState | None = None,
 ) -> None:
     """As `study.tell`, which makes a deep copy of the trial for its caller besides."""
-    _tell_with_warning(study, number, value, state)
+    _tell_with_warning(study, number, values, state)
+
+
+def first_value(trial: FrozenTrial) -> float | None:
+    """Value of a trial; of several objectives that of the first."""
+    return trial.values[0] if trial.values else None
+
+
+def cost_value(trial: FrozenTrial) -> float | None:
+    """Value of the second objective of a trial; None if there is none."""
+    return trial.values[1] if trial.values and len(trial.values) > 1 else None
+
+
+def epochs_of(trial: FrozenTrial) -> int:
+    """Epochs of a trial that has ended.
+
+    Optuna takes no intermediate values in a study of several objectives, and its samplers cannot
+    read any: there they stand in the trial's folder and in the journal alone.
+    """
+    return len(trial.intermediate_values) or int(trial.user_attrs.get(EPOCHS_ATTR, 0))
 
 
 def suggest(

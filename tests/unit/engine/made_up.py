@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from evolve.cost_book import CostBook, Pretending
 from evolve.engine.coordinator import Coordinator, Settings
+from evolve.objectives import directions_of, names_of
 from evolve.runs import build_run_scheduler
 from evolve.search.factory import build_sampler
 from evolve.space import load_space
@@ -80,11 +82,17 @@ def make_space(tmp_path, scheduler="none", epochs=4, high=0.1):
 
 def make_coordinator(
     out, space, *, trials=8, seed=0, notes=None, trainer="curve", journal=None, allowance=None,
-    **settings,
+    meter=None, **settings,
 ):  # fmt: skip
     """A coordinator on the run in `out`, new or not."""
     folder = RunFolder.create(out)
-    study = open_study(open_own_storage(sqlite_url(folder.study)))
+    names = names_of(space.objective, space.cost) if space.cost else ()
+    study = open_study(
+        open_own_storage(sqlite_url(folder.study)),
+        directions=directions_of(space.cost),
+        names=names,
+    )
+    costs = CostBook(folder.costs, space.cost, meter or Pretending()) if space.cost else None
     study.sampler = build_sampler(space.sampler, seed, space)
     return Coordinator(
         study,
@@ -95,6 +103,7 @@ def make_coordinator(
         notes or Notes(),
         journal,
         allowance,
+        costs=costs,
     )
 
 
@@ -105,6 +114,6 @@ def with_trials(space, trials):
 def outcome(coordinator):
     """What must be equal between a disturbed run and its twin."""
     return [
-        (t.number, t.state.name, t.params, t.value, t.intermediate_values)
+        (t.number, t.state.name, t.params, t.values, t.intermediate_values)
         for t in coordinator.study.get_trials()
     ]

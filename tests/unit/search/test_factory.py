@@ -9,6 +9,7 @@ from evolve.errors import SpaceError
 from evolve.search import factory
 from evolve.search.factory import build_sampler
 from evolve.search.genetic import GeneticSampler
+from evolve.search.prior import Prior
 from evolve.space import find_space_file, load_space
 from evolve.space.schema import Sampler
 
@@ -116,3 +117,9 @@ parameters:
   optimizer.lr: {type: float, low: 1.0e-4, high: 0.1, scale: log, default: 0.01}
   optimizer.momentum: {type: float, low: 0.8, high: 0.98, default: 0.9}
 """
+
+
+def test_two_objectives_take_no_warm_start():
+    space = replace(load_space(find_space_file("smoke")), cost="latency")
+    with pytest.raises(SpaceError, match="earlier studies tell one objective"):
+        build_sampler("genetic", 0, space, warm_start=[Prior("x", (), ())])
