@@ -45,6 +45,7 @@ def measure_costs(
     *,
     measured: Mapping[str, Any] | None = None,
     repeats: int = REPEATS,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """What the network of every row costs; each network is measured once.
 
@@ -63,6 +64,8 @@ def measure_costs(
         is taken over; anything else counts for nothing.
     repeats : int
         Timed passes.
+    device : str, optional
+        Such as cpu; default: a GPU where there is one.
 
     Returns
     -------
@@ -80,15 +83,29 @@ def measure_costs(
     """
     recipes = {key: _recipe(config, classes) for key, config in rows.items()}
     with _undisturbed():
-        header = _header(repeats)
+        header = costs_header(repeats, device)
         known = _known(measured, header)
         for recipe in recipes.values():
             digest = _digest(recipe)
             if digest not in known:
-                known[digest] = _cost(recipe, repeats)
+                known[digest] = _cost(recipe, repeats, device)
                 logger.info("network=%s %s", digest, _in_words(known[digest]))
     found = {key: dict(known[_digest(recipe)]) for key, recipe in recipes.items()}
     return {**header, "rows": found}
+
+
+def network_digest(config: TrainConfig, classes: int) -> str:
+    """What tells the network of a configuration from others; equal ones cost the same."""
+    return _digest(_recipe(config, classes))
+
+
+def count_bflops(config: TrainConfig, classes: int) -> float:
+    """Billions of floating-point operations of a network for one image, by darknet's rule."""
+    from model.graph import bflops, trace_layers
+
+    side = int(config.image_size)
+    with _undisturbed():
+        return bflops(trace_layers(_build(_recipe(config, classes)), side, side))
 
 
 def read_costs(path: Path) -> dict[str, Any] | None:
@@ -160,14 +177,14 @@ def _digest(recipe: Recipe) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-def _cost(recipe: Recipe, repeats: int) -> dict[str, Any]:
+def _cost(recipe: Recipe, repeats: int, device: str | None = None) -> dict[str, Any]:
     """Figures of one network."""
     from model.build import count_learnable
     from model.graph import bflops, trace_layers
 
     network = _build(recipe)
     side = recipe["size"]
-    speed, reason = _timed(network, recipe, repeats)
+    speed, reason = _timed(network, recipe, repeats, device)
     return {
         "parameters": count_learnable(network),
         "bflops": bflops(trace_layers(network, side, side)),
@@ -190,7 +207,7 @@ def _build(recipe: Recipe) -> "Detector | Classifier":
 
 
 def _timed(
-    network: "Detector | Classifier", recipe: Recipe, repeats: int
+    network: "Detector | Classifier", recipe: Recipe, repeats: int, device_name: str | None
 ) -> tuple["Speed | None", str]:
     """Speed of a network; None, and why, where it cannot be run."""
     import torch
@@ -199,7 +216,7 @@ def _timed(
     from model.speed import measure_classifier_speed, measure_speed
     from model.training import pick_device
 
-    side, device = recipe["size"], pick_device()
+    side, device = recipe["size"], pick_device(device_name)
     try:
         if not isinstance(network, Detector):
             return measure_classifier_speed(network, side, _wanted(repeats), device), ""
@@ -219,12 +236,12 @@ def _wanted(repeats: int, nms: Any = "greedy") -> "Wanted":
     return Wanted(batch=1, precision="auto", compile=False, repeats=repeats, nms=nms)
 
 
-def _header(repeats: int) -> dict[str, str]:
+def costs_header(repeats: int = REPEATS, device: str | None = None) -> dict[str, str]:
     """Device and protocol, without which figures cannot be compared."""
     from model.speed import describe_protocol
     from model.training import pick_device
 
-    told = describe_protocol(pick_device(), _wanted(repeats))
+    told = describe_protocol(pick_device(device), _wanted(repeats))
     return {"device": told["device"], "protocol": _sentence(told)}
 
 
