@@ -203,6 +203,11 @@ class RunFolder:
         return self.path / "findings.json"
 
     @property
+    def measured(self) -> Path:
+        """Latency and AP of its networks, measured for fronts; it may be deleted."""
+        return self.path / "measured.json"
+
+    @property
     def costs(self) -> Path:
         """What the networks of a table cost, measured."""
         return self.path / "costs.json"
