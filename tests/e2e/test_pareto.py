@@ -9,7 +9,6 @@ from evolve.cli.main import main
 from model.build import build_detector
 from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
-from tests.e2e import forked
 from tests.tiny_data import CLASSES, write_tiny_coco
 
 pytestmark = pytest.mark.slow
@@ -47,25 +46,37 @@ GIVEN = ("pareto", "--weights", "a/best.pt", "--weights", "b/best.pt", "--data",
          "--size", "64,96", "--repeats", 3, "--device", "cpu", "--no-anchors")  # fmt: skip
 
 
-def test_weights_at_two_sizes_become_a_front_and_are_measured_once(home):
-    done = forked.run([*GIVEN, "--out", "front"], home)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0].split()[:2] == ["Detector", "Size,"]
-    assert "AP on test of set, 3 images; latency on " in done.stdout
-    assert "was trained on other data, or another split" in done.stdout
-    assert done.stdout.splitlines()[-1] == "front/index.html"
-    told = done.stderr.splitlines()
-    assert sum("latency of" in line for line in told) == 2  # the two have the same network
-    assert sum("AP of" in line for line in told) == 4
+@pytest.fixture
+def call(home, monkeypatch, capsys):
+    """Call the command in this process, for speed; its exit code, stdout and stderr."""
+    monkeypatch.chdir(home)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main(list(map(str, arguments)))
+        said = capsys.readouterr()
+        return left.value.code, said.out, said.err
+
+    return call
+
+
+def test_weights_at_two_sizes_become_a_front_and_are_measured_once(home, call):
+    code, out, error = call(*GIVEN, "--out", "front")
+    assert code == 0, error
+    assert out.splitlines()[0].split()[:2] == ["Detector", "Size,"]
+    assert "AP on test of set, 3 images; latency on " in out
+    assert "was trained on other data, or another split" in out
+    assert out.splitlines()[-1] == "front/index.html"
+    assert error.count("latency of") == 2  # the two have the same network
+    assert error.count("AP of") == 4
     assert (home / "front/figures/pareto.svg").is_file()
-    again = forked.run([*GIVEN, "--out", "front", "--max-latency", "0.001ms", "--json"], home)
-    assert again.returncode == 1  # none is as fast
-    assert again.stderr == ""
-    tree = json.loads(again.stdout)
-    assert tree["sentence"].startswith("None fits within 0.00 ms: the fastest, ")
+    code, out, error = call(*GIVEN, "--out", "front", "--max-latency", "0.001ms", "--json")
+    assert code == 1  # none is as fast
+    assert error == ""
+    tree = json.loads(out)
+    assert tree["sentence"].startswith("None fits within 0.001 ms: the fastest, ")
     assert len(tree["points"]) == 4
-    sizes = {(one["size"], one["network"]) for one in tree["points"]}
-    assert len(sizes) == 2
+    assert len({(one["size"], one["network"]) for one in tree["points"]}) == 2
     assert {one["seeds"] for one in tree["points"]} == {1}
 
 
@@ -89,11 +100,8 @@ BAD = [
 @pytest.mark.parametrize(
     ("arguments", "words"), BAD, ids=lambda v: v if isinstance(v, str) else ""
 )
-def test_bad_input_is_told_without_a_traceback(home, monkeypatch, capsys, arguments, words):
-    monkeypatch.chdir(home)
-    with pytest.raises(SystemExit) as left:
-        main(arguments)
-    error = capsys.readouterr().err
-    assert left.value.code == 2, error
+def test_bad_input_is_told_without_a_traceback(call, arguments, words):
+    code, _, error = call(*arguments)
+    assert code == 2, error
     assert words in error
     assert "Traceback" not in error
