@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from evolve.cost_process import measure_apart
-from evolve.costs import count_costs, network_of, read_costs, write_costs
+from evolve.costs import count_costs, known_costs, network_of, write_costs
 from evolve.errors import StoreError, TrialError
 from evolve.objectives import COSTS
 from evolve.space import Parameter, Space
@@ -110,7 +110,7 @@ class CostBook:
     def __init__(self, path: Path, cost: str, meter: Meter) -> None:
         self.path, self.cost, self._meter = path, cost, meter
         self.alone = COSTS[cost].alone
-        self._tree = read_costs(path) or {}
+        self._tree = known_costs(path) or {}
         self._rows: dict[str, dict[str, Any]] = dict(self._tree.get("rows", {}))
         self._failed: dict[str, str] = {}
 

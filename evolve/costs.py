@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evolve.ablation.costs import stored_costs
 from evolve.store.folder import write_json
 from model.config import TrainConfig
 from model.errors import ModelError
@@ -46,6 +47,7 @@ def measure_costs(
     *,
     measured: Mapping[str, Any] | None = None,
     repeats: int = REPEATS,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """What the network of every row costs; each network is measured once.
 
@@ -65,6 +67,8 @@ def measure_costs(
         for nothing.
     repeats : int
         Timed passes.
+    device : str, optional
+        Such as cpu; default: a GPU where there is one.
 
     Returns
     -------
@@ -82,12 +86,12 @@ def measure_costs(
     """
     recipes = {key: _recipe(config, classes) for key, config in rows.items()}
     with _undisturbed():
-        header = _header(repeats)
+        header = costs_header(repeats, device)
         known = _known(measured, header)
         for recipe in recipes.values():
             digest = _digest(recipe)
             if digest not in known:
-                known[digest] = _cost(recipe, repeats)
+                known[digest] = _cost(recipe, repeats, device)
                 logger.info("network=%s %s", digest, _in_words(known[digest]))
     found = {key: dict(known[_digest(recipe)]) for key, recipe in recipes.items()}
     return {**header, "rows": found}
@@ -110,6 +114,12 @@ def count_costs(config: TrainConfig, classes: int) -> dict[str, Any]:
     with _undisturbed():
         counted = _counted(_build(recipe), recipe["size"])
     return {**counted, **dict.fromkeys(LATENCIES), "network": _digest(recipe)}
+
+
+def known_costs(path: Path) -> dict[str, Any] | None:
+    """Costs as `write_costs` left them; None if there are none that can be read."""
+    tree = stored_costs(path)
+    return tree if _are_costs(tree) else None
 
 
 def write_costs(path: Path, costs: Mapping[str, Any]) -> None:
@@ -172,10 +182,10 @@ def _digest(recipe: Recipe) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-def _cost(recipe: Recipe, repeats: int) -> dict[str, Any]:
+def _cost(recipe: Recipe, repeats: int, device: str | None = None) -> dict[str, Any]:
     """Figures of one network."""
     network = _build(recipe)
-    speed, reason = _timed(network, recipe, repeats)
+    speed, reason = _timed(network, recipe, repeats, device)
     return {
         **_counted(network, recipe["size"]),
         "latency_ms": speed.latency_ms if speed else None,
@@ -207,7 +217,7 @@ def _build(recipe: Recipe) -> "Detector | Classifier":
 
 
 def _timed(
-    network: "Detector | Classifier", recipe: Recipe, repeats: int
+    network: "Detector | Classifier", recipe: Recipe, repeats: int, device_name: str | None
 ) -> tuple["Speed | None", str]:
     """Speed of a network; None, and why, where it cannot be run."""
     import torch
@@ -216,7 +226,7 @@ def _timed(
     from model.speed import measure_classifier_speed, measure_speed
     from model.training import pick_device
 
-    side, device = recipe["size"], pick_device()
+    side, device = recipe["size"], pick_device(device_name)
     try:
         if not isinstance(network, Detector):
             return measure_classifier_speed(network, side, _wanted(repeats), device), ""
@@ -236,12 +246,12 @@ def _wanted(repeats: int, nms: Any = "greedy") -> "Wanted":
     return Wanted(batch=1, precision="auto", compile=False, repeats=repeats, nms=nms)
 
 
-def _header(repeats: int) -> dict[str, str]:
+def costs_header(repeats: int = REPEATS, device: str | None = None) -> dict[str, str]:
     """Device and protocol, without which figures cannot be compared."""
     from model.speed import describe_protocol
     from model.training import pick_device
 
-    told = describe_protocol(pick_device(), _wanted(repeats))
+    told = describe_protocol(pick_device(device), _wanted(repeats))
     return {"device": told["device"], "protocol": _sentence(told)}
 
 

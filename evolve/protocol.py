@@ -169,7 +169,7 @@ def marks(
     usual = Counter(hashes.values()).most_common(1)[0][0]
     others = [name for name in dict.fromkeys(hashes.values()) if name != usual]
     signs = {name: _sign(place) for place, name in enumerate(others)}
-    first = {name: one for key, one in reversed(protocols.items()) for name in [hashes[key]]}
+    first = {name: one for key, one in reversed(list(protocols.items())) for name in [hashes[key]]}
     notes = [
         f"{signs[name]} other {in_words(differing(first[usual], first[name], but))} ({name})"
         for name in others

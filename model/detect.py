@@ -1,7 +1,7 @@
 """Detecting objects in pictures with a trained detector, and drawing what was found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from model.data.eval_loader import EvalLoader
 from model.errors import CheckpointError, ConfigurationError, DataError
 from model.evaluate import Evaluation, evaluate
 from model.predict import channels_last
+from model.speed import check_size
 from model.train import EVAL_BATCH, detect_split
 from model.trained import check_measurable, read_classes, read_config, read_value, read_weights
 from model.training import pick_device, wants_bf16
@@ -132,6 +133,22 @@ def load_detector(path: Path, device: str | torch.device | None = None) -> Loade
         device,
         int(state.get("epoch", 0)),
         str(state.get("data", "")),
+    )
+
+
+def at_size(detector: LoadedDetector, size_px: int) -> LoadedDetector:
+    """The same detector for inputs of another size; in pixels its anchors stay as they are.
+
+    Raises
+    ------
+    ConfigurationError
+        If the size is no multiple of the coarsest stride.
+    """
+    check_size(size_px)
+    return replace(
+        detector,
+        anchors_wh=detector.anchors_wh * (int(detector.config.image_size) / size_px),
+        config=detector.config.with_values({"image_size": size_px}),
     )
 
 

@@ -176,13 +176,19 @@ def load_detections(path: Path) -> list[dict[str, Any]]:
     """
     try:
         images = json.loads(gzip.decompress(path.read_bytes()))["images"]
-        return [result for image in images for result in _results(image)]
+        return [result for image in images for result in as_results(image)]
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise EvolveError(f"the detections cannot be read: {error}", str(path)) from error
 
 
-def _results(image: dict[str, Any]) -> list[dict[str, Any]]:
-    """COCO results of one image, in the single precision that they were measured in."""
+def as_results(image: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """COCO results of one image, in the single precision that they were measured in.
+
+    Parameters
+    ----------
+    image : mapping
+        image_id, boxes_xyxy_px, scores and labels of its detections, as they are stored.
+    """
     corners = np.array(image["boxes_xyxy_px"], np.float32).reshape(-1, 4)
     boxes = np.hstack((corners[:, :2], corners[:, 2:] - corners[:, :2])).tolist()
     scores = np.array(image["scores"], np.float32).tolist()

@@ -18,6 +18,7 @@ VERBS = {
     "resume": "Continue an interrupted run.",
     "status": "Say how far a run is.",
     "report": "Make the report of a run from its stored results.",
+    "pareto": "Find the detectors that none beats in both latency and AP.",
     "explain": "Say which parameters mattered in a run, and train the path to its winner.",
     "train": "Train one detector.",
     "eval": "Measure a detector on a split with COCO's metrics.",

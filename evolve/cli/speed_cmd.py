@@ -16,7 +16,7 @@ PROTOCOL_REPEATS = 200
 CLASSES = 80
 
 
-def _read_sizes(
+def read_sizes(
     _ctx: click.Context, _param: click.Parameter, text: str | None
 ) -> tuple[int, ...] | None:
     """Whole numbers between commas."""
@@ -39,7 +39,7 @@ def _read_sizes(
 @click.option(
     "--size",
     "sizes",
-    callback=_read_sizes,
+    callback=read_sizes,
     default=None,
     metavar="N,N,...",
     help="Sides in pixels [default: 416,512,608, or the size of the training].",

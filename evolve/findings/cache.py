@@ -25,10 +25,13 @@ class Cache:
     ----------
     path : Path
         Of the file. One that is missing, torn, or of another format counts as empty.
+    keeps : bool
+        Whether `write` keeps what was not asked for.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keeps: bool = False) -> None:
         self._path = path
+        self._keeps = keeps
         self._stored = _read(path)
         self._used: dict[str, Any] = {}
 
@@ -55,11 +58,12 @@ class Cache:
 
     def write(self) -> None:
         """Store what was asked for, and forget the rest; a folder that is read-only stays so."""
-        if self._used == self._stored:
+        results = {**self._stored, **self._used} if self._keeps else dict(self._used)
+        if results == self._stored:
             return
         try:
-            write_json(self._path, {"format": FORMAT, "results": self._used})
-            self._stored = dict(self._used)
+            write_json(self._path, {"format": FORMAT, "results": results})
+            self._stored = results
         except OSError as error:
             logger.info("findings are not kept: %s", error)
 

@@ -19,7 +19,7 @@ from evolve.analysis.front import (
 )
 from evolve.analysis.phrases import listed, plural, points, span, upper_first
 from evolve.analysis.verdict import RowValues
-from evolve.costs import read_costs
+from evolve.costs import known_costs
 from evolve.objectives import cost_of, cost_text
 from evolve.store.comparison import ComparisonRecord
 from evolve.store.folder import RunFolder
@@ -155,7 +155,7 @@ def front_of(
     pairs = list(zip(complete["value"].tolist(), complete["cost"].tolist(), strict=True))
     numbers, found = complete["number"].tolist(), as_points(pairs)
     reference, above = reference_of(found), dominators(found)
-    measured = read_costs(RunFolder(run.folder).costs) or {}
+    measured = known_costs(RunFolder(run.folder).costs) or {}
     return Front(
         objective=str(run.manifest.get("objective", "AP")),
         cost=cost,

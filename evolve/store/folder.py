@@ -218,6 +218,11 @@ class RunFolder:
         return self.path / "findings.json"
 
     @property
+    def measured(self) -> Path:
+        """Latency and AP of its networks, measured for fronts; it may be deleted."""
+        return self.path / "measured.json"
+
+    @property
     def costs(self) -> Path:
         """What the networks of a table, or of a run with two objectives, cost; measured."""
         return self.path / "costs.json"

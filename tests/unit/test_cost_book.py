@@ -7,7 +7,7 @@ import pytest
 from evolve import cost_process
 from evolve.cost_book import CostBook, Counting, Pretending, Timing, changing, meter_for
 from evolve.cost_process import measure_apart
-from evolve.costs import read_costs
+from evolve.costs import known_costs
 from evolve.errors import TrialError
 from evolve.space import find_space_file, load_space
 from model.config import TrainConfig
@@ -35,7 +35,7 @@ def test_counted_costs_are_kept_and_shared_by_equal_networks(tmp_path):
     again = CostBook(tmp_path / "costs.json", "parameters", Counting(3))
     assert again.figures(TINY) == book.figures(TINY)
     assert again.value(TINY) == book.figures(TINY)["parameters"] > 100_000
-    assert read_costs(tmp_path / "costs.json")["rows"].keys() == {Counting(3).network(TINY)}
+    assert known_costs(tmp_path / "costs.json")["rows"].keys() == {Counting(3).network(TINY)}
 
 
 def test_operations_grow_with_the_size_and_parameters_do_not(tmp_path):
@@ -79,6 +79,6 @@ def test_latency_is_measured_in_a_process_of_its_own(tmp_path):
     book = CostBook(tmp_path / "costs.json", "latency", Timing(3))
     book.measure(TINY)
     assert 0.05 < book.value(TINY) < 5000
-    tree = read_costs(tmp_path / "costs.json")
+    tree = known_costs(tmp_path / "costs.json")
     assert "200 timed passes" in tree["protocol"]
     assert tree["device"]
