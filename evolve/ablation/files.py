@@ -1,4 +1,4 @@
-"""A table's findings for people: drawn in a terminal, and as Markdown and CSV in its run."""
+"""A table's findings for people: drawn in a terminal, and as files of Markdown and CSV."""
 
 import math
 import numbers
@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from evolve.ablation.render import csv_text, escaped, render_csv, render_markdown
 from evolve.ablation.shown import classes_layout, effects_layout, table_layout
 from evolve.ablation.terminal import render_text, wrapped_text
-from model.files import write_text_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from evolve.findings.table import TableFindings
 
-FOLDER = "tables"
 LONGEST_NAME = 80
 
 _SEED_COLUMNS = ("row", "title", "seed_index", "seed", "state", "reason")
@@ -40,18 +38,17 @@ def table_text(
     return "\n\n".join(parts)
 
 
-def write_table_files(found: "TableFindings", folder: Path) -> tuple[Path, ...]:
-    """Write what was found to ``tables`` of a run folder, each file in one step.
+def table_files(found: "TableFindings") -> dict[str, str]:
+    """What was found as files of the names that they are to have.
 
     Returns
     -------
-    tuple of Path
+    dict of name -> text
         NAME.md and NAME.csv (the table), NAME-rows.csv (all that was judged, with the costs),
         NAME-seeds.csv (every training), and where there are any NAME-classes.csv and
-        NAME-effects.csv; older ones of these two are removed where there are none.
+        NAME-effects.csv.
     """
-    place, name = folder / FOLDER, file_name(found.table.name)
-    place.mkdir(parents=True, exist_ok=True)
+    name = file_name(found.table.name)
     texts = {
         f"{name}.md": markdown(found),
         f"{name}.csv": render_csv(table_layout(found, is_named=True)) + "\n",
@@ -59,12 +56,7 @@ def write_table_files(found: "TableFindings", folder: Path) -> tuple[Path, ...]:
         f"{name}-seeds.csv": _frame_csv(_seeds(found)),
     }
     more = {f"{name}-classes.csv": found.class_deltas, f"{name}-effects.csv": found.effects}
-    texts |= {file: _frame_csv(frame) for file, frame in more.items() if not frame.empty}
-    for file, text in texts.items():
-        write_text_atomically(place / file, text)
-    for file in more.keys() - texts.keys():
-        (place / file).unlink(missing_ok=True)
-    return tuple(place / file for file in texts)
+    return texts | {file: _frame_csv(frame) for file, frame in more.items() if not frame.empty}
 
 
 def file_name(table: str) -> str:
