@@ -81,20 +81,21 @@ def draw_rows(final: Final, objective: str, *, wide: bool) -> Figure:
         else:
             figure = Figure(figsize=(NARROW_IN, 2 * height + 1.9), layout="constrained")
             left, right = figure.subplots(2, 1)
-        _row_axis(left, [row.title for row in rows])
-        _row_axis(right, [row.title for row in rows])
+        row_axis(left, [row.title for row in rows])
+        row_axis(right, [row.title for row in rows])
         for place, row in enumerate(rows):
             _draw_values(left, place, row)
             _draw_delta(right, place, row)
         left.set_xlabel(f"{objective} on {clean(final.judged_on)}, %")
         right.set_xlabel("difference to the defaults, points")
         right.axvline(0, color=INK, linewidth=0.8, zorder=1)
-        _keep_zero_in_sight(right)
+        keep_zero_in_sight(right)
         legend(figure, _row_handles(), (figure.get_figwidth(), 0), 2)
     return figure
 
 
-def _row_axis(axes: Axes, labels: Sequence[str]) -> None:
+def row_axis(axes: Axes, labels: Sequence[str]) -> None:
+    """Set up an axis of numbers over rows that are named at the left, the first on top."""
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(axis="y", labelcolor=INK)
     axes.set_ylim(len(labels) - 0.5, -0.5)
@@ -127,7 +128,8 @@ def _draw_delta(axes: Axes, place: int, row: Dots) -> None:
                  linewidth=1.1, zorder=4)  # fmt: skip
 
 
-def _keep_zero_in_sight(axes: Axes) -> None:
+def keep_zero_in_sight(axes: Axes) -> None:
+    """Widen the axis of numbers until 0 is on it, with some room."""
     low, high = axes.get_xlim()
     reach = 0.06 * (max(high, 0) - min(low, 0))
     axes.set_xlim(min(low, -reach), max(high, reach))
@@ -159,7 +161,7 @@ def draw_importance(frame: pd.DataFrame, *, wide: bool) -> Figure | None:
             figure = Figure(figsize=size, layout="constrained")
             grid = figure.subplots(len(methods), 1, squeeze=False)
         for axes, method in zip(grid.flat, methods, strict=True):
-            _row_axis(axes, [clean(name, longest=30) for name in names])
+            row_axis(axes, [clean(name, longest=30) for name in names])
             own = frame[frame["method"] == method].set_index("parameter")
             _draw_shares(axes, own.reindex(names))
             axes.set_title(clean(method))
@@ -235,7 +237,7 @@ def draw_path(path: AblationPath, objective: str, *, wide: bool) -> Figure | Non
             layout="constrained",
         )
         axes = figure.add_subplot()
-        _row_axis(axes, [clean(bar.label, longest=46) if wide else "" for bar in estimated])
+        row_axis(axes, [clean(bar.label, longest=46) if wide else "" for bar in estimated])
         axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
         _draw_bars(axes, estimated, places.estimated, places.thick, solid=False)
         if measured:
@@ -243,7 +245,7 @@ def draw_path(path: AblationPath, objective: str, *, wide: bool) -> Figure | Non
         if not wide:
             _label_above(axes, estimated, places)
         axes.set_xlabel(f"{objective} points above the defaults")
-        _keep_zero_in_sight(axes)
+        keep_zero_in_sight(axes)
         legend(figure, _path_handles(both=both), (figure.get_figwidth(), 0), 2)
     return figure
 

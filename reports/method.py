@@ -1,7 +1,9 @@
 """How a run was made, told from its manifest; what the manifest lacks is left out."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from evolve.analysis.phrases import drawn_of
@@ -25,7 +27,12 @@ class Method:
 def describe_method(run: RunRecord, found: Findings | None = None) -> Method:
     """Tell the method of `run`, all text clean and not yet escaped."""
     manifest = run.manifest
-    sentences = (_training(manifest), _search(run), _objective(manifest), *_found(found))
+    sentences = (training_sentence(manifest, "Each trial"), _search(run))
+    return compose(manifest, *sentences, _objective(manifest), *_found(found))
+
+
+def compose(manifest: Mapping[str, Any], *sentences: str) -> Method:
+    """A method from its sentences, of which some may be empty, and from its manifest."""
     return Method(
         paragraph=" ".join(sentence for sentence in sentences if sentence),
         facts=tuple((term, text) for term, text in _facts(manifest) if text),
@@ -99,31 +106,40 @@ def reuse_commands(
 
 
 def run_path(run: RunRecord) -> str:
-    """Run folder as one would type it: from `runs` on where it lies in such a folder."""
-    folder = run.folder
+    """Run folder as one would type it."""
+    return typed_path(run.folder)
+
+
+def typed_path(folder: Path) -> str:
+    """A folder as one would type it: from `runs` on where it lies in such a folder."""
     return clean(f"runs/{folder.name}" if folder.parent.name == "runs" else folder.as_posix())
 
 
 def data_path(run: RunRecord) -> str:
+    """Value for ``--data``."""
+    return typed_data(run.manifest)
+
+
+def typed_data(manifest: Mapping[str, Any]) -> str:
     """Value for ``--data``: the stored path, else the name, else the embedded set."""
-    data = _section(run.manifest, "data")
+    data = _section(manifest, "data")
     return clean(data.get("path") or data.get("name") or "digits")
 
 
-def data_text(manifest: dict[str, Any]) -> str:
+def data_text(manifest: Mapping[str, Any]) -> str:
     """Tell the data set with its number of classes and images: `digits, 10 classes, ...`."""
     data = _section(manifest, "data")
     parts = (clean(data.get("name")), _classes(data), _images(data))
     return ", ".join(part for part in parts if part)
 
 
-def model_text(manifest: dict[str, Any]) -> str:
+def model_text(manifest: Mapping[str, Any]) -> str:
     """Model with its input size."""
     train = _section(manifest, "train")
     return ", ".join(part for part in (clean(train.get("model")), _size(train)) if part)
 
 
-def _section(manifest: dict[str, Any], key: str) -> dict[str, Any]:
+def _section(manifest: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = manifest.get(key)
     return found if isinstance(found, dict) else {}
 
@@ -146,7 +162,8 @@ def _classes(data: dict[str, Any]) -> str:
     return f"{count:,} class{'' if count == 1 else 'es'}" if count else ""
 
 
-def _training(manifest: dict[str, Any]) -> str:
+def training_sentence(manifest: Mapping[str, Any], subject: str) -> str:
+    """Tell what `subject` trains on which data; empty where that is not known."""
     train, data = _section(manifest, "train"), _section(manifest, "data")
     if not train.get("model") or not data.get("name"):
         return ""
@@ -154,7 +171,7 @@ def _training(manifest: dict[str, Any]) -> str:
     length = f" for {plural(epochs, 'epoch')}" if isinstance(epochs, int) else ""
     batches = f" in batches of {clean(batch)}" if batch else ""
     return (
-        f"Each trial trains {_with_detail(train['model'], _size(train))}"
+        f"{subject} trains {_with_detail(train['model'], _size(train))}"
         f"{length}{batches} on {_with_detail(data['name'], _classes(data), _images(data))}."
     )
 
@@ -208,7 +225,7 @@ def _asked(trials: Any) -> str:
     return f"{plural(trials, 'trial')} {'was' if trials == 1 else 'were'} asked for; {default}"
 
 
-def _objective(manifest: dict[str, Any]) -> str:
+def _objective(manifest: Mapping[str, Any]) -> str:
     objective = clean(manifest.get("objective", "AP"))
     meaning = " (COCO: mean over IoU 0.50 to 0.95)" if objective == "AP" else ""
     alone = f"The objective is {objective}{meaning} on the val images"
@@ -221,7 +238,7 @@ def _objective(manifest: dict[str, Any]) -> str:
     )
 
 
-def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     data, hardware = _section(manifest, "data"), _section(manifest, "hardware")
     return [
         ("Command", _command(manifest.get("command"))),
@@ -242,7 +259,7 @@ def _command(command: Any) -> str:
     return clean(command)
 
 
-def _engine(manifest: dict[str, Any]) -> str:
+def _engine(manifest: Mapping[str, Any]) -> str:
     engine, workers = clean(manifest.get("engine")), manifest.get("workers")
     return f"{engine}, {plural(workers, 'worker')}" if isinstance(workers, int) else engine
 

@@ -1,4 +1,4 @@
-"""Whether a run's report stands already, so that nothing has to be drawn again.
+"""Whether a report stands already, so that nothing has to be drawn again.
 
 The same run gives the same report, so a digest of all that it is made of tells whether it would
 be the same: what was read and found, this program, and what it draws with. The digest is kept in
@@ -7,7 +7,7 @@ be the same: what was read and found, this program, and what it draws with. The 
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +19,10 @@ from pandas.api.types import is_numeric_dtype
 
 import evolve
 from evolve.findings import Findings
+from evolve.findings.table import TableFindings
 from evolve.store.folder import RunFolder, write_json
 from evolve.store.records import RunRecord
+from reports.table_trainings import read_behind
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -37,16 +39,43 @@ def make_report(run: RunRecord, found: Findings) -> Path:
     ReportError
         As `reports.render.render_report`.
     """
-    folder = RunFolder(run.folder)
+
+    def draw(out: Path) -> list[Path]:
+        from reports.render import render_report  # matplotlib: a report that stands is spared it
+
+        return render_report(run, out, found)
+
+    return _made(RunFolder(run.folder), draw, run, found)
+
+
+def make_table_report(found: TableFindings) -> Path:
+    """Page of the report in the folder of an ablation, made or replaced as by `make_report`.
+
+    Raises
+    ------
+    ReportError
+        As `reports.table_report.render_table_report`.
+    """
+    folder = RunFolder(found.folder)
+    behind = read_behind(found, folder.report)
+
+    def draw(out: Path) -> list[Path]:
+        from reports.table_report import render_table_report
+
+        return render_table_report(found, out, behind)
+
+    return _made(folder, draw, found, behind)
+
+
+def _made(folder: RunFolder, draw: Callable[[Path], list[Path]], *parts: Any) -> Path:
+    """Page of a folder's report, which is made of these parts."""
     try:
-        key = fingerprint(run, found)
+        key = fingerprint(*parts)
     except TypeError:  # then it is drawn every time
         key = ""
     if key and _stands(folder, key):
         return folder.report.resolve() / "index.html"
-    from reports.render import render_report  # matplotlib, which a report that stands is spared
-
-    files = render_report(run, folder.report, found)
+    files = draw(folder.report)
     _note(folder, key, files)
     return files[0]
 
@@ -69,7 +98,9 @@ def fingerprint(*parts: Any) -> str:
 
 def _sources() -> Iterable[Path]:
     for folder in (Path(evolve.__file__).parent, Path(__file__).parent):
-        files = (path for path in folder.rglob("*") if path.suffix in {".py", ".j2", ".css"})
+        files = (
+            path for path in folder.rglob("*") if path.suffix in {".py", ".j2", ".css", ".js"}
+        )
         yield from sorted(files)
 
 

@@ -72,6 +72,10 @@ def _expand_style(element: ET.Element, variables: Mapping[str, str]) -> None:
         if name and name not in _LEFT_TO_CSS:
             variable = variables.get(value)
             element.set(name, f"var(--{variable})" if variable else value)
+    for name in ("fill", "stroke"):  # which patterns of hatches have as attributes
+        variable = variables.get(element.get(name, ""))
+        if variable:
+            element.set(name, f"var(--{variable})")
 
 
 def _rename_ids(element: ET.Element, prefix: str, used: set[str]) -> None:

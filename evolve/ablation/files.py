@@ -1,4 +1,4 @@
-"""A table's findings for people: drawn in a terminal; as Markdown, CSV and LaTeX in its run."""
+"""A table's findings for people: in a terminal, and as files of Markdown, CSV and LaTeX."""
 
 import math
 import numbers
@@ -11,14 +11,12 @@ from evolve.ablation.latex import render_latex
 from evolve.ablation.render import csv_text, escaped, render_csv, render_markdown
 from evolve.ablation.shown import classes_layout, effects_layout, table_layout
 from evolve.ablation.terminal import render_text, wrapped_text
-from model.files import write_text_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from evolve.findings.table import TableFindings
 
-FOLDER = "tables"
 LONGEST_NAME = 80
 
 _SEED_COLUMNS = ("row", "title", "seed_index", "seed", "state", "reason")
@@ -41,18 +39,17 @@ def table_text(
     return "\n\n".join(parts)
 
 
-def write_table_files(found: "TableFindings", folder: Path) -> tuple[Path, ...]:
-    """Write what was found to ``tables`` of a run folder, each file in one step.
+def table_files(found: "TableFindings") -> dict[str, str]:
+    """What was found as files of the names that they are to have.
 
     Returns
     -------
-    tuple of Path
+    dict of name -> text
         NAME.md and NAME.csv (the table), NAME-rows.csv (all that was judged, with the costs),
         NAME-seeds.csv (every training), NAME.tex (the table), and where there are any -classes
-        and -effects as CSV and LaTeX; older ones of these are removed where there are none.
+        and -effects as CSV and LaTeX.
     """
-    place, name = folder / FOLDER, file_name(found.table.name)
-    place.mkdir(parents=True, exist_ok=True)
+    name = file_name(found.table.name)
     texts = {
         f"{name}.md": markdown(found),
         f"{name}.csv": render_csv(table_layout(found, is_named=True)) + "\n",
@@ -71,11 +68,7 @@ def write_table_files(found: "TableFindings", folder: Path) -> tuple[Path, ...]:
         for file, layout in layouts.items()
         if layout is not None
     }
-    for file, text in texts.items():
-        write_text_atomically(place / file, text)
-    for file in {*frames, *layouts} - texts.keys():
-        (place / file).unlink(missing_ok=True)
-    return tuple(place / file for file in texts)
+    return texts
 
 
 def file_name(table: str) -> str:

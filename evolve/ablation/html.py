@@ -6,7 +6,7 @@ heading of rows), `state` and `notes`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from markupsafe import Markup, escape
@@ -17,7 +17,13 @@ from evolve.ablation.render import clean
 _CLASSES: dict[Align, str] = {"left": "text", "center": "tick", "right": "number"}
 
 
-def render_html(layout: Layout, *, id: str, kind: str = "short") -> Markup:
+def render_html(
+    layout: Layout,
+    *,
+    id: str,
+    kind: str = "short",
+    links: Mapping[tuple[int, int], str] | None = None,
+) -> Markup:
     """A table with its caption, and its notes below it.
 
     Parameters
@@ -27,6 +33,8 @@ def render_html(layout: Layout, *, id: str, kind: str = "short") -> Markup:
         Of the table on its page; of any text its letters, digits and hyphens.
     kind : str
         Class of the region that scrolls: `short`, or `tall` with the headings kept in sight.
+    links : mapping of (row, column) -> str, optional
+        Where the text of cells leads to.
 
     Returns
     -------
@@ -35,7 +43,7 @@ def render_html(layout: Layout, *, id: str, kind: str = "short") -> Markup:
     """
     layout = layout.with_states()
     name = re.sub(r"[^A-Za-z0-9-]+", "-", id).strip("-") or "table"
-    page = _Page(name, frozenset(note.key for note in layout.notes if note.key))
+    page = _Page(name, frozenset(note.key for note in layout.notes if note.key), links or {})
     lines = [
         Markup('<div class="scroll {}" role="region" aria-labelledby="{}-caption" tabindex="0">')
         .format(kind, name),
@@ -53,10 +61,12 @@ def render_html(layout: Layout, *, id: str, kind: str = "short") -> Markup:
 
 
 class _Page:
-    """Knows which notes can be referred to."""
+    """Knows which notes can be referred to, and which cells lead elsewhere."""
 
-    def __init__(self, name: str, keys: frozenset[str]) -> None:
-        self.name, self.keys = name, keys
+    def __init__(
+        self, name: str, keys: frozenset[str], links: Mapping[tuple[int, int], str]
+    ) -> None:
+        self.name, self.keys, self.links = name, keys, links
 
     def references(self, note: str) -> Markup:
         """Links to notes; each letter is the key of one."""
@@ -94,17 +104,22 @@ class _Page:
                     yield Markup("</tbody>\n<tbody>")
                 line = '<tr class="rows"><th scope="rowgroup" colspan="{}">{}</th></tr>'
                 yield Markup(line).format(len(layout.columns), clean(row.heading))
-            yield Markup("<tr>{}</tr>").format(Markup("").join(self.row(layout.columns, row)))
+            yield Markup("<tr>{}</tr>").format(
+                Markup("").join(self.row(layout.columns, row, number))
+            )
         yield Markup("</tbody>")
 
-    def row(self, columns: Sequence[Column], row: Row) -> Iterator[Markup]:
+    def row(self, columns: Sequence[Column], row: Row, place: int) -> Iterator[Markup]:
         for number, (column, cell) in enumerate(zip(columns, row.cells, strict=True)):
             align = cell.align or column.align
             is_name = number == 0 and column.align == "left"
-            yield self.cell(cell, _CLASSES[align], is_name=is_name)
+            link = self.links.get((place, number), "")
+            yield self.cell(cell, _CLASSES[align], is_name=is_name, link=link)
 
-    def cell(self, cell: Cell, kind: str, *, is_name: bool) -> Markup:
+    def cell(self, cell: Cell, kind: str, *, is_name: bool, link: str = "") -> Markup:
         text = escape(clean(cell.text))
+        if link and text:
+            text = Markup('<a href="{}">{}</a>').format(link, text)
         inner = Markup("<strong>{}</strong>").format(text) if cell.bold and text else text
         value = "" if cell.value is None else Markup(' data-value="{}"').format(_value(cell.value))
         inner += self.references(cell.note)

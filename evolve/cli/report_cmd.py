@@ -19,7 +19,7 @@ import click
 def command(run: Path, out: Path | None, data: str | None) -> None:
     """Make the report of the run in folder RUN, finished or not, from its stored results.
 
-    Of an ablation it is the judged table: Markdown, and CSV files of all behind it.
+    Of an evolution it tells what the search found, of an ablation the judged table.
     """
     from evolve.cli.paths import shown_path
     from evolve.findings import find
@@ -29,11 +29,7 @@ def command(run: Path, out: Path | None, data: str | None) -> None:
     from reports.standing import make_report
 
     if kind_of(read_manifest(RunFolder.open(run))) == ABLATION:
-        from evolve.ablation.files import write_table_files
-        from evolve.findings.table import find_table
-
-        tables = write_table_files(find_table(run, data), out or run)
-        click.echo(shown_path(tables[0]))
+        click.echo(shown_path(_report_table(run, out, data)))
         return
     record = read_run(run)
     found = find(run, data, record)
@@ -44,3 +40,16 @@ def command(run: Path, out: Path | None, data: str | None) -> None:
 
         page = render_report(record, out, found)[0]
     click.echo(shown_path(page))
+
+
+def _report_table(run: Path, out: Path | None, data: str | None) -> Path:
+    """Page of an ablation's report."""
+    from evolve.findings.table import find_table
+    from reports.standing import make_table_report
+
+    found = find_table(run, data)
+    if out is None:
+        return make_table_report(found)
+    from reports.table_report import render_table_report
+
+    return render_table_report(found, out)[0]

@@ -97,7 +97,7 @@ class LiveTable(LiveWatcher):
 def conclude_table(
     path: Path, data: str | None = None, *, as_json: bool = False
 ) -> tuple[int, str]:
-    """Write the files of a table and print it; the exit code, 1 if nothing was completed.
+    """Write the report of a table and print it; the exit code, 1 if nothing was completed.
 
     Returns the verdicts in a sentence, too.
 
@@ -109,15 +109,16 @@ def conclude_table(
         Where the data lie now, as for ``--data``.
     as_json : bool
     """
-    from evolve.ablation.files import table_text, write_table_files
+    from evolve.ablation.files import table_text
+    from reports.standing import make_table_report
 
     found = find_table(path, data)
-    files = write_table_files(found, path)
+    page = make_table_report(found)
     if as_json:
         click.echo(json.dumps(found.to_dict(), allow_nan=False))
     else:
         click.echo(table_text(found, **terminal_of(sys.stdout)))
-        click.echo(f"\ntable  {shown_path(files[0])}")
+        click.echo(f"\nreport  {shown_path(page)}")
     return (DONE if _any_complete(found) else FAILED), printable(" ".join(found.sentences))
 
 

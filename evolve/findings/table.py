@@ -30,7 +30,7 @@ __all__ = ["TableFindings", "TableRun", "find_table", "training_s"]
 
 CLASS_COLUMNS = ("row", "title", "baseline")
 
-_WAITING = {"value_val": math.nan, "value_test": math.nan, "epochs_done": 0}
+_WAITING = {"value_val": math.nan, "value_test": math.nan, "epochs_done": 0, "taken_from": ""}
 
 
 def find_table(folder: Path, data: str | None = None, *, images: bool = True) -> TableFindings:
@@ -60,26 +60,29 @@ def find_table(folder: Path, data: str | None = None, *, images: bool = True) ->
     drawn = resample(begun, manifest, data, cache, classes=True, kept_alone=not images)
     if images:
         cache.write()
-    return _join(run, record, drawn, manifest.get("design"), read_costs(place.costs), images)
+    return _join(run, record, drawn, manifest, folder, read_costs(place.costs), images)
 
 
 def _join(
     run: TableRun,
     record: ComparisonRecord | None,
     drawn: Resampled,
-    design_tree: Any,
+    manifest: dict[str, Any],
+    folder: Path,
     costs: Costs | None,
     classes: bool,
 ) -> TableFindings:
     trainings = _with_waiting(run, record)
     values = drawn.by_row(trainings)
     judged = _judge(run, trainings, values, drawn.images)
-    design, why_not = stored_design(design_tree)
+    design, why_not = stored_design(manifest.get("design"))
     effects = pd.DataFrame()
     if design is not None:
         effects, why_not = design_effects(design, trainings, values, drawn.images, run.alpha)
     by_class = _class_frame(run, judged, trainings, drawn) if classes else _class_lines([])
     found = TableFindings(
+        folder=folder,
+        manifest=manifest,
         run=run,
         record=record,
         trainings=trainings,
@@ -119,7 +122,8 @@ def _with_waiting(run: TableRun, record: ComparisonRecord | None) -> pd.DataFram
 
 def _waiting(row: StoredRow, index: int, seed: int | None) -> dict[str, Any]:
     head = {"row": row.key, "title": row.title, "seed_index": index, "seed": seed}
-    return head | _WAITING | {"training": "", "state": "WAITING", "reason": "", "metrics": {}}
+    told = {"training": "", "state": "WAITING", "reason": "", "log": (), "metrics": {}}
+    return head | _WAITING | told
 
 
 def _judge(

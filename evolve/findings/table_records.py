@@ -92,6 +92,9 @@ class TableFindings:
 
     Attributes
     ----------
+    folder : Path
+        Of the run.
+    manifest : dict
     run : TableRun
     record : ComparisonRecord or None
         The trainings as they are stored; None before they begin.
@@ -121,6 +124,8 @@ class TableFindings:
         Seconds of training and evaluation, mean of the complete trainings; NaN without one.
     """
 
+    folder: Path
+    manifest: Mapping[str, Any]
     run: TableRun
     record: ComparisonRecord | None
     trainings: pd.DataFrame
@@ -161,7 +166,7 @@ class TableFindings:
         run = self.run
         frames = {
             "rows": self.judged,
-            "trainings": self.trainings.drop(columns=["folder", "training"]),
+            "trainings": self.trainings.drop(columns=["folder", "training", "log"]),
             "classes": self.class_deltas,
             "effects": self.effects,
         }

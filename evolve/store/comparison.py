@@ -35,7 +35,7 @@ FOLDER_ATTR = "evolve:folder"  # from the run folder on; of a training taken ove
 TAKEN_ATTR = "evolve:taken_from"  # run that has done a training, where it was not this one
 
 COLUMNS = (
-    *("row", "title", "seed_index", "seed", "training", "state", "reason"),
+    *("row", "title", "seed_index", "seed", "training", "state", "reason", "log", "taken_from"),
     *("value_val", "value_test", "metrics", "epochs_done", "folder"),
 )
 
@@ -138,11 +138,12 @@ class ComparisonRecord:
     trainings : DataFrame, one row for each row and seed, seeds of the first row first
         row, title (text), seed_index, seed (int), training (text, equal where two rows share
         one), state (COMPLETE, FAIL, RUNNING, or WAITING if
-        it has not begun), reason (of a failure, else empty), value_val (objective on val after
-        the last epoch, NaN if none), value_test (objective on the split that is judged on, NaN
-        if none), metrics (dict of str -> float, those of that split with its name before them,
-        as ``test/AP``; NaN where unmeasurable), epochs_done (int), folder (Path; two rows that
-        share a training share its folder).
+        it has not begun), reason (of a failure, else empty), log (tuple of text, the last lines
+        before a failure), taken_from (name of the run that has done it, empty if this one),
+        value_val (objective on val after the last epoch, NaN if none), value_test (objective on
+        the split that is judged on, NaN if none), metrics (dict of str -> float, those of that
+        split with its name before them, as ``test/AP``; NaN where unmeasurable), epochs_done
+        (int), folder (Path; two rows that share a training share its folder).
     """
 
     plan: PlanRecord
@@ -250,6 +251,8 @@ def _record(
         **head,
         "state": trial.state.name,
         "reason": f"{failure['type']}: {failure['what']}" if failure else "",
+        "log": tuple(map(str, failure.get("log") or ())),
+        "taken_from": str(trial.user_attrs.get(TAKEN_ATTR, "")),
         "value_val": value_val,
         "value_test": value_val if plan.judged_on == "val" else judged,
         "metrics": metrics,
@@ -261,4 +264,4 @@ def _record(
 def _nothing() -> dict[str, Any]:
     """What is known of a training that has not begun."""
     none = {"value_val": math.nan, "value_test": math.nan, "metrics": {}, "epochs_done": 0}
-    return {"state": "WAITING", "reason": "", **none}
+    return {"state": "WAITING", "reason": "", "log": (), "taken_from": "", **none}

@@ -227,11 +227,6 @@ class RunFolder:
         """What the networks of a table, or of a run with two objectives, cost; measured."""
         return self.path / "costs.json"
 
-    @property
-    def tables(self) -> Path:
-        """Folder of the finished tables of an ablation."""
-        return self.path / "tables"
-
     def trial(self, number: int) -> TrialFolder:
         """Folder of a trial; it need not exist."""
         return TrialFolder(self.path / "trials" / f"{number:05d}")

@@ -87,11 +87,11 @@ def test_a_table_is_printed_and_written_with_what_failed(work):
     failed = next(line for line in done.stdout.splitlines() if "failed" in line)
     assert " 0/2 " in failed
     assert "2 × diverged: the loss is not finite" in done.stdout  # noqa: RUF001
-    with (work / "out" / "tables" / "rates-seeds.csv").open(newline="") as file:
+    with (work / "out" / "report" / "tables" / "rates-seeds.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["state"] for row in rows].count("FAIL") == 2
     assert len(rows) == 6
-    assert "| helps" in (work / "out" / "tables" / "rates.md").read_text()
+    assert "| helps" in (work / "out" / "report" / "tables" / "rates.md").read_text()
     again = run(work, *on_curves("--seeds", "2"))
     assert again.stdout == done.stdout
     assert "[Rates" not in again.stderr
@@ -131,7 +131,7 @@ def test_killed_with_all_its_workers_a_table_ends_as_its_twin(work):
     assert done.returncode == 0, done.stderr
     assert outcome(work / "out") == outcome(work / "twin")
     assert "table    out, done" in run(work, "status", "out").stdout
-    assert run(work, "report", "out").stdout.strip() == "out/tables/rates.md"
+    assert run(work, "report", "out").stdout.strip() == "out/report/index.html"
 
 
 def test_a_table_whose_study_lies_elsewhere_ends_as_its_twin(work):
@@ -206,7 +206,7 @@ def test_pictures_give_intervals_classes_and_costs(tmp_path):
     assert "6 images of test; 95 % intervals over seeds and images" in said
     assert "M parameters" in said
     found = tmp_path / "runs" / "first"
-    with (found / "tables" / "losses-classes.csv").open(newline="") as file:
+    with (found / "report" / "tables" / "losses-classes.csv").open(newline="") as file:
         assert {row["row"] for row in csv.DictReader(file)} == {"ciou"}
     costs = json.loads((found / "costs.json").read_text())["rows"]
     assert costs["squares"]["parameters"] == costs["ciou"]["parameters"] > 1e6

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from evolve.ablation.files import write_table_files
+from evolve.ablation.files import table_files
 from evolve.ablation.latex import render_latex
 from evolve.ablation.layout import Cell, Column, Layout, Note, Row, paper_layout
 from evolve.ablation.paper import LOGS, NAMES, load_paper_table
@@ -92,9 +92,11 @@ def test_judged_tables_compile_alone_and_in_a_paper(tmp_path):
     train(make_folder(tmp_path / "design", table, seeds=2, design=tree), values, table)
     names = []
     for run in ("bof", "design"):
-        for path in write_table_files(find_table(tmp_path / run), tmp_path):
-            if path.suffix == ".tex":
-                names.append(path.stem)
+        for name, text in table_files(find_table(tmp_path / run)).items():
+            if name.endswith(".tex"):
+                (tmp_path / "tables").mkdir(exist_ok=True)
+                (tmp_path / "tables" / name).write_text(text, encoding="utf-8")
+                names.append(name.removesuffix(".tex"))
     compiled(tmp_path / "tables", "bof.tex")  # wider than a paper's text
     assert names == ["bof", "mine", "mine-effects"]
     assert pages(put_into_a_paper(tmp_path / "tables", names)) == 3

@@ -1,6 +1,7 @@
 """A table's findings as text and files, looked at as a reader does."""
 
 import csv
+import io
 import json
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from evolve.ablation import shown
-from evolve.ablation.files import file_name, markdown, table_text, write_table_files
+from evolve.ablation.files import file_name, markdown, table_files, table_text
 from evolve.ablation.shown import classes_layout, table_layout
 from evolve.findings import images as images_module
 from evolve.findings.table import find_table
@@ -27,9 +28,8 @@ BASE = [0.300, 0.310, 0.305]
 CLEAR = [0.331, 0.340, 0.336]
 
 
-def read(path):
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
+def read(text):
+    return list(csv.reader(io.StringIO(text)))
 
 
 @pytest.fixture
@@ -107,12 +107,12 @@ def test_a_brief_table_has_no_explanations(plain):
 
 def test_words_of_a_half_done_table_are_provisional_everywhere(plain):
     found = find_table(plain)
-    write_table_files(found, plain)
+    files = table_files(found)
     assert "(helps)" in table_text(found)
-    assert "| (helps) |" in (plain / "tables/mine.md").read_text().replace("\\", "")
-    head, _, line, *_ = read(plain / "tables/mine.csv")
+    assert "| (helps) |" in files["mine.md"].replace("\\", "")
+    head, _, line, *_ = read(files["mine.csv"])
     assert line[head.index("verdict")] == "(helps)"
-    head, *lines = read(plain / "tables/mine-rows.csv")
+    head, *lines = read(files["mine-rows.csv"])
     assert {line[head.index("provisional")] for line in lines} == {"True"}
     assert found.to_dict()["provisional"]
     assert found.sentences[0].startswith("So far, of 2 rows 1 helps")
@@ -162,22 +162,20 @@ def test_several_baselines_are_told(tmp_path):
 
 def test_files_of_a_table(plain):
     found = find_table(plain)
-    paths = write_table_files(found, plain)
-    assert [path.relative_to(plain).as_posix() for path in paths] == [
-        "tables/mine.md", "tables/mine.csv", "tables/mine-rows.csv", "tables/mine-seeds.csv",
-        "tables/mine.tex",
-    ]  # fmt: skip
-    head, base, first, failed = read(paths[1])
+    files = table_files(found)
+    assert list(files) == ["mine.md", "mine.csv", "mine-rows.csv", "mine-seeds.csv", "mine.tex"]
+    head, base, first, failed = read(files["mine.csv"])
     assert head[:4] == ["row", "title", "S", "M"]
     assert first[:4] == ["S", "'+ S", "1", "0"]
     assert dict(zip(head, first, strict=True))["verdict"] == "(helps)"  # one still runs
     assert base[head.index("Δ AP")] == ""
     assert "no memory" in failed[-1]
-    rows = read(paths[2])
+    rows = read(files["mine-rows.csv"])
     assert rows[0][:3] == ["row", "title", "n"]
     assert float(rows[2][rows[0].index("delta")]) == found.judged["delta"][1]
     assert rows[2][rows[0].index("train_s")] == "63.0"
-    seeds = [dict(zip(read(paths[3])[0], line, strict=True)) for line in read(paths[3])[1:]]
+    first, *lines = read(files["mine-seeds.csv"])
+    seeds = [dict(zip(first, line, strict=True)) for line in lines]
     assert len(seeds) == 9
     assert seeds[3] == {
         "row": "S", "title": "'+ S", "seed_index": "0", "seed": "100", "state": "COMPLETE",
@@ -185,39 +183,38 @@ def test_files_of_a_table(plain):
     }  # fmt: skip
     assert (seeds[6]["state"], seeds[6]["reason"]) == ("FAIL", "oom: no memory")
     assert (seeds[7]["state"], seeds[7]["AP"]) == ("RUNNING", "")
-    rows = read_latex(paths[4].read_text())
+    rows = read_latex(files["mine.tex"])
     assert [row[0][0] for row in rows] == ["", "\u2713", ""]
-    assert [row[-2][0] for row in rows] == ["baseline", "helps", "-"]
+    assert [row[-2][0] for row in rows] == ["baseline", "(helps)", "-"]
     assert rows[2][-2][2] == "a"
 
 
-def test_files_of_classes_and_effects_come_and_go(tmp_path, monkeypatch):
+def test_files_of_classes_and_effects_are_there_if_they_are_known(tmp_path, monkeypatch):
     monkeypatch.setattr(images_module, "RESAMPLES", 20)
     table, tree = design_table("full-factorial", ["S", "M"])
     shares = {row.key: [(0.5, 0.6), (0.6 + 0.1 * i, 0.6)] for i, row in enumerate(table.rows)}
     folder = make_detected(tmp_path, shares, table, design=tree).path
-    paths = write_table_files(find_table(folder), folder)
-    names = [path.name for path in paths]
-    assert names[4:] == [
+    files = table_files(find_table(folder))
+    assert list(files)[4:] == [
         "mine-classes.csv", "mine-effects.csv",
         "mine.tex", "mine-classes.tex", "mine-effects.tex",
     ]  # fmt: skip
-    classes, effects = read(paths[4]), read(paths[5])
+    classes, effects = read(files["mine-classes.csv"]), read(files["mine-effects.csv"])
     assert classes[0][:5] == ["row", "title", "baseline", "class", "mean"]
     assert len(classes) == 1 + 3 * 2
     assert [line[0] for line in effects[1:]] == ["S", "M", "M × S"]  # noqa: RUF001
     assert effects[3][2] == "M; S"
-    assert r"\label{tab:mine-effects}" in paths[8].read_text()
-    write_table_files(find_table(folder, images=False), folder)
-    assert [path.exists() for path in paths[4:]] == [False, True, True, False, True]
+    assert r"\label{tab:mine-effects}" in files["mine-effects.tex"]
+    without = table_files(find_table(folder, images=False))
+    assert list(without)[4:] == ["mine-effects.csv", "mine.tex", "mine-effects.tex"]
 
 
 def test_a_run_that_has_not_begun_has_files_too(tmp_path):
     make_folder(tmp_path)
     found = find_table(tmp_path)
-    for path in write_table_files(found, tmp_path):
-        assert path.stat().st_size > 0
-    assert "No training has begun." in (tmp_path / "tables" / "mine.md").read_text()
+    files = table_files(found)
+    assert all(files.values())
+    assert "No training has begun." in files["mine.md"]
 
 
 EVIL = "=cmd|' /C calc'!A0 <img src=x> *b* `c` [l](u)\n| # h \x1b[2J\u202e"
@@ -230,17 +227,17 @@ def test_text_from_outside_does_no_harm(tmp_path):
     )  # fmt: skip
     train(make_folder(tmp_path, table), {"base": BASE, "S": [0.33, EVIL, EVIL]}, table)
     found = find_table(tmp_path)
-    paths = write_table_files(found, tmp_path)
-    assert {path.parent for path in paths} == {tmp_path / "tables"}
-    assert paths[0].name == "evil.md"
-    text = paths[0].read_text()
+    files = table_files(found)
+    assert {name.partition(".")[0].partition("-")[0] for name in files} == {"evil"}
+    text = files["evil.md"]
     assert "<img" not in text
     assert "*b*" not in text.replace(r"\*b\*", "")
     assert not any(line.startswith("| #") for line in text.splitlines())
-    for path in paths:
-        assert not set(path.read_text()) & set("\x1b\u202e")
-    for path in paths[1:4]:
-        cells = [cell for line in read(path) for cell in line]
+    for name, content in files.items():
+        assert not set(content) & set("\x1b\u202e")
+        if not name.endswith(".csv"):
+            continue
+        cells = [cell for line in read(content) for cell in line]
         assert not [c for c in cells if c[:1] in "=@" and c]
     assert not set(table_text(found)) & set("\x1b\u202e")
 

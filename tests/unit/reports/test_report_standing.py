@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_ablation import make_found as make_table
+from made_up_ablation import write_files
 from made_up_found import make_found
 from made_up_run import make_run, with_trials
 
 from evolve.findings import Findings
 from evolve.store.folder import RunFolder
 from evolve.store.records import RunRecord
-from reports import render
-from reports.standing import fingerprint, make_report
+from reports import render, table_report
+from reports.standing import fingerprint, make_report, make_table_report
 
 
 @pytest.fixture
@@ -130,3 +132,27 @@ def test_what_has_no_digest_is_drawn_every_time(drawn: list[Path], tmp_path: Pat
     for _ in range(2):
         make_report(run, make_found())
     assert len(drawn) == 2
+
+
+def test_a_table_that_stands_is_not_drawn_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made: list[Path] = []
+
+    def render_table_report(found: object, out: Path, behind: object) -> list[Path]:
+        made.append(out)
+        out.mkdir(exist_ok=True)
+        (out / "index.html").write_text(f"drawing {len(made)}")
+        return [(out / "index.html").resolve()]
+
+    monkeypatch.setattr(table_report, "render_table_report", render_table_report)
+    values = {"base": [0.30, 0.31], "S": [0.33, 0.34]}
+    page = make_table_report(write_files(make_table(tmp_path, values)))
+    assert page == (tmp_path / "report" / "index.html").resolve()
+    assert make_table_report(make_table(tmp_path, values)) == page
+    assert len(made) == 1
+    (tmp_path / "table" / "S" / "0" / "log.txt").unlink()  # a link of the page would be dead
+    make_table_report(make_table(tmp_path, values))
+    assert len(made) == 2
+    make_table_report(make_table(tmp_path, values | {"S": [0.33, 0.35]}))
+    assert len(made) == 3
