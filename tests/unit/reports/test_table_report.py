@@ -66,6 +66,14 @@ def test_the_page_is_well_formed_and_asks_for_nothing(run: Path) -> None:
     assert not [name for name in names if name == "style" or name.startswith("on")]
 
 
+def test_figures_have_the_colours_of_the_page_also_where_they_are_hatched(run: Path) -> None:
+    html = (run / "report" / "index.html").read_text(encoding="utf-8")
+    drawn = "".join(re.findall(r"<figure>.*?</figure>", html, re.DOTALL))
+    assert "<pattern" in drawn
+    assert "var(--paper)" in drawn
+    assert not re.search(r"#[0-9a-f]{6}", drawn)
+
+
 def test_the_first_screen_has_verdict_number_and_next_step(run: Path) -> None:
     text = " ".join(page_of(run).text.split())
     assert re.search(r"\+ CIoU and \+ S help by 4\.\d and 3\.\d AP points on test", text)
