@@ -3,6 +3,7 @@
 Each entry was taken from the publication that it names.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 _ENTRIES: dict[str, tuple[str, str, str, str, str]] = {
@@ -94,6 +95,14 @@ _ENTRIES: dict[str, tuple[str, str, str, str, str]] = {
         "Generalized Intersection over Union: A Metric and A Loss for Bounding Box Regression",
         "2019", "1902.09630", "Conference on Computer Vision and Pattern Recognition",
     ),
+    "shapley": (
+        "Shapley, Lloyd S.", "A Value for n-Person Games", "1953", "",
+        "Contributions to the Theory of Games {II}",
+    ),
+    "factorial": (
+        "Box, George E. P. and Hunter, J. Stuart and Hunter, William G.",
+        "Statistics for Experimenters, second edition, Wiley", "2005", "", "",
+    ),
     "holm": (
         "Holm, Sture", "A Simple Sequentially Rejective Multiple Test Procedure", "1979", "",
         "Scandinavian Journal of Statistics",
@@ -118,7 +127,7 @@ def used_works(manifest: dict[str, Any], *also: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*keys, *also]))
 
 
-def bibtex(keys: tuple[str, ...]) -> str:
+def bibtex(keys: Iterable[str]) -> str:
     """Entries of these publications, in their order."""
     return "\n".join(_entry(key) for key in keys)
 

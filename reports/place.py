@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,10 +11,15 @@ from model.files import write_atomically
 from reports.text import clean
 
 GENERATOR = "evolve report"
-_OURS = {"index.html", "report.md", "tables", "figures"}
+FORMATS = ("html", "md", "tex")
+_SIGN = ".evolve-report"  # where there is no page that says whose folder it is
+_OURS = {"index.html", "report.md", "tables", "figures", _SIGN}
+_PAGES = {"index.html": "html", "report.md": "md"}
 
 
-def put_report(out: Path, files: Mapping[str, bytes]) -> list[Path]:
+def put_report(
+    out: Path, files: Mapping[str, bytes], formats: Sequence[str] = FORMATS
+) -> list[Path]:
     """Make or replace the report in the folder `out`; the same files give the same bytes.
 
     Everything is made in a folder beside `out` and put in place at the end.
@@ -24,6 +29,8 @@ def put_report(out: Path, files: Mapping[str, bytes]) -> list[Path]:
     out : Path
     files : mapping of name -> content
         Names from `out` on, with one folder at most, the page first.
+    formats : sequence of str
+        Those of html, md and tex that are wanted; all other files are there always.
 
     Returns
     -------
@@ -37,10 +44,18 @@ def put_report(out: Path, files: Mapping[str, bytes]) -> list[Path]:
     """
     out = out.resolve()
     check_place(out)
+    wanted = {name: content for name, content in files.items() if _is_wanted(name, formats)}
+    if "index.html" not in wanted:
+        wanted[_SIGN] = f"{GENERATOR}\n".encode()
     with _put_in_place(out) as folder:
-        for name, content in files.items():
+        for name, content in wanted.items():
             _write(folder / name, content)
-    return [out / name for name in files]
+    return [out / name for name in wanted]
+
+
+def _is_wanted(name: str, formats: Sequence[str]) -> bool:
+    kind = _PAGES.get(name) or ("tex" if name.endswith(".tex") else "")
+    return not kind or kind in formats
 
 
 def check_place(out: Path) -> None:
@@ -55,7 +70,8 @@ def check_place(out: Path) -> None:
         return
     if out.is_dir():
         names = {path.name for path in out.iterdir()}
-        if not names or (names <= _OURS and _is_report(out / "index.html")):
+        is_ours = _is_report(out / "index.html") or (out / _SIGN).is_file()
+        if not names or (names <= _OURS and is_ours):
             return
     raise ReportError(
         "the place of the report holds something else",
@@ -91,12 +107,19 @@ def _put_in_place(out: Path) -> Iterator[Path]:
 
 
 def _swap(new: Path, out: Path, old: Path) -> None:
-    had_one = out.exists()
-    if had_one:
-        out.rename(old)
+    had_one = _moved(out, old)
     try:
         new.rename(out)
     except BaseException:
         if had_one:
             old.rename(out)
         raise
+
+
+def _moved(out: Path, old: Path) -> bool:
+    """Move what stands there aside; whether there was anything: another may have been quicker."""
+    try:
+        out.rename(old)
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,5 +1,6 @@
 """A stored run as a report: one page that needs nothing else, Markdown, tables and figures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from reports.next_step import next_step
 from reports.origins import row_origins, trial_origins, untold
 from reports.page import render_page, render_text
 from reports.pictures import Picture, inline, make_picture, picture_files
-from reports.place import check_place, put_report
+from reports.place import FORMATS, check_place, put_report
 from reports.search import (
     interaction_section,
     lineage_section,
@@ -47,7 +48,12 @@ class Panel:
 
 
 def render_report(
-    run: RunRecord, out: Path, found: Findings | None = None, *, living: bool = False
+    run: RunRecord,
+    out: Path,
+    found: Findings | None = None,
+    *,
+    formats: Sequence[str] = FORMATS,
+    living: bool = False,
 ) -> list[Path]:
     """Make or replace the report of `run` in the folder `out`.
 
@@ -68,7 +74,7 @@ def render_report(
     _check_run(run)
     out = out.resolve()
     check_place(out)
-    return put_report(out, _make_files(run, found, out, living))
+    return put_report(out, _make_files(run, found, out, living), formats)
 
 
 def _check_run(run: RunRecord) -> None:

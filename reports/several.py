@@ -1,6 +1,7 @@
 """Several runs on one page: what each ended with, and how far they are apart."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import pandas as pd
 
 from evolve.findings.several import Apart, Line, OneRun, Several
 from reports.found_tables import span_text
+from reports.latex import to_latex
 from reports.method import data_text, model_text
 from reports.page import render_page, render_text
 from reports.pictures import Picture, make_picture, picture_files
-from reports.place import put_report
+from reports.place import FORMATS, put_report
 from reports.several_figures import MOST_LINES, draw_histories, draw_lines
 from reports.tables import Column, Row, Table, frame_to_csv
 from reports.text import MISSING, PLUS_MINUS, clean, duration, percent, plural, points
@@ -20,15 +22,15 @@ KIND = "Comparison of runs"
 _SHAPES = (True, False)
 
 
-def render_several(found: Several, out: Path) -> list[Path]:
+def render_several(found: Several, out: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Make or replace the page of several runs in the folder `out`; as `render_report`."""
-    return put_report(out, several_files(found))
+    return put_report(out, several_files(found), formats)
 
 
 def several_files(found: Several) -> dict[str, bytes]:
     """The files of the page, by name."""
     pictures = _pictures(found)
-    context = {
+    context: dict[str, Any] = {
         "title": " and ".join(_names(found)) if len(found.runs) == 2 else _many(found),
         "verdict": verdict_of(found),
         "unfinished": [(clean(r.name), clean(r.unfinished)) for r in found.runs if r.unfinished],
@@ -45,6 +47,9 @@ def several_files(found: Several) -> dict[str, bytes]:
         "index.html": render_page("several.html.j2", context),
         "report.md": render_text("several.md.j2", context).encode(),
         "tables/lines.csv": frame_to_csv(line_frame(found)).encode(),
+        "tables/lines.tex": to_latex(
+            context["lines"], caption="What was measured, in percent.", label="tab:lines"
+        ).encode(),
         **picture_files(pictures.values()),
     }
 

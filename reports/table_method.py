@@ -6,8 +6,8 @@ from typing import Any
 from evolve.analysis.phrases import listed, points
 from evolve.analysis.sequential import levels
 from evolve.findings.table import TableFindings
+from reports.citations import bibtex
 from reports.method import Method, compose, training_sentence
-from reports.references import bibtex
 from reports.text import PLUS_MINUS, clean, plural
 
 _OVER = {

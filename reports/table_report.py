@@ -1,7 +1,7 @@
 """A stored ablation as a report: a page that needs nothing else, Markdown, tables, figures."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from reports import table_figures, table_maps
 from reports.method import data_text, model_text, typed_path
 from reports.page import render_page, render_text
 from reports.pictures import Picture, make_picture, picture_files
-from reports.place import check_place, put_report
+from reports.place import FORMATS, check_place, put_report
 from reports.table_method import describe_table_method, references
 from reports.table_summary import (
     Line,
@@ -37,7 +37,12 @@ MOST_LOGS = 6
 
 
 def render_table_report(
-    found: TableFindings, out: Path, behind: Behind | None = None
+    found: TableFindings,
+    out: Path,
+    behind: Behind | None = None,
+    *,
+    formats: Sequence[str] = FORMATS,
+    living: bool = False,
 ) -> list[Path]:
     """Make or replace the report of an ablation in the folder `out`.
 
@@ -49,6 +54,10 @@ def render_table_report(
     out : Path
     behind : Behind, optional
         Of `read_behind`, for this folder; read if it is not given.
+    formats : sequence of str
+        As for `put_report`.
+    living : bool
+        The page loads itself again, while trainings are to come.
 
     Returns
     -------
@@ -61,15 +70,20 @@ def render_table_report(
         If `out` holds something other than a report.
     """
     check_place(out)
-    return put_report(out, _make_files(found, behind or read_behind(found, out)))
+    behind = behind or read_behind(found, out)
+    return put_report(out, _make_files(found, behind, reload=living), formats)
 
 
-def _make_files(found: TableFindings, behind: Behind) -> dict[str, bytes]:
+def _make_files(found: TableFindings, behind: Behind, *, reload: bool) -> dict[str, bytes]:
     pictures = _draw(found, behind)
     context = _context(found, behind, pictures)
     texts = {f"tables/{name}": text.encode() for name, text in table_files(found).items()}
     return {
-        "index.html": render_page("table.html.j2", context | {"html": _tables(found)}),
+        "index.html": render_page(
+            "table.html.j2",
+            context | {"html": _tables(found)},
+            reload=reload and bool(found.unfinished),
+        ),
         "report.md": render_text("table.md.j2", context | {"markdown": _markdown(found)}).encode(),
         **texts,
         **picture_files(pictures.values()),

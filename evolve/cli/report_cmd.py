@@ -1,55 +1,102 @@
 """`evolve report`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from evolve.cli.main import DONE, INTERRUPTED
+
+FORMATS = ("html", "md", "tex")
+
+
+def _formats(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, ...]:
+    """The formats of a list with commas."""
+    asked = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    unknown = [part for part in asked if part not in FORMATS]
+    if unknown or not asked:
+        named = f"{unknown[0]!r} is none of" if unknown else "give one or more of"
+        raise click.BadParameter(f"{named} {', '.join(FORMATS)}")
+    return asked
+
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN...")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=None,
-    help="Folder of the report [default: RUN/report].",
+    help="Folder of the report [default: RUN/report; of several runs runs/compare-NAMES].",
 )
 @click.option(
     "--data", default=None, help="Where the data of the run lie now, if they were moved."
 )
-def command(run: Path, out: Path | None, data: str | None) -> None:
+@click.option(
+    "--format",
+    "formats",
+    default=",".join(FORMATS),
+    show_default=True,
+    callback=_formats,
+    metavar="LIST",
+    help="Which of the page, Markdown and LaTeX tables; CSV files and figures are always there.",
+)
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Make it anew as trials end, until the run is done; an open page reloads itself.",
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0.5),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often --watch looks.",
+)
+def command(
+    runs: tuple[Path, ...],
+    out: Path | None,
+    data: str | None,
+    formats: tuple[str, ...],
+    watch: bool,
+    every: float,
+) -> int:
     """Make the report of the run in folder RUN, finished or not, from its stored results.
 
-    Of an evolution it tells what the search found, of an ablation the judged table.
-    """
+    Of an evolution it tells what the search found, of an ablation the judged table. Several runs
+    stand beside each other on one page, where they were measured alike.
+
+    \b
+    evolve report runs/ga-digits
+    evolve report runs/ga-digits --watch
+    evolve report runs/first runs/second --out both
+    """  # noqa: D301
     from evolve.cli.paths import shown_path
-    from evolve.findings import find
-    from evolve.store.folder import RunFolder
-    from evolve.store.manifest import ABLATION, kind_of
-    from evolve.store.read import read_manifest, read_run
-    from reports.standing import make_report
+    from reports.making import make_run_report, make_several_report
 
-    if kind_of(read_manifest(RunFolder.open(run))) == ABLATION:
-        click.echo(shown_path(_report_table(run, out, data)))
-        return
-    record = read_run(run)
-    found = find(run, data, record)
-    if out is None:
-        page = make_report(record, found)
-    else:
-        from reports.render import render_report
-
-        page = render_report(record, out, found)[0]
-    click.echo(shown_path(page))
+    if len(runs) > 1:
+        if watch:
+            raise click.UsageError("--watch follows one run; name one")
+        click.echo(shown_path(make_several_report(runs, out, data, formats)))
+        return DONE
+    if watch:
+        return _watch(runs[0], every, out=out, data=data, formats=formats)
+    click.echo(shown_path(make_run_report(runs[0], out, data, formats)))
+    return DONE
 
 
-def _report_table(run: Path, out: Path | None, data: str | None) -> Path:
-    """Page of an ablation's report."""
-    from evolve.findings.table import find_table
-    from reports.standing import make_table_report
+def _watch(run: Path, every_s: float, **how: Any) -> int:
+    """Make the report anew whenever the run has moved on; Ctrl-C ends it."""
+    from evolve.cli.paths import shown_path
+    from reports.making import living_reports
 
-    found = find_table(run, data)
-    if out is None:
-        return make_table_report(found)
-    from reports.table_report import render_table_report
-
-    return render_table_report(found, out)[0]
+    told = False
+    try:
+        for page in living_reports(run, every_s, **how):
+            if not told:
+                click.echo(shown_path(page))
+                told = True
+    except KeyboardInterrupt:  # the run is another process
+        click.echo("no longer watched; the run itself is left as it was", err=True)
+        return INTERRUPTED
+    return DONE
