@@ -37,7 +37,6 @@ Axis = Literal["latency", "fps"]
 WIDE, NARROW = (9.6, 5.2), (3.7, 4.4)
 LOG_FROM = 6.0  # slowest over fastest
 MOST_BOXES = 16
-MOST_COLOURED = 8
 MOST_LABELLED = 24  # of points that are not on the front
 NEAR = 14.0  # points of length: how far labels go where there are many
 REAL_TIME_MS = 1000 / REAL_TIME_FPS
