@@ -26,7 +26,6 @@ from reports.figures import (
     PAPER,
     PRUNED,
     RUNNING,
-    legend,
     style,
 )
 from reports.label_drawing import Text, log_ticks, settle, write_labels
@@ -38,7 +37,6 @@ Axis = Literal["latency", "fps"]
 WIDE, NARROW = (9.6, 5.2), (3.7, 4.4)
 LOG_FROM = 6.0  # slowest over fastest
 MOST_BOXES = 16
-MOST_COLOURED = 8
 MOST_LABELLED = 24  # of points that are not on the front
 NEAR = 14.0  # points of length: how far labels go where there are many
 REAL_TIME_MS = 1000 / REAL_TIME_FPS
@@ -145,7 +143,7 @@ def draw_front(pareto: Pareto, *, wide: bool, axis: Axis = "latency") -> Figure 
         for line in lines:
             _draw_line(axes, line, frame, set(boxed["key"]))
         _draw_choice(axes, pareto, frame)
-        legend(figure, _handles(lines, pareto, zone=zone, limit=limit), size, 2)
+        _legend(figure, _handles(lines, pareto, zone=zone, limit=limit))
         settle(figure)
         _label(figure, axes, lines, frame, corners, wide)
     return figure
@@ -218,7 +216,7 @@ def _draw_line(axes: Axes, line: Line, frame: _Frame, boxed: set[str]) -> None:
         axes.plot(xs, 100 * points["ap"], color=line.colour, lw=1.3, zorder=3, alpha=0.9)
     for one in points.to_dict("records"):
         if one["key"] in boxed:
-            _draw_box(axes, one, frame, line.colour)
+            _draw_errors(axes, one, frame, line.colour)
         face = line.colour if one["on_front"] else PAPER
         axes.scatter(
             frame.place(one["latency_ms"]), 100 * one["ap"], s=30, marker=line.marker,
@@ -227,19 +225,19 @@ def _draw_line(axes: Axes, line: Line, frame: _Frame, boxed: set[str]) -> None:
         )  # fmt: skip
 
 
-def _draw_box(axes: Axes, one: Mapping[Any, Any], frame: _Frame, colour: str) -> None:
-    """The interval of AP by what lies between median and 95th percentile."""
-    ends = sorted(frame.place(one[name]) for name in ("latency_ms", "latency_p95_ms"))
-    low, high = one["ap_low"], one["ap_high"]
-    if math.isnan(low):
-        axes.plot(ends, [100 * one["ap"]] * 2, color=colour, lw=1.0, alpha=0.6, zorder=2)
+def _draw_errors(axes: Axes, one: Mapping[Any, Any], frame: _Frame, colour: str) -> None:
+    """The interval of AP, and what lies between median and 95th percentile; a box on the front."""
+    ends = [frame.place(one[name]) for name in ("latency_ms", "latency_p95_ms")]
+    look: dict[str, Any] = {"color": colour, "lw": 0.8, "alpha": 0.7, "zorder": 2}
+    axes.plot(ends, [100 * one["ap"]] * 2, **look)
+    if math.isnan(one["ap_low"]):
         return
-    low, high = 100 * max(low, 0.0), 100 * min(high, 1.0)
-    box = Rectangle((ends[0], low), ends[1] - ends[0], high - low, facecolor=colour, alpha=0.13,
-                    edgecolor="none", zorder=1.5)  # fmt: skip
-    axes.add_patch(box)
-    median = frame.place(one["latency_ms"])
-    axes.plot([median] * 2, [low, high], color=colour, lw=0.8, alpha=0.7, zorder=2)
+    low, high = 100 * max(one["ap_low"], 0.0), 100 * min(one["ap_high"], 1.0)
+    axes.plot(ends[:1] * 2, [low, high], **look)
+    if one["on_front"]:
+        box = Rectangle((min(ends), low), abs(ends[1] - ends[0]), high - low, facecolor=colour,
+                        alpha=0.13, edgecolor="none", zorder=1.5)  # fmt: skip
+        axes.add_patch(box)
 
 
 def _draw_choice(axes: Axes, pareto: Pareto, frame: _Frame) -> None:
@@ -276,6 +274,13 @@ def _handles(
             handles.append(Line2D([], [], ls="", marker="o", ms=10, mfc="none", mec=BEST, mew=2,
                                   label="best that fits"))  # fmt: skip
     return handles
+
+
+def _legend(figure: Figure, handles: Sequence[Line2D | Patch]) -> None:
+    """Above the axes, in as many columns as the longest label leaves room for."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = int(figure.get_figwidth() / (0.6 + 0.068 * longest))
+    figure.legend(handles=list(handles), loc="outside upper left", ncols=max(1, columns))
 
 
 def _dot(face: str, edge: str, label: str) -> Line2D:

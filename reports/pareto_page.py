@@ -19,9 +19,9 @@ from reports.text import EN_DASH, MISSING, clean, is_missing, number, percent, u
 _HEADS = (
     *(("point", "Detector", "text"), ("size", "Size, px", "number")),
     *(("ap", "{metric}, %", "number"), ("interval", "95 %", "number"), ("n", "n", "number")),
-    *(("ms", "Latency, ms", "number"), ("p95", "p95, ms", "number"), ("fps", "FPS", "number")),
-    *(("bflops", "BFLOPs", "number"), ("parameters", "Parameters", "number")),
-    *(("front", "On the front", "text"), ("chance", "Chance", "number")),
+    *(("ms", "Median, ms", "number"), ("p95", "p95, ms", "number"), ("fps", "FPS", "number")),
+    *(("bflops", "BFLOPs", "number"), ("parameters", "Params, M", "number")),
+    *(("front", "Front", "text"), ("chance", "Chance", "number")),
 )
 
 
@@ -98,12 +98,12 @@ def _draw(pareto: Pareto, axis: Axis, anchors: bool | None) -> dict[str, Picture
 
 def caption(pareto: Pareto) -> str:
     """What the figure shows, with the hypervolume."""
-    boxes = "" if len(pareto.points) <= MOST_BOXES else ", of points on the front alone"
+    alone = "" if len(pareto.points) <= MOST_BOXES else " of points on the front"
     return (
         f"{pareto.metric} on {pareto.split} of {clean(pareto.data)} against the median latency on "
-        f"{clean(pareto.device)}. Boxes reach from the median to the 95th percentile of passes, "
-        f"and over the 95 % interval of {pareto.metric}{boxes}; the step line is the best that a "
-        f"latency allows. {_volume(pareto)} {_zone(pareto)}"
+        f"{clean(pareto.device)}. Lines{alone} reach over the 95 % interval of {pareto.metric} "
+        f"and from the median to the 95th percentile of passes; the step line is the front, with "
+        f"boxes for both. {_volume(pareto)} {_zone(pareto)}"
     ).strip()
 
 
@@ -178,7 +178,7 @@ def _cells(one: dict[Any, Any]) -> tuple[str, ...]:
         *(MISSING if is_missing(value) else ms(value).removesuffix(" ms") for value in speeds),
         MISSING if is_missing(one["fps"]) else f"{one['fps']:.1f}",
         f"{one['bflops']:.3g}",
-        f"{one['parameters']:,}",
+        f"{one['parameters'] / 1e6:.3g}",
         "yes" if one["on_front"] else "",
         MISSING if is_missing(one["p_front"]) else f"{one['p_front']:.2f}",
     )

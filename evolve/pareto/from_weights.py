@@ -14,7 +14,7 @@ MEASURED = "measured.json"
 
 
 def read_weights_files(paths: Sequence[Path]) -> list[Source]:
-    """Sources of weights files, each of one subject named after its model, or its file too.
+    """Sources of weights files, each of one subject named after its model, or its file.
 
     Raises
     ------
@@ -23,25 +23,26 @@ def read_weights_files(paths: Sequence[Path]) -> list[Source]:
     """
     read = [_read(find_weights(path)) for path in _distinct(paths)]
     models = [config.model for _, config, _, _ in read]
-    named = [model if models.count(model) == 1 else f"{model}, {_short(path)}"
-             for model, (path, *_) in zip(models, read, strict=True)]  # fmt: skip
-    return [_source(name, *one) for name, one in zip(_unique(named), read, strict=True)]
+    tails = short_names([path for path, *_ in read])
+    named = [
+        model if models.count(model) == 1 else tail
+        for model, tail in zip(models, tails, strict=True)
+    ]
+    return [_source(name, *one) for name, one in zip(named, read, strict=True)]
 
 
 def _distinct(paths: Sequence[Path]) -> list[Path]:
     return list({path.resolve(): path for path in paths}.values())
 
 
-def _short(path: Path) -> str:
-    return f"{path.resolve().parent.name}/{path.name}"
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Names with a number where the same one comes again."""
-    return [
-        name if names.count(name) == 1 else f"{name} ({names[: place + 1].count(name)})"
-        for place, name in enumerate(names)
-    ]
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """As many of the last parts of paths as tell them apart, two at least."""
+    parts = [path.resolve().parts for path in paths]
+    for count in range(2, max(map(len, parts), default=2) + 1):
+        names = ["/".join(one[-count:]) for one in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
 
 
 def _read(path: Path) -> tuple[Path, TrainConfig, tuple[str, ...], str]:

@@ -19,6 +19,7 @@ from evolve.analysis.pareto import (
     reference_of,
     seed_part,
 )
+from evolve.analysis.phrases import listed, plural
 from evolve.errors import EvolveError
 from evolve.final import judged_split
 from evolve.pareto.from_runs import read_run_source
@@ -207,7 +208,7 @@ def join(
     if not lines:
         raise EvolveError("nothing here can be measured", "; ".join(gone), "keep the weights")
     about = {
-        "title": ", ".join(dict.fromkeys(_source_names(asked))),
+        "title": _title(asked, wanted.data.name),
         "metric": wanted.metric,
         "split": wanted.split,
         "data": wanted.data.name,
@@ -255,9 +256,12 @@ def _usual(protocols: Mapping[str, Protocol], signs: Mapping[str, str]) -> Proto
     return next(one for title, one in protocols.items() if not signs[title])
 
 
-def _source_names(asked: Asked) -> Iterator[str]:
-    yield from (path.resolve().name for path in asked.runs)
-    yield from (f"{path.resolve().parent.name}/{path.name}" for path in asked.weights)
+def _title(asked: Asked, data: str) -> str:
+    """The runs by name, and how many files."""
+    parts = [path.resolve().name for path in asked.runs]
+    if asked.weights:
+        parts.append(plural(len(asked.weights), "weights file"))
+    return f"{listed(parts)} on {data}"
 
 
 def _line(

@@ -125,6 +125,7 @@ def test_labels_of_the_published_points_do_not_collide(boxes, wide):
             assert not first.box.overlaps(second.box)
 
 
+@pytest.mark.slow
 def test_own_points_stand_in_a_panel_of_their_own():
     alone, beside = draw_published(wide=True), draw_published(wide=True, beside=front_of(rows(3)))
     assert [axes.get_title("left") for axes in alone.axes if axes.axison] == [
@@ -174,6 +175,7 @@ def test_a_report_is_written_whole_and_again(tmp_path):
     assert (out / "mine.txt").read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_the_paper_has_a_figure_unless_it_is_not_wanted():
     front = front_of([line("a", 416, 5, 0.2)])
     assert "figures/pareto-paper.svg" in pareto_files(front)
