@@ -375,14 +375,14 @@ class MirroredStorage(BaseStorage):
         """Set an attribute of an unfinished trial."""
         with self.together():
             trial = self._changed(trial_id)
-            trial.user_attrs = {**trial.user_attrs, key: deepcopy(value)}
+            trial.user_attrs = {**trial.user_attrs, key: _own(value)}
             self._place(trial)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set an attribute of Optuna's own."""
         with self.together():
             trial = self._changed(trial_id)
-            trial.system_attrs = {**trial.system_attrs, key: deepcopy(value)}
+            trial.system_attrs = {**trial.system_attrs, key: _own(value)}
             self._place(trial)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
@@ -470,6 +470,16 @@ def _copy(trial: FrozenTrial) -> FrozenTrial:
     return new
 
 
+def _own(value: Any) -> Any:
+    """As `deepcopy`, several times as fast for what JSON knows."""
+    if type(value) is dict:
+        return {key: _own(inner) for key, inner in value.items()}
+    if type(value) is list:
+        return [_own(inner) for inner in value]
+    return value if isinstance(value, _PLAIN) else deepcopy(value)
+
+
+_PLAIN = (str, int, float, type(None))
 _deepcopy = deepcopy  # a parameter of Optuna's has the name
 
 

@@ -17,6 +17,8 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 
+from evolve.store.statements import Statement
+
 _STUDIES = models.StudyModel.__table__
 _TRIALS = models.TrialModel.__table__
 _PARAMS = models.TrialParamModel.__table__
@@ -30,16 +32,22 @@ _SYSTEM = models.TrialSystemAttributeModel.__table__
 _STUDY = sqlalchemy.bindparam("of_study")
 _LOCK = sqlalchemy.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == _STUDY)
 _LOCK = _LOCK.with_for_update()
-_NEWEST = (
+_NEWEST = Statement(
     sqlalchemy.select(_TRIALS.c.number)
     .where(_TRIALS.c.study_id == _STUDY)
     .order_by(_TRIALS.c.trial_id.desc())
     .limit(1)
 )
 _NEW = _TRIALS.insert()
-_ENDED = _TRIALS.update().where(
-    _TRIALS.c.trial_id == sqlalchemy.bindparam("of_trial"),
-    _TRIALS.c.state.in_([TrialState.RUNNING, TrialState.WAITING]),
+_RUNNING, _WAITING = (
+    _TRIALS.c.state == sqlalchemy.literal(state, _TRIALS.c.state.type)
+    for state in (TrialState.RUNNING, TrialState.WAITING)
+)
+_ENDED = Statement(
+    _TRIALS.update().where(
+        _TRIALS.c.trial_id == sqlalchemy.bindparam("of_trial"), _RUNNING | _WAITING
+    ),
+    ("state", "datetime_start", "datetime_complete"),
 )
 
 
@@ -109,7 +117,7 @@ def _new_row(connection: Any, change: Change, again: bool) -> tuple[int, bool]:
         )
         if (found := connection.execute(same).scalar()) is not None:
             return int(found), True
-    last = connection.execute(_NEWEST, {"of_study": study_id}).scalar()
+    last = _NEWEST.run(connection, [{"of_study": study_id}]).scalar()
     if (-1 if last is None else last) != now.number - 1:
         raise ForeignWriteError(f"it holds a trial {last} before this one's {now.number}")
     row = {"study_id": study_id, "number": now.number, **_own_columns(now)}
@@ -120,7 +128,7 @@ def _update_row(connection: Any, change: Change, key: int, again: bool) -> None:
     before, now = change.before, change.now
     if before is not None and before.state == now.state:
         return
-    done = connection.execute(_ENDED, {"of_trial": key, **_own_columns(now)})
+    done = _ENDED.run(connection, [{"of_trial": key, **_own_columns(now)}])
     if done.rowcount != 1 and not again:
         raise ForeignWriteError(f"trial {now.number} has been ended elsewhere")
 
@@ -150,12 +158,15 @@ class _Part(NamedTuple):
         What a trial has of it, by name.
     columns : callable
         Other columns of one, from the trial and the name.
+    others : tuple of str
+        What those are called.
     """
 
     table: Any
     name: str
     of: Callable[[FrozenTrial], Mapping[Any, Any]]
     columns: Callable[[FrozenTrial, Any], dict[str, Any]]
+    others: tuple[str, ...]
 
 
 def _param(trial: FrozenTrial, name: str) -> dict[str, Any]:
@@ -186,11 +197,23 @@ def _system_attr(trial: FrozenTrial, key: str) -> dict[str, Any]:
 
 
 _PARTS = (
-    _Part(_PARAMS, "param_name", lambda t: t.params, _param),
-    _Part(_VALUES, "objective", lambda t: dict(enumerate(t.values or ())), _value),
-    _Part(_STEPS, "step", lambda t: t.intermediate_values, _step),
-    _Part(_USER, "key", lambda t: t.user_attrs, _user_attr),
-    _Part(_SYSTEM, "key", lambda t: t.system_attrs, _system_attr),
+    _Part(_PARAMS, "param_name", lambda t: t.params, _param, ("param_value", "distribution_json")),
+    _Part(
+        _VALUES,
+        "objective",
+        lambda t: dict(enumerate(t.values or ())),
+        _value,
+        ("value", "value_type"),
+    ),
+    _Part(
+        _STEPS,
+        "step",
+        lambda t: t.intermediate_values,
+        _step,
+        ("intermediate_value", "intermediate_value_type"),
+    ),
+    _Part(_USER, "key", lambda t: t.user_attrs, _user_attr, ("value_json",)),
+    _Part(_SYSTEM, "key", lambda t: t.system_attrs, _system_attr, ("value_json",)),
 )
 
 
@@ -227,9 +250,9 @@ class _Rows:
                 old = [{"of_trial": row["trial_id"], "of_name": row[part.name]} for row in new]
                 connection.execute(part.table.delete().where(*_named(part)), old)
             if new:
-                connection.execute(_insertion(part), new)
+                _insertion(part).run(connection, new)
             if changed:
-                connection.execute(_alteration(part), changed)
+                _alteration(part).run(connection, changed)
 
 
 def _named(part: _Part) -> tuple[Any, Any]:
@@ -238,10 +261,10 @@ def _named(part: _Part) -> tuple[Any, Any]:
 
 
 @cache
-def _insertion(part: _Part) -> Any:
-    return part.table.insert().inline()
+def _insertion(part: _Part) -> Statement:
+    return Statement(part.table.insert().inline(), ("trial_id", part.name, *part.others))
 
 
 @cache
-def _alteration(part: _Part) -> Any:
-    return part.table.update().where(*_named(part))
+def _alteration(part: _Part) -> Statement:
+    return Statement(part.table.update().where(*_named(part)), part.others)
