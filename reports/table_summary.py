@@ -5,9 +5,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from evolve.ablation.judged import MOST_SEEDS
 from evolve.analysis.phrases import digits_for, listed, plural
 from evolve.analysis.phrases import points as unsigned
+from evolve.analysis.row_sentences import MOST_SEEDS
 from evolve.findings.table import TableFindings
 from reports.found import Tile
 from reports.method import typed_data, typed_path

@@ -88,5 +88,6 @@ def tuning_text(tuned: Mapping[str, Any]) -> str:
     spent, of = tuned["device_s"], f"of {tuned['unit']}s"
     if spent is None:
         spent, of = tuned["held_s"], "of trainings"
-    found = f"the values that {tuned['run']} found in {plural(int(tuned['trials']), 'trial')}"
+    trials = plural(int(tuned["trials"]), "trial")
+    found = f"the values that the run '{tuned['run']}' found in {trials}"
     return f"{found}: {duration(float(spent))} {of}, which no column counts"

@@ -12,6 +12,7 @@ from evolve.ablation.layout import CHECK, MISSING, Align, Cell, Column, Layout, 
 from evolve.ablation.paper import PaperTable
 from evolve.ablation.record import StoredRow, StoredTable
 from evolve.analysis.phrases import points
+from evolve.analysis.row_sentences import MOST_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,6 @@ Line = Mapping[str, Any]
 
 PAPER = "as published"
 _UNSURE = ("helps", "hurts", "no effect", "undecided")
-MOST_SEEDS = 99  # that a row is said to want: nobody trains more
 
 
 def judged_layout(

@@ -16,7 +16,7 @@ import evolve
 from evolve.errors import TableError, nearest
 from evolve.yaml_marks import Fault, MarkedYaml, gather, raise_faults, read_marked
 
-METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "top1", "top5")
 NAMES = {
     1: "networks",
     2: "classifier-resnext",
@@ -116,7 +116,7 @@ class PaperTable(_Part):
         return dict(zip(self.cell_keys, row.cells, strict=True))
 
     def fractions(self, row: PaperRow) -> dict[str, float]:
-        """COCO's metrics of a row in [0, 1]; NaN where the paper prints a dash."""
+        """Metrics of a detector or classifier in [0, 1]; NaN where the paper prints a dash."""
         cells = {key: cell for key, cell in self.cells(row).items() if key in METRICS}
         return {
             key: round(cell / 100, 6) if isinstance(cell, int | float) else math.nan

@@ -8,6 +8,7 @@ from evolve.analysis.deltas import Delta
 from evolve.analysis.phrases import digits_for, plural, points, probability, span, upper_first
 from evolve.analysis.verdict import limits
 
+MOST_SEEDS = 99  # that a row is said to want: nobody trains more
 _MANY_TIMES = 100
 
 
@@ -107,6 +108,8 @@ def _outlook(decision: Decision, delta: Delta) -> str:
         return f"more seeds cannot tell, {asked} times the images could"
     if delta.pairs < 2:
         return f"{plural(decision.more_seeds, 'more seed')} at least needed"
+    if decision.more_seeds > MOST_SEEDS:
+        return f"more than {MOST_SEEDS} more seeds needed"
     return f"about {plural(decision.more_seeds, 'more seed')} needed"
 
 

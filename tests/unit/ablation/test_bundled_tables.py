@@ -2,6 +2,7 @@
 
 import pytest
 
+from evolve.ablation.paper import load_paper_table
 from evolve.ablation.rows import plan_rows
 from evolve.ablation.table import bundled_tables, find_table_file, load_table
 from model.recipes import active, baseline
@@ -47,6 +48,15 @@ def test_every_table_can_be_trained_in_every_size(path):
         assert len({row.config.digest() + str(row.pretrain) for row in plan.rows}) == len(
             plan.rows
         )
+
+
+@pytest.mark.parametrize("path", bundled_tables(), ids=lambda path: path.stem)
+def test_every_row_stands_beside_a_published_value(path):
+    table = load_table(path)
+    paper = load_paper_table(table.file.paper)
+    for spec in table.file.rows:
+        value = paper.fractions(paper.rows[spec.paper_row - 1])[table.objective]
+        assert 0.3 < value < 0.8
 
 
 def test_bof_is_table_4():

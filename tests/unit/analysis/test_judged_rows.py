@@ -93,6 +93,13 @@ def test_undecided_says_how_many_more_seeds():
     assert "; about 3 more seeds needed." in line["sentence"]
 
 
+def test_more_seeds_than_anybody_trains_are_not_counted():
+    trainings = frame(none=BASE, m=[0.321, 0.290, 0.306])
+    (line,) = judge_table(trainings, ["m"], "none").to_dict("records")
+    assert line["more_seeds"] > 99
+    assert "; more than 99 more seeds needed." in line["sentence"]
+
+
 def test_undecided_says_when_more_seeds_cannot_tell():
     trainings = frame(none=BASE, m=[0.311, 0.320, 0.316])
     drawn = swinging(0.01)

@@ -99,7 +99,8 @@ def test_what_finding_them_took_comes_from_the_journal(tmp_path):
     found = tuning_cost(run)
     assert (found["run"], found["trials"], found["held_s"]) == ("run", 2, 12.0)
     assert found["device_s"] is None  # nobody knows what a trial held
-    assert "run found in 2 trials: 12s of trainings, which no column counts" in tuning_text(found)
+    told = tuning_text(found)
+    assert "the run 'run' found in 2 trials: 12s of trainings, which no column counts" in told
     manifest = json.loads((run / "manifest.json").read_text())
     placement = {"workers": 2, "gpus": 0, "threads": 3, "cpus": 6}
     manifest["outlook"] = {"placement": placement}
