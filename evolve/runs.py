@@ -26,6 +26,7 @@ from evolve.final import judged_split, plan_final, write_confirmed
 from evolve.search.factory import build_sampler
 from evolve.session import (
     Request,
+    check_storage,
     common_manifest,
     describe_data,
     kinds_of_machines,
@@ -145,6 +146,7 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
             manifest = _agree_on_manifest(folder, manifest | {"confirm": str(outlook.confirm)})
             manifest |= {"workers": outlook.placement.workers, "outlook": outlook.to_dict()}
             manifest |= {"cluster": machines}
+            check_storage(manifest, request, folder.path)
             folder.write_json(folder.manifest, manifest)
             listener.on_begin(manifest)
             _run(folder, manifest, request, outlook.placement, listener, cluster)
