@@ -23,6 +23,7 @@ from evolve.expectation import expectation, scatter_of
 from evolve.final import judged_split
 from evolve.session import (
     Request,
+    check_storage,
     common_manifest,
     describe_data,
     kinds_of_machines,
@@ -349,6 +350,7 @@ def start_ablation(request: AblationRequest, listener: Listener) -> RunFolder:
                 "outlook": ahead.told(),
                 "cluster": cluster.to_dict() if cluster else None,
             }
+            check_storage(manifest, request, folder.path)
             folder.write_json(folder.manifest, manifest)
             listener.on_begin(manifest)
             settled = replace(ahead.request, seeds=manifest["seeds"])

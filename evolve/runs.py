@@ -32,6 +32,7 @@ from evolve.objectives import directions_of, names_of
 from evolve.search.factory import build_sampler
 from evolve.session import (
     Request,
+    check_storage,
     common_manifest,
     describe_data,
     kinds_of_machines,
@@ -155,6 +156,7 @@ def start_run(request: RunRequest, listener: Listener) -> RunFolder:
             manifest = _agree_on_manifest(folder, manifest | {"confirm": str(outlook.confirm)})
             manifest |= {"workers": outlook.placement.workers, "outlook": outlook.to_dict()}
             manifest |= {"cluster": machines}
+            check_storage(manifest, request, folder.path)
             folder.write_json(folder.manifest, manifest)
             listener.on_begin(manifest | {"outlook": (outlook.left or outlook).to_dict()})
             _run(folder, manifest, request, outlook.placement, listener, cluster)

@@ -11,10 +11,10 @@ from evolve.code import code_digest
 from evolve.data_source import EMBEDDED, DataSource, resolve_data
 from evolve.engine.director import Director
 from evolve.engine.placement import Placement
-from evolve.errors import EvolveError
+from evolve.errors import EvolveError, StoreError
 from evolve.store.manifest import FORMAT, git_state, hardware, now, versions
 from evolve.store.servers import keep_password
-from evolve.store.study import STUDY_NAME
+from evolve.store.study import STUDY_NAME, open_own_storage
 
 if TYPE_CHECKING:
     from evolve.engine.cluster import Cluster
@@ -144,6 +144,27 @@ def stored_common(
 def kinds_of_machines(cluster: dict[str, Any] | None) -> list[list[int]]:
     """CPUs and GPUs of each machine of a cluster, as the manifest has it."""
     return sorted([node["cpus"], node["gpus"]] for node in (cluster or {"nodes": ()})["nodes"])
+
+
+def check_storage(manifest: dict[str, Any], request: Request, where: Path) -> None:
+    """Refuse another storage than the run has, or one that cannot be opened.
+
+    Before the manifest is written, that is: from then on the run's study lies there.
+
+    Raises
+    ------
+    StoreError
+    """
+    stored = manifest.get("storage")
+    if not request.storage:
+        return
+    if keep_password(request.storage) != stored:
+        raise StoreError(
+            f"the study of this run lies in {stored or 'its folder'}",
+            str(where),
+            "leave --storage out, or give another folder with --out",
+        )
+    open_own_storage(str(stored)).remove_session()
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def _trainings(found: "TableFindings") -> str:
         run.seeds, "seed"
     )  # fmt: skip
     sources = {str(one) for one in found.judged["source"].dropna()} - {"none", ""}
-    text = f"{seeds} a row, the same for all"
+    text = f"{seeds} a row, {'the same' if run.seeds else 'the first of one list'} for all"
     if found.images:
         text += f"; {plural(found.images, 'image')} of {found.judged_on}"
     over = [words for source, words in _OVER.items() if source in sources]

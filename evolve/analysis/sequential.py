@@ -4,7 +4,8 @@ The numbers of seeds at which rows are judged, the looks, are declared before an
 Each look may spend its part of alpha, and at each the rows whose verdict does not stand yet share
 that part by Holm; a row that has its word hands its share on to the others. By the union bound
 the chance of one false word or more is alpha at most over all looks and rows together, whatever
-the looks have in common. A row that stands keeps its word and gets no more seeds.
+the looks have in common. A row that stands keeps its word and gets no more seeds; nor does one
+that could not be trained with any seed up to a look.
 
 The interval of a row that stood early is that of its seeds, by itself: it is not widened for the
 looks, and holds the truth somewhat less often than 95 % (`tests/bench/bench_ablation_stats.py`).
@@ -127,7 +128,7 @@ class Looks:
                 state.stands[row] = decision.word
                 continue
             state.decisions[row] = with_outlook(decision, found[row], last)
-            if is_hopeless(found[row], last):
+            if not found[row].pairs or is_hopeless(found[row], last):
                 state.stands[row] = "hopeless"
 
 

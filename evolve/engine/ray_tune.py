@@ -27,6 +27,7 @@ from evolve.engine.offspring import children, end_with
 from evolve.engine.placement import Placement
 from evolve.engine.schedulers import Decision
 from evolve.engine.trial import TrialTask, run_trial
+from evolve.errors import RunError
 from evolve.store.folder import from_line, to_line
 
 # Read by Ray when it starts and when a search begins. Nothing is sent anywhere, nothing is
@@ -209,16 +210,24 @@ def local_ray(placement: Placement) -> Iterator[None]:
     # here there is a place for each trial at once: all their processes may start together
     set_up_environment(TUNE_MAX_PENDING_TRIALS_PG=str(placement.workers))
     others = children([os.getpid()])
-    with signals_kept():
-        ray.init(
-            address="local",
-            num_cpus=max(placement.cpus, placement.workers),
-            num_gpus=placement.gpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=True,
-        )
+    try:
+        with signals_kept():
+            ray.init(
+                address="local",
+                num_cpus=max(placement.cpus, placement.workers),
+                num_gpus=placement.gpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+            )
+    except Exception as error:  # a bare one where a busy machine is too slow for it
+        end_with(ray.shutdown, children([os.getpid()]) - others)
+        raise RunError(
+            f"Ray did not start: {str(error).split('. ')[0].rstrip('.')}",
+            "this machine",
+            "go on with 'evolve resume' when it has less to do, or add --engine inline",
+        ) from error
     own = children([os.getpid()]) - others
     try:
         yield

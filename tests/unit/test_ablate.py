@@ -165,6 +165,20 @@ def test_other_code_does_not_go_on(tmp_path, monkeypatch):
         start_ablation(make(tmp_path, seeds=4), Notes())
 
 
+def test_a_storage_that_cannot_be_opened_is_not_kept(tmp_path):
+    with pytest.raises(StoreError, match="the study cannot be opened"):
+        start_ablation(make(tmp_path, seeds=1, storage="nonsense"), Notes())
+    assert not RunFolder(tmp_path / "table").manifest.exists()
+    url = f"sqlite:///{tmp_path}/elsewhere.db"
+    folder = start_ablation(make(tmp_path, seeds=1, storage=url), Notes())
+    assert len(values(folder)) == 3
+    with pytest.raises(StoreError, match=f"the study of this run lies in {url}"):
+        start_ablation(make(tmp_path, seeds=1, storage=f"{url}2"), Notes())
+    notes = Notes()
+    start_ablation(make(tmp_path, seeds=1), notes)  # the folder knows where
+    assert not notes.ended
+
+
 # -- sharing -------------------------------------------------------------------------------
 
 

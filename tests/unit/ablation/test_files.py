@@ -137,7 +137,7 @@ def test_a_declared_spending_is_told(tmp_path):
     train(folder, {"base": BASE, "S": CLEAR, "M": [0.31, 0.35, 0.29]})
     text = " ".join(table_text(find_table(tmp_path), 100).split())
     assert "rows are judged at 3, 4 and 6 seeds, which spend 0.025, 0.008, 0.017 of 0.05" in text
-    assert "3 to 6 seeds a row" in text
+    assert "3 to 6 seeds a row, the first of one list for all" in text
     assert "2 rows will get more seeds." in text
 
 

@@ -76,6 +76,14 @@ def test_a_failure_has_ended_and_the_look_takes_place():
     assert (found["look"]["m"], found["pairs"]["m"], found["word"]["m"]) == (4, 3, "helps")
 
 
+def test_a_row_that_fails_with_every_seed_gets_no_more():
+    trainings = frame(none=BASE[:3], m=["diverged"] * 3, ls=CLEAR[:3])
+    found = judge_looks(trainings, ["none", "m", "ls"], "none", Looks((3, 6))).set_index("row")
+    assert found["word"].tolist() == ["baseline", "failed", "helps"]
+    assert found["stands"].tolist() == [True, True, True]
+    assert found["seeds"].tolist() == [3, 3, 3]
+
+
 def test_when_the_budget_ends_what_is_left_is_spent():
     trainings = frame(none=BASE[:5], m=CLEAR[:5])
     looks = Looks((6, 12))

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from evolve.data_source import DataSource
+from evolve.engine import ray_tune
 from evolve.engine.placement import Placement
 from evolve.engine.ray_tune import death_of, demands
-from evolve.errors import EvolveError
+from evolve.errors import EvolveError, RunError
 from evolve.runs import RunRequest
 from evolve.session import reached_cluster
 from tests.unit.engine.made_up import make_space
@@ -31,6 +32,18 @@ def test_what_makes_no_sense_is_refused(tmp_path, asked, what):
     request = RunRequest(space=make_space(tmp_path), data=data, out=Path("out"), **asked)
     with pytest.raises(EvolveError, match=what), reached_cluster(request):
         pass
+
+
+def test_a_ray_that_does_not_start_is_no_error_of_ours(monkeypatch):
+    def is_slow(**_):
+        raise RuntimeError("The current node timed out during startup. This could happen because")
+
+    monkeypatch.setattr(ray_tune, "set_up_environment", lambda **_: None)
+    monkeypatch.setattr(ray_tune.ray, "init", is_slow)
+    with pytest.raises(RunError) as caught, ray_tune.local_ray(PLACEMENT):
+        pass
+    assert caught.value.what == "Ray did not start: The current node timed out during startup"
+    assert "evolve resume" in caught.value.mend
 
 
 @pytest.mark.parametrize(
