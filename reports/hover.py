@@ -4,7 +4,6 @@ A drawing function notes its points with `note_points`; whoever writes the figur
 them with `taken_points`, in the units of the file. The page's script shows them.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -49,19 +48,20 @@ def note_points(
 
 
 def taken_points(figure: Figure) -> str:
-    """The noted points of a settled figure as JSON; empty if there are none, or too many.
+    """The noted points of a settled figure; empty if there are none, or too many.
 
-    Each is ``[x, y, label]`` or ``[x, y, label, target]``, from the top left of the drawing.
+    A line each: x and y from the top left of the drawing, target and label, with commas between;
+    the label, which comes last, may hold more of them.
     """
-    found: list[list[Any]] = []
+    found: list[str] = []
     scale = _POINTS_AN_INCH / figure.dpi
     height = _POINTS_AN_INCH * figure.get_figheight()
     for axes, places, labels, targets in _NOTED.get(figure, ()):
         drawn = axes.transData.transform(places) * scale
         for (x, y), label, target in zip(drawn.tolist(), labels, targets, strict=True):
             if np.isfinite((x, y)).all():
-                more = [target] if target else []
-                found.append([round(x, 1), round(height - y, 1), label, *more])
+                words = " ".join(label.split())
+                found.append(f"{x:.0f},{height - y:.0f},{target},{words}")
     if not found or len(found) > MOST_POINTS:
         return ""
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    return "\n".join(found)

@@ -139,7 +139,10 @@
     return best;
   };
   for (const svg of document.querySelectorAll("svg[data-points]")) {
-    const points = JSON.parse(svg.dataset.points);
+    const points = svg.dataset.points.split("\n").map((line) => {
+      const [x, y, target, ...label] = line.split(",");
+      return [Number(x), Number(y), label.join(","), target];
+    });
     let place = -1;
     const go = (point) => point?.[3] && document.getElementById(point[3]) && (location.hash = point[3]);
     svg.tabIndex = 0;
