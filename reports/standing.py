@@ -22,6 +22,8 @@ from evolve.findings import Findings
 from evolve.findings.table import TableFindings
 from evolve.store.folder import RunFolder, write_json
 from evolve.store.records import RunRecord
+from reports.origins import trial_origins
+from reports.summary import summarise
 from reports.table_trainings import read_behind
 
 if TYPE_CHECKING:
@@ -45,7 +47,9 @@ def make_report(run: RunRecord, found: Findings) -> Path:
 
         return render_report(run, out, found)
 
-    return _made(RunFolder(run.folder), draw, run, found)
+    folder = RunFolder(run.folder)
+    files = trial_origins(run, summarise(run, found), folder.report)  # links to what is there
+    return _made(folder, draw, run, found, files)
 
 
 def make_table_report(found: TableFindings) -> Path:
