@@ -101,7 +101,7 @@ _ENTRIES: dict[str, tuple[str, str, str, str, str]] = {
     ),
     "factorial": (
         "Box, George E. P. and Hunter, J. Stuart and Hunter, William G.",
-        "Statistics for Experimenters, second edition, Wiley", "2005", "", "",
+        "Statistics for Experimenters, second edition", "2005", "", "Wiley",
     ),
     "holm": (
         "Holm, Sture", "A Simple Sequentially Rejective Multiple Test Procedure", "1979", "",
@@ -134,11 +134,27 @@ def bibtex(keys: Iterable[str]) -> str:
 
 def _entry(key: str) -> str:
     author, title, year, arxiv, place = _ENTRIES[key]
+    kind, field = _kind(place)
     fields = {"author": author, "title": title, "year": year}
-    if place:
-        fields["journal" if "Journal" in place or "IEEE" in place else "booktitle"] = place
+    if field:
+        fields[field] = place
     if arxiv:
         fields |= {"eprint": arxiv, "archivePrefix": "arXiv"}
-    kind = "article" if "journal" in fields else "inproceedings" if place else "misc"
     lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
-    return f"@{kind}{{{key},\n{lines}\n}}\n"
+    return f"@{kind}{{{_cited_as(author, year)},\n{lines}\n}}\n"
+
+
+def _kind(place: str) -> tuple[str, str]:
+    """The kind of an entry, and what it calls the place of publication."""
+    if not place:
+        return "misc", ""
+    if place == "Wiley":
+        return "book", "publisher"
+    is_journal = any(word in place for word in ("Journal", "Transactions", "Computation"))
+    return ("article", "journal") if is_journal else ("inproceedings", "booktitle")
+
+
+def _cited_as(author: str, year: str) -> str:
+    """The first author's name and the year, as in holm1979."""
+    surname = author.split(",")[0].split("-")[0]
+    return "".join(c for c in surname.lower() if c.isascii() and c.isalpha()) + year

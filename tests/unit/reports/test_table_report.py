@@ -45,7 +45,7 @@ def test_all_files_are_there_and_the_same_findings_give_the_same_bytes(
     pictures = ("curves", "roadmap", "trainings")
     assert set(first) == {
         *("index.html", "report.md"),
-        *(f"tables/mine{end}" for end in (".md", ".csv", "-rows.csv", "-seeds.csv")),
+        *(f"tables/mine{end}" for end in (".md", ".csv", "-rows.csv", "-seeds.csv", ".tex")),
         *(f"figures/{name}{end}" for name in pictures for end in (".png", ".svg")),
     }
     paths = render_table_report(make_plain(run), run / "report")
