@@ -11,10 +11,11 @@ from optuna.trial import TrialState
 
 from evolve.cost_book import Pretending
 from evolve.engine.inline import run_inline
+from evolve.engine.ray_tune import DirectedSearch
 from evolve.engine.schedulers import Decision
-from evolve.engine.trial import run_trial
+from evolve.engine.trial import TrialTask, run_trial
 from evolve.errors import StoreError, TrialError
-from evolve.store.folder import RunFolder
+from evolve.store.folder import RunFolder, to_line
 from evolve.store.journal import read_journal
 from evolve.store.study import COST_ATTR, STUDY_NAME, sqlite_url
 from evolve.testing.curves import made_up_costs
@@ -200,3 +201,16 @@ def test_best_configuration_has_the_highest_first_objective(tmp_path):
     best = max(coordinator.study.get_trials(), key=lambda t: t.values[0])
     config = TrainConfig.model_validate(yaml.safe_load(coordinator.folder.best_config.read_text()))
     assert config.optimizer.lr == best.params["optimizer.lr"]
+
+
+def test_ray_is_told_to_ask_again_while_a_network_waits(tmp_path):
+    coordinator = make_coordinator(tmp_path / "run", two(tmp_path), trials=2, meter=Counted())
+    search = DirectedSearch(coordinator)
+    first = search.suggest("a")
+    assert first["task"]["number"] == 0
+    assert [search.suggest("b"), search.suggest("b")] == [None, None]  # not the end
+    for row in run_trial(TrialTask(**first["task"])):
+        result = {"row": to_line(row)}
+        search.take("a", result)
+    search.on_trial_complete("a", result)
+    assert search.suggest("b")["task"]["number"] == 1
