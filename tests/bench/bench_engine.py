@@ -75,11 +75,12 @@ def _python(folder: Path, *arguments: str) -> str:
             "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         },
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        check=False,
+        capture_output=True,
         text=True,
     )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)}\n{done.stderr[-2000:]}")
     return done.stdout
 
 
