@@ -104,7 +104,7 @@ def test_kill_in_the_middle_of_training_loses_nothing(home):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 200
     while len(RunFolder(home / "killed").trial(1).read_metrics()) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
