@@ -18,7 +18,6 @@ from reports.several_figures import MOST_LINES, draw_histories, draw_lines
 from reports.tables import Column, Row, Table, frame_to_csv
 from reports.text import MISSING, PLUS_MINUS, clean, duration, percent, plural, points
 
-KIND = "Comparison of runs"
 _SHAPES = (True, False)
 
 
