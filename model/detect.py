@@ -14,11 +14,11 @@ from torch import Tensor
 from model.build import Detector, build_from_config
 from model.checkpoint import load_checkpoint
 from model.config import TrainConfig
-from model.data._headers import IMAGE_SUFFIXES as IMAGE_SUFFIXES
-from model.data._headers import header_size_wh
 from model.data.cache import ImageCache, load_image
 from model.data.coco import Dataset, ImageRecord
 from model.data.eval_loader import EvalLoader
+from model.data.headers import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from model.data.headers import header_size_wh
 from model.errors import CheckpointError, ConfigurationError, DataError
 from model.evaluate import Evaluation, evaluate
 from model.predict import channels_last

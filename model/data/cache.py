@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data._headers import header_size_wh, is_complete
 from model.data.coco import ImageRecord
+from model.data.headers import header_size_wh, is_complete
 from model.errors import DataError
 
 MAX_PIXELS = 2**27

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data._headers import IMAGE_SUFFIXES, upright_size_wh
 from model.data.coco import SPLITS, ImageRecord, split_by_hash
+from model.data.headers import IMAGE_SUFFIXES, upright_size_wh
 from model.errors import DataError
 
 FRACTIONS = (0.7, 0.15, 0.15)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data._paths import ImageFolders, OutsideFolder
+from model.data.paths import ImageFolders, OutsideFolder
 from model.errors import DataError, nearest
 
 SPLITS = ("train", "val", "test")

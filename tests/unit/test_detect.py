@@ -11,7 +11,7 @@ from evolve.errors import EvolveError
 from model.build import build_detector
 from model.checkpoint import save_checkpoint
 from model.config import TrainConfig
-from model.data._headers import header_size_wh
+from model.data.headers import header_size_wh
 from model.detect import detect_images, images_at_once, load_detector, load_picture
 from model.draw import colour_of, draw
 from model.errors import CheckpointError, DataError

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from model.data._headers import upright_size_wh
 from model.data.cache import ImageCache
 from model.data.classes import ClassSample, class_counts, crops_of, load_class_data
 from model.data.coco import load_dataset
+from model.data.headers import upright_size_wh
 from model.errors import DataError
 from tests.unit.data.conftest import write_picture
 

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from model.data._headers import header_size_wh
 from model.data.cache import MAX_PIXELS, ImageCache, load_image
 from model.data.coco import ImageRecord
+from model.data.headers import header_size_wh
 from model.errors import DataError
 
 
