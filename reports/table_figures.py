@@ -16,8 +16,10 @@ from matplotlib.patches import Patch
 from evolve.findings.table import TableFindings
 from reports.figures import BEST, COMPLETE, FAIL, GRID, INK, MUTED, PAPER, PRUNED, legend, style
 from reports.found_figures import NARROW_IN, WIDE_IN, keep_zero_in_sight, row_axis
+from reports.hover import note_points
 from reports.table_summary import best_of, lines_of, others_of
-from reports.text import clean, points
+from reports.table_trainings import anchors
+from reports.text import MISSING, clean, points
 
 MOST_JOINED = 15  # rows whose dots are joined by lines of seeds: of more they are a thicket
 LONGEST, LONGEST_NARROW = 34, 46
@@ -31,7 +33,7 @@ class RowBar:
     """A row's difference to its baseline in points; NaN where unknown.
 
     In tables whose rows build on each other, `start` is where the row before it stands, and
-    `step` the difference to that.
+    `step` the difference to that. `anchor` is the row's id in the page.
     """
 
     title: str
@@ -41,6 +43,7 @@ class RowBar:
     high: float
     start: float = 0.0
     step: float = 0.0
+    anchor: str = ""
 
 
 def is_road(found: TableFindings) -> bool:
@@ -50,12 +53,13 @@ def is_road(found: TableFindings) -> bool:
 
 def bar_data(found: TableFindings) -> list[RowBar]:
     """Rows that have a baseline, in the order of the table."""
-    level, bars, road = 0.0, [], is_road(found)
+    level, bars, road, ids = 0.0, [], is_road(found), anchors(found)
     for line in others_of(found):
         delta, low, high = (100 * float(line[name]) for name in ("delta", "low", "high"))
         start = level if road else 0.0
         step = delta - start if road else 0.0
-        bars.append(RowBar(clean(line["title"]), str(line["word"]), delta, low, high, start, step))
+        said = (clean(line["title"]), str(line["word"]), delta, low, high)
+        bars.append(RowBar(*said, start, step, ids[line["row"]]))
         level = level if math.isnan(delta) else delta
     return bars
 
@@ -81,8 +85,28 @@ def draw_bars(found: TableFindings, *, wide: bool) -> Figure | None:
         axes.set_xlabel(f"{clean(found.objective)} points above the baseline")
         axes.margins(x=0.1)
         keep_zero_in_sight(axes)
+        _note_bars(axes, bars, 0.0 if wide else 0.16)
         legend(figure, _bar_handles(bars), (figure.get_figwidth(), 0), 2)
     return figure
+
+
+def _note_bars(axes: Axes, bars: Sequence[RowBar], shift: float) -> None:
+    """What is said of each bar under the pointer, and the row that it leads to."""
+    note_points(
+        axes,
+        [0.0 if math.isnan(bar.delta) else bar.delta for bar in bars],
+        [place + shift for place in range(len(bars))],
+        [f"{bar.title}: {_said_under_pointer(bar)}" for bar in bars],
+        [bar.anchor for bar in bars],
+    )
+
+
+def _said_under_pointer(bar: RowBar) -> str:
+    if math.isnan(bar.delta):
+        return "failed" if bar.word == "failed" else "not yet trained"
+    ends = [points(end / 100) for end in (bar.low, bar.high)]
+    interval = "" if MISSING in ends else f" (95 % interval {ends[0]} to {ends[1]})"
+    return f"{_said_of(bar)}{interval}, {bar.word}"
 
 
 def bar_look(word: str, step: float = 0.0) -> dict[str, Any]:
@@ -180,11 +204,12 @@ class RowDots:
     mean: float
     failed: int
     is_best: bool
+    anchor: str = ""
 
 
 def dot_data(found: TableFindings) -> list[RowDots]:
     """All rows, in the order of the table."""
-    best, rows = best_of(found), []
+    best, rows, ids = best_of(found), [], anchors(found)
     done = found.trainings[
         (found.trainings["state"] == "COMPLETE") & found.trainings["value_test"].notna()
     ]
@@ -194,7 +219,8 @@ def dot_data(found: TableFindings) -> list[RowDots]:
         values = dict(zip(seeds, (100 * own["value_test"].astype(float)).tolist(), strict=True))
         mean = sum(values.values()) / len(values) if values else math.nan
         is_best = best is not None and best["row"] == line["row"] and best["delta"] > 0
-        rows.append(RowDots(clean(line["title"]), values, mean, int(line["failed"]), is_best))
+        about = (clean(line["title"]), values, mean, int(line["failed"]), is_best)
+        rows.append(RowDots(*about, ids[line["row"]]))
     return rows
 
 
@@ -223,6 +249,9 @@ def draw_trainings(found: TableFindings, *, wide: bool) -> Figure | None:
 
 def _draw_dots(axes: Axes, row: RowDots, height: float) -> None:
     if row.values:
+        said = [f"{row.title}, seed {seed}: {value:.1f}" for seed, value in row.values.items()]
+        places = [height] * len(said)
+        note_points(axes, [*row.values.values()], places, said, [row.anchor] * len(said))
         axes.scatter([*row.values.values()], [height] * len(row.values), s=25, zorder=3,
                      facecolor=COMPLETE, edgecolor=PAPER, linewidth=0.6)  # fmt: skip
         axes.plot([row.mean] * 2, [height - 0.26, height + 0.26], lw=2.2, zorder=2.5,

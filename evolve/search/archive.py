@@ -18,6 +18,7 @@ from evolve.search.operators.projection import relation
 
 SIGMA = "evolve:sigma"
 FITTED = "evolve:fitted"
+SPARES = "evolve:spares"
 
 _T = TypeVar("_T")
 Lineage = tuple[Any, tuple[Any, ...]]
@@ -157,6 +158,17 @@ class Encoder:
             self._update(trials, signs)
             return self._archive(but)
 
+    def holds(
+        self, trials: Sequence[FrozenTrial], signs: Sequence[float], genome: Genes, but: int = -1
+    ) -> bool:
+        """As `Archive.holds` of what `read` gives, without the rest of an archive."""
+        with self._lock:
+            self._update(trials, signs)
+            kinds = self._kinds[: len(self._trials)].copy()
+            if but >= 0:
+                kinds[but] = _ASIDE
+            return _among(Rows(self._genes, np.flatnonzero(kinds != _ASIDE)), genome)
+
     def _update(self, trials: Sequence[FrozenTrial], signs: Sequence[float]) -> None:
         known = len(self._trials)
         if (
@@ -291,9 +303,25 @@ def _same_ranges(trial: FrozenTrial, space: GenomeSpace) -> dict[str, Any]:
 
 def read_archive(study: Study, number: int, encoder: Encoder) -> Archive:
     """All trials of the study but one."""
-    signs = [1.0 if one == StudyDirection.MAXIMIZE else -1.0 for one in study.directions]
     trials = study.get_trials(deepcopy=False)  # in the order of their numbers
-    return encoder.read(trials, signs, _place(trials, number))
+    return encoder.read(trials, _signs(study), _place(trials, number))
+
+
+def was_tried(study: Study, number: int, encoder: Encoder, genome: Genes) -> bool:
+    """Whether any other trial than this has the genome, shape (D,), up to rounding."""
+    trials = study.get_trials(deepcopy=False)
+    return encoder.holds(trials, _signs(study), genome, _place(trials, number))
+
+
+def trial_numbered(study: Study, number: int) -> FrozenTrial | None:
+    """A trial of the study; None if there is none of the number."""
+    trials = study.get_trials(deepcopy=False)
+    place = _place(trials, number)
+    return None if place < 0 else trials[place]
+
+
+def _signs(study: Study) -> list[float]:
+    return [1.0 if one == StudyDirection.MAXIMIZE else -1.0 for one in study.directions]
 
 
 def _place(trials: Sequence[FrozenTrial], number: int) -> int:

@@ -23,7 +23,9 @@ _GROWTH = 1.12  # the surrogate is fitted anew when this much more is known
 _KNOWN_FITS = 16
 VALUE, SURVIVAL = "value", "survival"
 LONG = 320  # beyond so many trials, the surrogate looks at a part of what it knows
-_MOST_RUNNING = 96  # trials under way that count then
+_LONG_POINTS = 112  # observations of the surrogate then, which are a twentieth of all or less
+_NEWEST_RUNNING = 224  # trials under way that are looked at then, and so many of these count
+_MOST_RUNNING = 64
 _BLUR = 0.5  # deviation of the logarithm of length scales that are drawn
 _HOPEFUL = 60  # children, the best by what they promise, that are asked whether they would fail
 _SURE = 0.1  # variance of a label that says whether a trial failed
@@ -214,9 +216,10 @@ class Judge:
     """Expected values of trials and children, from a Gaussian process.
 
     It leans on at most 160 trials with a value: the better half of them, and the newest; and on 40
-    of those and 40 failures to say where trials fail. In a long study (`LONG`) it takes of the
-    trials under way the 48 that promise most and the 48 newest. There it is also fitted anew
-    only when a tenth more is known, to what is known then: results of trials that began long ago
+    of those and 40 failures to say where trials fail. In a long study (`LONG`) it leans on 112,
+    and of the 224 newest trials under way it takes the 32 that promise most and the 32 newest:
+    what an ask costs counts more where hundreds of workers wait. There it is also fitted anew only
+    when a tenth more is known, to what is known then: results of trials that began long ago
     keep arriving, and each would ask for another fit. What was fitted is to be noted in the trial
     that is asked for, so that the study tells it to those that follow.
 
@@ -244,7 +247,7 @@ class Judge:
         scaled, extra, mean = scale(seen.values, seen.errors)
         self._seen = seen
         self.fitted: dict[str, Any] = {}
-        self.rows = informative(scaled, _MOST_POINTS)
+        self.rows = informative(scaled, _LONG_POINTS if seen.is_long else _MOST_POINTS)
         rows = self.rows
         genes, known, extra_here = _with_earlier(seen, seen.genes[rows], scaled[rows], extra[rows])
         hyper = self._kept(VALUE, len(seen.values), lambda: _hyper(seen, fits))
@@ -254,7 +257,8 @@ class Judge:
         self._plain, self._points = process, genes[: len(rows)]
         if len(seen.running):
             # what is under way is believed to end as expected, so that others look elsewhere
-            under_way = seen.tagged(seen.running)
+            newest = seen.running[-_NEWEST_RUNNING:] if seen.is_long else seen.running
+            under_way = seen.tagged(newest)
             expected = process.expect(under_way)
             if seen.is_long:
                 process = believed(process, under_way[informative(expected, _MOST_RUNNING)])
@@ -276,6 +280,8 @@ class Judge:
         if not self._seen.is_long or self._seen.earlier is not None:
             return fitted()
         noted = self._seen.fitted.get(name)
+        if noted is not None and len(noted["weights"]) != len(self._seen.nominal):
+            noted = None  # when something else was searched
         if noted is not None and count < max(noted["trials"] + 2, _GROWTH * noted["trials"]):
             return Fitted.from_json(noted).hyper
         hyper = fitted()
@@ -295,6 +301,11 @@ class Judge:
         hyper = self._kept(SURVIVAL, count, lambda: _survival_hyper(seen, fits))
         hyper = hyper._replace(noise=max(hyper.noise, _SURE / 2))
         return condition(*counting, seen.nominal, hyper)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the study is a long one."""
+        return self._seen.is_long
 
     @property
     def deviations(self) -> Genes:

@@ -4,6 +4,7 @@ Everything of a run is real but its trainings, which are learning curves, and it
 sampler, the scheduler, the study, the journal and the folders of the trials with their metrics.
 """
 
+import gc
 import heapq
 import itertools
 from collections.abc import Callable, Iterator
@@ -71,6 +72,7 @@ def run_simulated(
     watch : callable, optional
         Called after every trial that ends.
     """
+    gc.freeze()  # modules stay, and need not be looked through while trials come and go
     rng = np.random.default_rng(fleet.seed)
     order = itertools.count()
     busy: list[tuple[float, int, int, Iterator[dict[str, Any]], float]] = []

@@ -27,6 +27,9 @@ _KEEP = 0.7  # chance that a choice in that cloud is the default
 _ELITES = 8
 _CHILDREN = 120
 _IMMIGRANTS = 80  # more, so that no corner of the space is out of sight
+TOGETHER = 4  # trials that are chosen at once where very many are under way
+_CROWD = 128  # so many
+_LONG_SHARE, _LONG_ROUNDS = 0.5, 1  # children and their children in a long study of many asks
 _LEAST_SHARE = 0.08  # of the children, for every operator
 _FIRST_SIGMA = 0.1
 _SCALE_POWER = 0.5
@@ -49,15 +52,18 @@ class Guided:
     """Steady-state genetic algorithm whose children are judged before they are trained.
 
     The first four trials after the defaults lie around them, or are the best of earlier studies.
-    Then at every ask 200 children are bred by six operators from the eight best trials; "best"
-    by the surrogate's mean, which is what a trial's neighbours say of it too. Every other time a
+    Then at every ask 200 children are bred by six operators from the eight best trials; "best" by
+    the surrogate's mean, which is what a trial's neighbours say of it too. Every other time a
     possible truth is drawn from the surrogate, and the child that is best under it is trained.
     In between the six children of the greatest expected improvement breed again, twice, and the
-    best of all is trained. How many children an operator breeds follows its success; step sizes
-    are inherited; the length scales of the surrogate stretch the steps. When nothing better was
-    found for long, every fifth child is bred among the best trials elsewhere. Every value of
-    every unordered choice gets some trials, more if other parameters depend on it: as long as
-    some have too few, half of the children are bred for the one that lacks most.
+    best of all is trained. In a long study there are half as many children, which breed again
+    once; and where more than 128 trials are under way, four of a brood are chosen at once.
+
+    How many children an operator breeds follows its success; step sizes are inherited; the length
+    scales of the surrogate stretch the steps. When nothing better was found for long, every fifth
+    child is bred among the best trials elsewhere. Every value of every unordered choice gets some
+    trials, more if other parameters depend on it: as long as some have too few, half of the
+    children are bred for the one that lacks most.
 
     Parameters
     ----------
@@ -96,10 +102,35 @@ class Guided:
         else:
             free = some_free(archive, self._setting, rng)
             return Proposal(free, START, fitted=judge.fitted)
-        child = brood[[index]]
-        origin = RESTART if restarted else child.origins[0]
-        sigma = float(child.sigmas[0])
-        return Proposal(child.genes[0], origin, child.parents[0], sigma, judge.fitted)
+        first = _proposal(brood, index, restarted)
+        if not judge.is_long or number % TOGETHER or len(archive.running) < _CROWD:
+            return first._replace(fitted=judge.fitted)
+        others = self._others(judge, brood, index, archive, boldness, rng)
+        spares = tuple(_proposal(brood, other, restarted) for other in others)
+        return first._replace(fitted=judge.fitted, spares=spares)
+
+    def _others(
+        self,
+        judge: Judge,
+        brood: Brood,
+        first: int,
+        archive: Archive,
+        boldness: float,
+        rng: np.random.Generator,
+    ) -> list[int]:
+        """Children of the brood for the next trials, each the best under a draw of its own.
+
+        Among hundreds of trials under way, what one more tells the next three is next to nothing.
+        """
+        complete, taken = self._setting.space.complete(brood.genes), [first]
+        for _ in range(TOGETHER - 1):
+            order = np.argsort(-judge.draw(complete, boldness, rng), kind="stable")
+            left = np.array([place for place in order.tolist() if place not in taken])
+            free = first_free(brood.genes[left], archive, self._setting)
+            if free is None:
+                break
+            taken.append(int(left[free]))
+        return taken[1:]
 
     def _judged(self, archive: Archive, rng: np.random.Generator) -> tuple[Judge, np.ndarray]:
         """What is known, and the trials from best to worst."""
@@ -131,10 +162,10 @@ class Guided:
             scores = judge.draw(space.complete(brood.genes), boldness, rng)
             return brood[np.argsort(-scores, kind="stable")]
         scores = judge.promise(space.complete(brood.genes))
-        for turn in range(_ROUNDS):
+        for turn in range(_LONG_ROUNDS if judge.is_long else _ROUNDS):
             finalists = np.argsort(-scores, kind="stable")[:_FINALISTS]
             best, sigma = brood[finalists], _FINE_SIGMA / (1 + turn)
-            young = refine(space, best, _GRANDCHILDREN, sigma, scales, rng)
+            young = refine(space, best, _so_many(_GRANDCHILDREN, judge), sigma, scales, rng)
             brood = best + young
             promised = judge.promise(space.complete(young.genes))
             scores = np.concatenate([scores[finalists], promised])
@@ -187,6 +218,12 @@ class Guided:
         drawn = setting.space.snap(setting.default + shares * (genes - setting.default))
         index = first_free(drawn, archive, setting)
         return some_free(archive, setting, rng) if index is None else drawn[index]
+
+
+def _proposal(brood: Brood, place: int, restarted: bool) -> Proposal:
+    child = brood[[place]]
+    origin = RESTART if restarted else child.origins[0]
+    return Proposal(child.genes[0], origin, child.parents[0], float(child.sigmas[0]))
 
 
 def observations(archive: Archive, fitness: Genes) -> Observations:
@@ -297,8 +334,14 @@ def _counts(archive: Archive, judge: Judge) -> dict[str, int]:
             uses[origin] += 1
             successes[origin] += mean > mark
     shares = operator_shares(uses, successes, OPERATORS, _LEAST_SHARE)
-    counts = dict(zip(OPERATORS, np.round(_CHILDREN * shares).astype(int).tolist(), strict=True))
-    return counts | {IMMIGRANT: counts[IMMIGRANT] + _IMMIGRANTS}
+    children = np.round(_so_many(_CHILDREN, judge) * shares).astype(int).tolist()
+    counts = dict(zip(OPERATORS, children, strict=True))
+    return counts | {IMMIGRANT: counts[IMMIGRANT] + _so_many(_IMMIGRANTS, judge)}
+
+
+def _so_many(children: int, judge: Judge) -> int:
+    """Children to breed: in a long study a part of them has to do."""
+    return round(_LONG_SHARE * children) if judge.is_long else children
 
 
 def _rests(archive: Archive, order: np.ndarray) -> bool:

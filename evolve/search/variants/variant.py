@@ -29,6 +29,8 @@ class Proposal(NamedTuple):
         Step size that its children inherit.
     fitted : mapping
         What the surrogate was fitted to, if later trials shall know; JSON types.
+    spares : tuple of Proposal
+        For the trials that follow next, chosen with the same knowledge.
     """
 
     genes: Genes
@@ -36,6 +38,19 @@ class Proposal(NamedTuple):
     parents: tuple[int, ...] = ()
     sigma: float | None = None
     fitted: Mapping[str, Any] = MappingProxyType({})
+    spares: "tuple[Proposal, ...]" = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Genes and descent as JSON types; equal when read again."""
+        genes = self.genes.tolist()
+        return {"genes": genes, "origin": self.origin, "parents": self.parents,
+                "sigma": self.sigma}  # fmt: skip
+
+    @classmethod
+    def from_json(cls, noted: Mapping[str, Any]) -> "Proposal":
+        """From what `to_json` gave."""
+        genes = np.array(noted["genes"], dtype=np.float64)
+        return cls(genes, noted["origin"], tuple(noted["parents"]), noted["sigma"])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import pytest
 from made_up_ablation import design_table, make_found, values_of, write_files
 
 from reports.figures import COMPLETE, FAIL, PAPER, PRUNED
-from reports.table_figures import bar_data, bar_look, dot_data, is_road
+from reports.hover import taken_points
+from reports.table_figures import bar_data, bar_look, dot_data, draw_bars, draw_trainings, is_road
 from reports.table_maps import effect_data, pair_data
 from reports.table_trainings import MOST_CURVES, MOST_POINTS, read_behind
 
@@ -116,3 +117,21 @@ def test_curves_are_means_over_seeds_and_few(tmp_path: Path) -> None:
     assert (first.low[-1], first.high[-1]) == pytest.approx(
         (ends.min() * scale, ends.max() * scale)
     )
+
+
+def test_what_is_under_the_pointer_leads_to_its_row(tmp_path: Path) -> None:
+    values = values_of({"base": 0.3, "S": 0.33, "M": 0.29}, 4)
+    found = make_found(tmp_path, values)
+    bars, dots = draw_bars(found, wide=True), draw_trainings(found, wide=True)
+    assert bars is not None
+    assert dots is not None
+    rows = [line.split(",", 3) for line in taken_points(bars).splitlines()]
+    assert [(target, said.split(":")[0]) for _, _, target, said in rows] == [
+        ("row-S", "+ S"),
+        ("row-M", "+ M"),
+    ]
+    assert rows[0][3].endswith(", helps")
+    assert "(95 % interval +" in rows[0][3]
+    trained = [line.split(",", 3) for line in taken_points(dots).splitlines()]
+    assert len(trained) == 12
+    assert trained[4][2:] == ["row-S", f"+ S, seed 0: {100 * values['S'][0]:.1f}"]

@@ -14,6 +14,7 @@ from optuna.trial import TrialState, create_trial
 
 from evolve.search import judge as judge_module
 from evolve.search.genetic import VARIANTS, GeneticSampler
+from evolve.search.variants import guided as guided_module
 from evolve.testing import samplers as contract
 from evolve.testing.samplers import Case
 
@@ -166,6 +167,78 @@ def test_a_long_study_goes_on_as_if_it_never_stopped(monkeypatch):
     copied.sampler = GeneticSampler(seed=0, search_space=CUBE)
     assert studies[0].ask(CUBE).params == copied.ask(CUBE).params
     assert [t.params for t in studies[0].trials[:60]] == [t.params for t in studies[1].trials[:60]]
+
+
+@pytest.fixture
+def crowded(monkeypatch):
+    """Studies that are long, and crowded, when they are still short."""
+    monkeypatch.setattr(judge_module, "LONG", 12)
+    monkeypatch.setattr(guided_module, "_CROWD", 4)
+
+
+@pytest.mark.usefixtures("crowded")
+def test_a_crowded_study_goes_on_as_if_it_never_stopped():
+    studies = [optuna.create_study(direction="maximize") for _ in range(2)]
+    for study, sessions in zip(studies, [(60,), (22, 13, 25)], strict=True):
+        for asks in sessions:  # they end among trials that are chosen together
+            study.sampler = GeneticSampler(seed=0, search_space=CUBE)
+            some_of_many(study, asks)
+    one, other = studies
+    assert [t.params for t in one.trials] == [t.params for t in other.trials]
+    assert [t.user_attrs for t in one.trials] == [t.user_attrs for t in other.trials]
+    noting = [trial.number for trial in one.trials if "evolve:spares" in trial.user_attrs]
+    assert len(noting) > 5
+    assert all(number % 4 == 0 for number in noting)
+
+
+@pytest.mark.usefixtures("crowded")
+def test_trials_that_are_chosen_together_are_different_and_have_their_descent():
+    study = optuna.create_study(
+        direction="maximize", sampler=GeneticSampler(seed=1, search_space=CUBE)
+    )
+    some_of_many(study, 48)
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 48
+    first = next(t for t in study.trials if "evolve:spares" in t.user_attrs)
+    spares = first.user_attrs["evolve:spares"]
+    assert len(spares) == 3
+    for spare, trial in zip(spares, study.trials[first.number + 1 :], strict=False):
+        assert list(trial.params.values()) == pytest.approx(spare["genes"])
+        noted = [trial.user_attrs[f"evolve:{name}"] for name in ("origin", "parents")]
+        assert noted == [spare["origin"], list(spare["parents"])]
+
+
+@pytest.mark.usefixtures("crowded")
+def test_what_was_tried_meanwhile_or_is_of_another_space_is_not_taken_from_the_notes():
+    study = optuna.create_study(
+        direction="maximize", sampler=GeneticSampler(seed=1, search_space=CUBE)
+    )
+    some_of_many(study, 40)
+    noted = [t.number for t in study.trials if "evolve:spares" in t.user_attrs][-1]
+    before = study.trials[: noted + 1]
+    spares = before[noted].user_attrs["evolve:spares"]
+
+    def following(change):
+        other = optuna.create_study(direction="maximize")
+        other.add_trials(before)
+        return change(other)
+
+    def same(other):
+        other.sampler = GeneticSampler(seed=1, search_space=CUBE)
+        return other.ask(CUBE).params
+
+    def tried(other):
+        params = dict(zip(CUBE, spares[1]["genes"], strict=True))
+        other.add_trial(optuna.create_trial(value=0.0, params=params, distributions=CUBE))
+        return same(other)
+
+    def narrower(other):
+        space = dict(list(CUBE.items())[:-1])
+        other.sampler = GeneticSampler(seed=1, search_space=space)
+        return other.ask(space).params
+
+    assert list(following(same).values()) == pytest.approx(spares[0]["genes"])
+    assert list(following(tried).values()) != pytest.approx(spares[1]["genes"])
+    assert set(following(narrower)) == set(list(CUBE)[:-1])
 
 
 def test_another_seed_has_other_trials(variant):
