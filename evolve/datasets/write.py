@@ -256,7 +256,7 @@ def _side(low: float, side: float, limit: int) -> float:
 
 
 def _plain(value: float) -> float | int:
-    return int(value) if value.is_integer() else value
+    return int(value) if float(value).is_integer() else value
 
 
 def _class_names(categories: Mapping[object, str], findings: list[Finding]) -> list[str]:
