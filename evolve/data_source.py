@@ -1,5 +1,6 @@
 """From what a user gives as `--data` to a data set."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ def resolve_data(text: str | None) -> DataSource:
     Raises
     ------
     DataError
-        If nothing is there; the nearest names are given.
+        If nothing is there (the nearest names are given), or a data set of another format is.
     """
     if text is None or (text == EMBEDDED and not Path(text).exists()):
         from model.data.digits import digits_folder
@@ -48,8 +49,25 @@ def resolve_data(text: str | None) -> DataSource:
     if not _exists(path):
         raise DataError(f"no data set at '{text}'", str(path), names_beside(path))
     full = path.resolve()
+    _refuse_other_formats(full, text)
     name = (full.name if full.is_dir() else full.stem) or "data"
     return DataSource(full, name, str(full))
+
+
+def _refuse_other_formats(path: Path, text: str) -> None:
+    """Say how to import a data set of another format, instead of what COCO's lacks."""
+    from evolve.datasets.read import recognise
+
+    reasons = recognise(path)
+    if not reasons or "coco" in reasons:
+        return
+    name, reason = next(iter(reasons.items()))
+    out = f"{text.rstrip('/')}-coco" if path.is_dir() else f"{Path(text).parent}-coco"
+    source, out = shlex.quote(text), shlex.quote(out)
+    mend = f"evolve data import {source} --out {out}, then --data {out}"
+    raise DataError(
+        f"this looks like {name} ({reason}); what is read here is COCO", str(path), mend
+    )
 
 
 def open_data(text: str | None, seed: int = 0) -> tuple[Path, str, "Dataset"]:

@@ -20,7 +20,8 @@ def in_a_folder(_ctx: click.Context, _param: click.Parameter, path: Path | None)
 data = click.option(
     "--data",
     default=None,
-    help="Folder or annotations file in COCO format [default: the embedded digits].",
+    help="Folder or annotations file in COCO format; 'evolve data import' makes one of other "
+    "formats [default: the embedded digits].",
 )
 split_seed = click.option(
     "--split-seed",

@@ -17,6 +17,7 @@ FORBIDDEN = {
     "evolve/ablation": ("torch", "ray", "evolve.engine", "evolve.cli", "reports"),
     "evolve/search": ("torch", "ray", "evolve.engine", "evolve.store", "evolve.cli"),
     "evolve/cards": ("torch", "ray", "evolve.engine", "evolve.cli", "reports"),
+    "evolve/datasets": ("torch", "ray", "optuna", "evolve.engine", "evolve.cli", "reports"),
     "evolve/analysis": ("torch", "ray", "matplotlib", "evolve.engine", "evolve.cli", "reports"),
     "evolve/findings": ("torch", "ray", "matplotlib", "evolve.engine", "evolve.cli", "reports"),
     "evolve/store": ("ray", "evolve.engine", "evolve.cli", "reports"),
