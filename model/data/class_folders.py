@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from model.data.coco import SPLITS, ImageRecord, split_by_hash
-from model.data.headers import IMAGE_SUFFIXES, upright_size_wh
+from model.data.headers import IMAGE_SUFFIXES, read_sizes_wh
 from model.errors import DataError
 
 FRACTIONS = (0.7, 0.15, 0.15)
 """Train, val and test shares of a split by hash."""
 
-_HEAD_BYTES = 1 << 16  # the size stands in it, unless a preview comes first
 _LISTED = 3  # examples named in a message or note
 
 Labelled = tuple[ImageRecord, int]
@@ -205,16 +204,14 @@ class _Folder:
 
 def _record(path: Path, file_name: str, number: int) -> ImageRecord:
     try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-            size = upright_size_wh(head) or upright_size_wh(head + file.read())
+        sizes = read_sizes_wh(path)
     except OSError as error:
         raise DataError(f"cannot read the image: {error.strerror}", str(path)) from None
-    if size is None or min(size) < 1:
+    if sizes is None:
         raise DataError(
             "not an image of a known format", str(path), "take it away, or write it anew as PNG"
         )
-    return ImageRecord(number, file_name, path, *size, _BOXES, _LABELS, _CROWD, _AREAS)
+    return ImageRecord(number, file_name, path, *sizes[1], _BOXES, _LABELS, _CROWD, _AREAS)
 
 
 _BOXES, _LABELS = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)

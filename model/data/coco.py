@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.data.fit import fit_box, is_finite
 from model.data.paths import ImageFolders, OutsideFolder
 from model.errors import DataError, nearest
 
@@ -394,22 +395,14 @@ class _Reader:
         box = entry.get("bbox")
         if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
             raise DataError(f"bbox {box!r} is not four numbers", where, "COCO: [x, y, w, h]")
-        x, y, w, h = box
-        if not all(map(_is_finite, box)) or w <= 0 or h <= 0:
-            self._mend("bad", _name(entry, where))
-            return None
-        wide, high = image["width"], image["height"]
-        corners = [max(x, 0.0), max(y, 0.0), min(x + w, wide), min(y + h, high)]
-        if corners[2] - corners[0] < _TINY_PX or corners[3] - corners[1] < _TINY_PX:
-            self._mend("outside", _name(entry, where))
-            return None
-        if corners != [x, y, x + w, y + h]:
-            self._mend("clipped", _name(entry, where))
-        return [float(value) for value in corners]
+        fitted = fit_box(box, image["width"], image["height"])
+        if fitted.fault:
+            self._mend(_BOX_NOTES[fitted.fault], _name(entry, where))
+        return None if fitted.corners_xyxy_px is None else list(fitted.corners_xyxy_px)
 
     def _area(self, entry: dict[str, Any], box: Sequence[float]) -> float:
         area = entry.get("area")
-        if isinstance(area, int | float) and _is_finite(area) and area > 0:
+        if isinstance(area, int | float) and is_finite(area) and area > 0:
             return float(area)
         self._mend("area", _name(entry, "?"))
         return (box[2] - box[0]) * (box[3] - box[1])
@@ -435,8 +428,7 @@ class _Reader:
         )
 
 
-_TINY_PX = 1e-3
-_LARGEST = 1e30
+_BOX_NOTES = {"not-finite": "bad", "no-area": "bad", "outside": "outside", "clipped": "clipped"}
 _COCO = "COCO files hold the lists images, annotations and categories"
 _UNIQUE = "give every image one entry with an id and a file_name of its own"
 _NOTES = {
@@ -501,11 +493,6 @@ def _crowd(entry: Mapping[str, Any], where: str) -> bool:
     if value not in (0, 1):
         raise DataError(f"iscrowd {value!r} is neither 0 nor 1", where)
     return bool(value)
-
-
-def _is_finite(value: float) -> bool:
-    """Whether float32 can hold it: neither NaN nor infinite, nor a whole number beyond that."""
-    return abs(value) < _LARGEST
 
 
 def _is_number(value: object) -> bool:

@@ -6,6 +6,7 @@ WebP RFC 9649; TIFF 6.0 sec. 2; Exif 2.3 sec. 4.6.4 (orientation).
 
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 _JPEG_SIZE = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers
 _JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
@@ -13,6 +14,26 @@ _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION = 256, 257, 274
 _ON_ITS_SIDE = range(5, 9)  # orientations that swap width and height
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+
+_HEAD_BYTES = 1 << 16  # the size stands in it, unless a preview comes first
+
+
+def read_sizes_wh(path: Path) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Size of an image file as it is stored and as it is shown; None for an unknown format.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(_HEAD_BYTES)
+        if header_size_wh(data) is None:
+            data += file.read()
+    stored, upright = header_size_wh(data), upright_size_wh(data)
+    if stored is None or upright is None or min(stored) < 1:
+        return None
+    return stored, upright
 
 
 def header_size_wh(data: bytes) -> tuple[int, int] | None:
