@@ -1,6 +1,7 @@
 """Decoded pictures, held once and within a bound."""
 
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 import cv2
@@ -8,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.coco import ImageRecord
-from model.data.headers import header_size_wh, is_complete
+from model.data.headers import (
+    exif_orientation,
+    header_size_wh,
+    is_complete,
+    is_tiff,
+    upright_size_wh,
+)
 from model.errors import DataError
 
 MAX_PIXELS = 2**27
@@ -79,9 +86,10 @@ class ImageCache:
 def load_image(record: ImageRecord) -> NDArray[np.uint8]:
     """Decode a record's file as uint8 RGB, upright, in its annotated size.
 
-    Grey, palette and 16-bit pictures become 8-bit RGB; an alpha channel is dropped. The EXIF
-    orientation is followed, unless only the picture as stored has the annotated size: then the
-    boxes were drawn on that one.
+    Grey, palette and CMYK pictures become RGB, of 16 bits the upper 8 are taken, an alpha channel
+    is dropped, of several pages or frames the first is taken. The EXIF orientation is followed,
+    unless only the picture as stored has the annotated size: then the boxes were drawn on that
+    one.
 
     Returns
     -------
@@ -94,9 +102,8 @@ def load_image(record: ImageRecord) -> NDArray[np.uint8]:
         raise DataError(f"cannot read the image: {error.strerror}", where) from None
     _check_header(data, where)
     wanted = (record.height, record.width)
-    picture = _decode(data, cv2.IMREAD_COLOR, where)
-    if picture.shape[:2] != wanted and picture.shape[1::-1] == wanted:
-        picture = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, where)
+    picture = _decode(data, where)
+    picture = _turned(picture, data, (record.width, record.height))
     if picture.shape[:2] != wanted:
         raise DataError(
             f"the image is {picture.shape[1]} x {picture.shape[0]} pixels, "
@@ -123,7 +130,35 @@ def _check_header(data: bytes, where: str) -> None:
         raise DataError("the image file is cut short", where, "fetch it again")
 
 
-def _decode(data: bytes, flags: int, where: str) -> NDArray[np.uint8]:
+def _turned(
+    picture: NDArray[np.uint8], data: bytes, wanted_wh: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Follow EXIF; done here because versions of OpenCV differ in whose orientation they heed."""
+    orientation = exif_orientation(data)
+    if orientation == 1:
+        return picture
+    only_as_stored = wanted_wh == header_size_wh(data) != upright_size_wh(data)
+    if only_as_stored != is_tiff(data):
+        return picture
+    back = {6: 8, 8: 6}.get(orientation, orientation) if only_as_stored else orientation
+    turned: NDArray[np.uint8] = np.ascontiguousarray(_TURNS[back](picture))
+    return turned
+
+
+_TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: stored.swapaxes(0, 1)[:, ::-1],
+    7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
+    8: lambda stored: stored.swapaxes(0, 1)[::-1],
+}
+"""Picture as shown by EXIF orientation, of the picture as stored."""
+
+
+def _decode(data: bytes, where: str) -> NDArray[np.uint8]:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:

@@ -1,7 +1,7 @@
 """Size of an image from its first bytes, before anything is decoded.
 
 Sources: PNG 1.2 sec. 4.1.1; JPEG ITU-T T.81 annex B; BMP (BITMAPINFOHEADER); GIF89a sec. 18;
-WebP RFC 9649; TIFF 6.0 sec. 2; Exif 2.3 sec. 4.6.4 (orientation).
+WebP RFC 9649; TIFF 6.0 sec. 2; PNG 3 sec. 11.3.3.5 (eXIf); Exif 2.3 sec. 4.6.4 (orientation).
 """
 
 import struct
@@ -11,7 +11,9 @@ from pathlib import Path
 _JPEG_SIZE = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers
 _JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION = 256, 257, 274
-_ON_ITS_SIDE = range(5, 9)  # orientations that swap width and height
+_WEBP_HAS_EXIF = 0x08  # of the flags of VP8X
+ON_ITS_SIDE = range(5, 9)
+"""Orientations that swap width and height."""
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
@@ -28,7 +30,7 @@ def read_sizes_wh(path: Path) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """
     with path.open("rb") as file:
         data = file.read(_HEAD_BYTES)
-        if header_size_wh(data) is None:
+        if header_size_wh(data) is None or _has_late_exif(data):
             data += file.read()
     stored, upright = header_size_wh(data), upright_size_wh(data)
     if stored is None or upright is None or min(stored) < 1:
@@ -48,18 +50,29 @@ def header_size_wh(data: bytes) -> tuple[int, int] | None:
 
 
 def upright_size_wh(data: bytes) -> tuple[int, int] | None:
-    """As `header_size_wh`, of the picture as it is shown: a JPEG's EXIF may turn it."""
+    """As `header_size_wh`, of the picture as it is shown: its EXIF may turn it."""
     size = header_size_wh(data)
-    if size is None or not data.startswith(b"\xff\xd8"):
-        return size
-    for at, marker in _jpeg_segments(data):
-        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+    return size[::-1] if size and exif_orientation(data) in ON_ITS_SIDE else size
+
+
+def exif_orientation(data: bytes) -> int:
+    """How a picture is to be turned, from 1 (as it is) to 8 (Exif 2.3 sec. 4.6.4).
+
+    Of a PNG only what stands before its pixels is seen, of a WebP only if it is whole.
+    """
+    for magic, read in _EXIF.items():
+        if data.startswith(magic):
             try:
-                turned = _tiff_values(data[at + 10 :]).get(_TIFF_ORIENTATION) in _ON_ITS_SIDE
+                found = _tiff_values(read(data)).get(_TIFF_ORIENTATION, 1)
             except (struct.error, IndexError):
-                return size
-            return size[::-1] if turned else size
-    return size
+                return 1
+            return found if 1 <= found <= 8 else 1
+    return 1
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether it is a TIFF, which decoders turn upright by themselves."""
+    return data.startswith((b"II*\0", b"MM\0*"))
 
 
 def is_complete(data: bytes) -> bool:
@@ -154,4 +167,48 @@ _READERS: dict[bytes, Callable[[bytes], tuple[int, int] | None]] = {
     b"GIF8": _gif,
     b"II*\0": _tiff,
     b"MM\0*": _tiff,
+}
+
+
+def _has_late_exif(data: bytes) -> bool:
+    return data[12:16] == b"VP8X" and data[20] & _WEBP_HAS_EXIF != 0
+
+
+def _jpeg_exif(data: bytes) -> bytes:
+    for at, marker in _jpeg_segments(data):
+        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            return data[at + 10 :]
+    return b""
+
+
+def _png_exif(data: bytes) -> bytes:
+    at = 8
+    while data[at + 4 : at + 8] not in (b"", b"IDAT"):
+        length = struct.unpack_from(">I", data, at)[0]
+        if data[at + 4 : at + 8] == b"eXIf":
+            return data[at + 8 : at + 8 + length]
+        at += 12 + length
+    return b""
+
+
+def _webp_exif(data: bytes) -> bytes:
+    at = 12
+    while _has_late_exif(data) and at + 8 <= len(data):
+        length = struct.unpack_from("<I", data, at + 4)[0]
+        if data[at : at + 4] == b"EXIF":
+            return data[at + 8 : at + 8 + length].removeprefix(b"Exif\0\0")
+        at += 8 + length + length % 2
+    return b""
+
+
+def _itself(data: bytes) -> bytes:
+    return data
+
+
+_EXIF: dict[bytes, Callable[[bytes], bytes]] = {
+    b"\x89PNG\r\n\x1a\n": _png_exif,
+    b"\xff\xd8\xff": _jpeg_exif,
+    b"RIFF": _webp_exif,
+    b"II*\0": _itself,
+    b"MM\0*": _itself,
 }

@@ -6,7 +6,7 @@ import pytest
 
 from model.data.cache import MAX_PIXELS, ImageCache, load_image
 from model.data.coco import ImageRecord
-from model.data.headers import header_size_wh
+from model.data.headers import header_size_wh, read_sizes_wh
 from model.errors import DataError
 
 
@@ -94,6 +94,35 @@ def test_exif_orientation_is_followed_unless_the_annotation_is_of_the_stored_pic
     assert stored[:, 0].min() > 200
     path.write_bytes(with_orientation(jpeg, 3))  # upside down: the size tells nothing
     assert load_image(record(path, 16, 8))[:, 0].max() < 50
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_orientations_of_all_formats_are_those_of_pillow(tmp_path, suffix, orientation):
+    image, ops = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageOps")
+    parts = np.random.default_rng(0).integers(0, 256, (2, 3, 3), np.uint8)
+    pixels = np.kron(parts, np.ones((8, 8, 1), np.uint8))
+    exif = image.Exif()
+    exif[274] = orientation
+    path = tmp_path / f"a{suffix}"
+    exact = {".webp": {"lossless": True}, ".jpg": {"quality": 100, "subsampling": 0}}
+    image.fromarray(pixels).save(path, exif=exif, **exact.get(suffix, {}))
+    upright = np.asarray(ops.exif_transpose(image.open(path)).convert("RGB")).astype(int)
+    stored_wh, upright_wh = read_sizes_wh(path)
+    assert stored_wh == (24, 16)
+    assert upright_wh == upright.shape[1::-1]
+    assert np.abs(load_image(record(path, *upright_wh)).astype(int) - upright).max() <= 1
+    if orientation > 4:
+        found = load_image(record(path, *stored_wh)).astype(int)
+        assert np.abs(found - pixels.astype(int)).max() <= 1
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    path = tmp_path / "a.jpg"
+    image.new("RGB", (16, 16), (20, 180, 90)).convert("CMYK").save(path, quality=95)
+    found = load_image(record(path, 16, 16))
+    assert np.abs(found.astype(int) - (20, 180, 90)).max() <= 2
 
 
 @pytest.mark.parametrize(
