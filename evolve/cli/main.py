@@ -26,7 +26,7 @@ VERBS = {
     "speed": "Measure the latency of a detector on this machine.",
     "export": "Write a trained detector as an ONNX file.",
     "export-study": "Write what a run found as a card that other runs can begin with.",
-    "data": "Make or look at data sets.",
+    "data": "Make, import or look at data sets.",
     "spaces": "List the search spaces that come with evolve.",
     "tables": "List the ablation tables, or show one.",
     "ingredients": "List the freebies and specials that can be ablated.",

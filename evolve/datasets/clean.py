@@ -81,6 +81,7 @@ class _Split:
     key_of: Mapping[object, object]
     findings: list[Finding]
     annotation_ids: set[object] = field(default_factory=set)
+    image_ids: set[object] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         split_findings = (found for found in self.raw.findings if found.split == self.name)
@@ -91,7 +92,7 @@ class _Split:
         left: dict[Path, RawImage] = {}
         for image in images:
             size_wh = self._size_wh(image)
-            if image.path is None or size_wh is None:
+            if image.path is None or size_wh is None or not self._has_own_id(image):
                 continue
             boxes = tuple(self._boxes(replace(image, size_wh=size_wh)))
             before = left.get(image.path)
@@ -121,6 +122,9 @@ class _Split:
             what = f"it claims {stored[0]} x {stored[1]} pixels, more than {MAX_PIXELS}"
             self._drop("image-too-large", image, what, "cut it into tiles or shrink it")
             return None
+        if image.size_wh is None and self.raw.format == COCO:
+            what = f"its entry has no width and height: {upright[0]} x {upright[1]} of the file"
+            self._find("image-size-missing", "fixed", image, what, "")
         if image.size_wh is None or image.size_wh in sizes:
             return image.size_wh or upright
         claimed = f"the annotations say {image.size_wh[0]} x {image.size_wh[1]}"
@@ -128,6 +132,18 @@ class _Split:
         mend = "annotate the picture as it is, or put the right one there"
         self._drop("image-size-differs", image, what, mend)
         return None
+
+    def _has_own_id(self, image: RawImage) -> bool:
+        """Whether no image before has its id: to that one all boxes went."""
+        number = image.image_id
+        if number is None:
+            return True
+        is_new = number not in self.image_ids
+        self.image_ids.add(number)
+        if not is_new:
+            what = f"image id {number!r} is there twice: the boxes went to the first of them"
+            self._drop("image-id-twice", image, what, "give every image an id of its own")
+        return is_new
 
     def _boxes(self, image: RawImage) -> Iterator[RawBox]:
         for box in image.boxes:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.coco import SPLITS, ImageRecord, split_by_hash
+from model.data.coco import ImageRecord, split_by_hash
+from model.data.coco_layout import SPLITS, find_layout
 from model.data.headers import IMAGE_SUFFIXES, read_sizes_wh
 from model.errors import DataError
 
@@ -42,7 +43,11 @@ class LabelledPictures:
 
 def holds_classes(path: Path) -> bool:
     """Whether a folder is one of classes, not of COCO annotations."""
-    return path.is_dir() and not (path / "annotations").exists() and bool(_folders(path))
+    return path.is_dir() and not _may_be_coco(path) and bool(_folders(path))
+
+
+def _may_be_coco(path: Path) -> bool:
+    return (path / "annotations").exists() or find_layout(path) is not None
 
 
 def read_class_folders(root: Path, seed: int = 0) -> LabelledPictures:

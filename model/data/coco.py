@@ -1,7 +1,8 @@
 """COCO annotations -> records: read, checked and split, with nothing dropped in silence.
 
 A data set is a folder with ``annotations/{train,val,test}.json`` (``test`` may be missing) and
-``images/``, or one annotations file, which is then split by a seeded hash of the file names.
+``images/``, or of another layout that `model.data.coco_layout` knows; or one annotations file,
+which is then split by a seeded hash of the file names.
 What cannot be trained on is an error (`model.errors.DataError`); what can be mended is mended and
 told in `Dataset.notes`.
 """
@@ -13,16 +14,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.data.coco_layout import SPLITS, UNSPLIT, find_layout, image_folders
 from model.data.fit import fit_box, is_finite
 from model.data.paths import ImageFolders, OutsideFolder
 from model.errors import DataError, nearest
 
-SPLITS = ("train", "val", "test")
 _LISTED = 3  # examples named in a message or note
 
 
@@ -98,8 +99,8 @@ def load_dataset(
     ----------
     path : Path
         A folder with ``annotations/`` and ``images/`` (pictures may also lie in
-        ``images/<split>/`` or ``<split>/``), or one annotations file with its pictures in
-        ``images/`` beside it, in its own folder, or in ``../images``.
+        ``images/<split>/`` or ``<split>/``) or of another layout of COCO's, or one annotations
+        file with its pictures in ``images/`` beside it, in its own folder, or in ``../images``.
     seed : int
         Of the split of a single annotations file.
     fractions : tuple of three float
@@ -112,27 +113,18 @@ def load_dataset(
     """
     path = Path(path)
     if path.is_dir():
+        layout = find_layout(path)
+        if layout and layout.alone:
+            return _load_single(layout.alone, image_folders(path, UNSPLIT), seed, fractions)
         return _load_folder(path)
     if path.is_file():
-        return _load_single(path, seed, fractions)
+        return _load_single(path, image_folders(path, UNSPLIT), seed, fractions)
     raise DataError(f"no data set at '{path}'", str(path), _neighbours(path))
 
 
 def _load_folder(root: Path) -> Dataset:
-    files = {name: root / "annotations" / f"{name}.json" for name in SPLITS}
-    for name in ("train", "val"):
-        if not files[name].is_file():
-            raise DataError(
-                f"annotations/{name}.json is missing",
-                str(root),
-                f"{_neighbours(files[name])}; or give one annotations file to be split; "
-                "folders of classes are for --task classify",
-            )
-    readers = {
-        name: _Reader.open(file, _image_folders(root, name))
-        for name, file in files.items()
-        if file.is_file()
-    }
+    files = _annotation_files(root)
+    readers = {name: _Reader.open(file, image_folders(root, name)) for name, file in files.items()}
     categories = _agreed_categories(list(readers.values()))
     splits = {name: reader.records(categories) for name, reader in readers.items()}
     notes = [note for reader in readers.values() for note in reader.notes()]
@@ -141,11 +133,31 @@ def _load_folder(root: Path) -> Dataset:
     return _dataset(root, categories, splits, list(readers.values()), notes)
 
 
-def _load_single(file: Path, seed: int, fractions: tuple[float, float, float]) -> Dataset:
+def _annotation_files(root: Path) -> dict[str, Path]:
+    layout = find_layout(root)
+    files = dict(layout.files) if layout else {}
+    for name in ("train", "val"):
+        if name not in files:
+            sought = root / "annotations" / f"{name}.json"
+            is_usual = not files or sought.parent in (file.parent for file in files.values())
+            raise DataError(
+                f"annotations/{name}.json is missing"
+                if is_usual
+                else f"there are no annotations of '{name}'",
+                str(root),
+                f"{_neighbours(sought)}; or give one annotations file to be split; "
+                "folders of classes are for --task classify",
+            )
+    return files
+
+
+def _load_single(
+    file: Path, folders: Iterable[Path], seed: int, fractions: tuple[float, float, float]
+) -> Dataset:
     if min(fractions) < 0 or not math.isclose(sum(fractions), 1.0):
         raise DataError(f"the shares {fractions} do not sum to 1", "fractions")
     folder = file.parent
-    reader = _Reader.open(file, _image_folders(file, ""))
+    reader = _Reader.open(file, folders)
     categories = _agreed_categories([reader])
     splits = split_by_hash(reader.records(categories), seed, fractions)
     for name in ("train", "val"):
@@ -158,13 +170,6 @@ def _load_single(file: Path, seed: int, fractions: tuple[float, float, float]) -
     shares = ", ".join(f"{name} {len(records)}" for name, records in splits.items())
     notes = [f"{file.name} was split by a hash of seed {seed} and file name: {shares}"]
     return _dataset(folder, categories, splits, [reader], notes + reader.notes())
-
-
-def _image_folders(path: Path, split: str) -> tuple[Path, ...]:
-    """Where the pictures of a split may lie; `path` as for `load_dataset`."""
-    if path.is_file():
-        return (path.parent / "images", path.parent, path.parent.parent / "images")
-    return (path / "images", path / "images" / split, path / split)
 
 
 def find_image(path: Path, split: str, file_name: str) -> Path | None:
@@ -183,18 +188,29 @@ def find_image(path: Path, split: str, file_name: str) -> Path | None:
         If the name leads out of the data folder.
     """
     try:
-        return ImageFolders(_image_folders(path, split)).locate(file_name)
+        return ImageFolders(image_folders(path, split)).locate(file_name)
     except OutsideFolder as error:
         what = f"file_name '{file_name}' leaves the data folder ({error})"
         raise DataError(what, str(path)) from None
 
 
+class Named(Protocol):
+    """Anything with the file name of a picture."""
+
+    @property
+    def file_name(self) -> str:
+        """As written in the annotations."""
+
+
+Record = TypeVar("Record", bound=Named)
+
+
 def split_by_hash(
-    records: Sequence[ImageRecord], seed: int, fractions: tuple[float, float, float]
-) -> dict[str, tuple[ImageRecord, ...]]:
+    records: Sequence[Record], seed: int, fractions: tuple[float, float, float]
+) -> dict[str, tuple[Record, ...]]:
     """Each image by its own name alone, so an added image moves no other."""
     marks = np.cumsum(fractions)[:2]
-    parts: dict[str, list[ImageRecord]] = {name: [] for name in SPLITS}
+    parts: dict[str, list[Record]] = {name: [] for name in SPLITS}
     for record in records:
         digest = hashlib.sha256(f"{seed}:{record.file_name}".encode()).digest()
         share = int.from_bytes(digest[:8], "big") / 2**64

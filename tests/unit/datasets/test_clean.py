@@ -27,7 +27,7 @@ def image(tmp_path: Path, *boxes: RawBox, name="a.png", claimed=(40, 30)) -> Raw
     path = tmp_path / name
     if not path.exists():
         path.write_bytes(cv2.imencode(".png", np.zeros((30, 40, 3), np.uint8))[1].tobytes())
-    return RawImage("images[0]", 7, name, path, claimed, tuple(boxes))
+    return RawImage("images[0]", None, name, path, claimed, tuple(boxes))
 
 
 def told(cleaned: Cleaned) -> list[tuple[str, str]]:
@@ -139,7 +139,8 @@ def test_files_that_are_no_pictures_are_left_out(tmp_path, content, kind):
 def test_a_size_is_taken_from_the_file_and_another_is_refused(tmp_path):
     entries = image(tmp_path, claimed=None), image(tmp_path, claimed=(30, 41), name="b.png")
     cleaned = clean(dataset(tmp_path, *entries))
-    assert told(cleaned) == [("image-size-differs", "dropped")]
+    kinds = [("image-size-missing", "fixed"), ("image-size-differs", "dropped")]
+    assert told(cleaned) == kinds
     assert [entry.size_wh for entry in cleaned.raw.splits["train"]] == [(40, 30)]
 
 
@@ -150,3 +151,10 @@ def test_a_missing_file_is_told_of_once(tmp_path):
     cleaned = clean(dataset(tmp_path, gone, findings=(said,)))
     assert told(cleaned) == [("image-outside-folder", "dropped")]
     assert cleaned.raw.splits == {"train": ()}
+
+
+def test_of_two_images_with_an_id_the_first_is_taken(tmp_path):
+    entries = image(tmp_path), image(tmp_path, name="b.png")
+    cleaned = clean(dataset(tmp_path, *(replace(entry, image_id=7) for entry in entries)))
+    assert told(cleaned) == [("image-id-twice", "dropped")]
+    assert [entry.file_name for entry in cleaned.raw.splits["train"]] == ["a.png"]
