@@ -40,7 +40,7 @@ def _of_image(raw: RawDataset, split: str, image: RawImage) -> Iterator[Finding]
 def _of_size(box: RawBox, image: RawImage) -> tuple[str, str, str] | None:
     _, _, width, height = box.xywh_px
     if min(width, height) < SMALL_PX:
-        what = f"a {'crowd ' if box.is_crowd else ''}box of {width:g} x {height:g} pixels is hardly an object"
+        what = f"a box of {width:g} x {height:g} pixels is hardly an object"
         return "box-tiny", what, "look whether it was drawn by a slip"
     assert image.size_wh is not None  # cleaned
     wide, high = image.size_wh

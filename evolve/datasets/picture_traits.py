@@ -3,6 +3,7 @@
 Sources: as in `model.data.headers`; PNG 1.2 sec. 4.1.1, TIFF 6.0 sec. 8, WebP RFC 9649 sec. 2.7.
 """
 
+import re
 import struct
 from collections.abc import Mapping
 
@@ -22,6 +23,7 @@ _JPEG_SIZE = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers
 _JPEG_COLOURS = {1: ("grey",), 4: ("cmyk",)}
 _TIFF_COLOURS = {0: ("grey",), 1: ("grey",), 3: ("palette",), 5: ("cmyk",)}
 _BITS, _PHOTOMETRIC, _EXTRA = 258, 262, 338
+_GIF_FRAME = re.compile(rb"!\xf9\x04.{4}\0[!,]", re.DOTALL)  # graphic control extension
 _WEBP_ALPHA, _WEBP_ANIMATED = 0x10, 0x02
 
 
@@ -76,7 +78,8 @@ def _webp(data: bytes) -> tuple[str, ...]:
 
 
 def _gif(data: bytes) -> tuple[str, ...]:
-    return ("palette", "animated") if b"NETSCAPE2.0" in data else ("palette",)
+    is_animated = len(_GIF_FRAME.findall(data)) > 1
+    return ("palette", "animated") if is_animated else ("palette",)
 
 
 def _tiff(data: bytes) -> tuple[str, ...]:
