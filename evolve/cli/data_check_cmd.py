@@ -82,9 +82,8 @@ def command(
     from evolve.data_source import resolve_data
     from evolve.datasets.check import check_data
 
-    quiet = bool(ctx.find_root().obj and ctx.find_root().obj["quiet"])
-    path = resolve_data(data).path
-    check = check_data(path, format_, seed=split_seed, processes=processes, tell=_told(quiet))
+    path, tell = resolve_data(data).path, told_pictures(ctx)
+    check = check_data(path, format_, seed=split_seed, processes=processes, tell=tell)
     click.echo(json.dumps(check.to_dict()) if as_json else shown(check))
     ctx.exit(_exit_code(check, fail_on))
 
@@ -96,8 +95,9 @@ def _exit_code(check: "Check", fail_on: str) -> int:
     return FAILED if any(check.counts[outcome] for outcome in failing) else 0  # type: ignore[index]
 
 
-def _told(quiet: bool) -> "Tell":
+def told_pictures(ctx: click.Context) -> "Tell":
     """Progress on a terminal as one line that is overwritten, elsewhere nothing."""
+    quiet = ctx.obj and ctx.obj["quiet"]
     if quiet or not sys.stderr.isatty():
         return lambda _done, _total: None
 

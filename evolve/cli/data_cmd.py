@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evolve.cli import data_check_cmd, data_import_cmd, options
+from evolve.cli import (
+    data_anchors_cmd,
+    data_check_cmd,
+    data_import_cmd,
+    data_split_cmd,
+    options,
+)
 
 if TYPE_CHECKING:
     from model.data.coco import Dataset
@@ -18,6 +24,8 @@ def command() -> None:
 
 command.add_command(data_import_cmd.command)
 command.add_command(data_check_cmd.command)
+command.add_command(data_anchors_cmd.command)
+command.add_command(data_split_cmd.command)
 
 
 @command.command("make")

@@ -1,9 +1,9 @@
 """What is uncommon about an image file, told by its header, and how a training decodes it.
 
-Sources: as in `model.data.headers`; PNG 1.2 sec. 4.1.1, TIFF 6.0 sec. 8, WebP RFC 9649 sec. 2.7.
+Sources: as in `model.data.headers`; PNG 1.2 sec. 4.1.1, TIFF 6.0 sec. 8, WebP RFC 9649 sec. 2.7,
+GIF89a.
 """
 
-import re
 import struct
 from collections.abc import Mapping
 
@@ -23,7 +23,6 @@ _JPEG_SIZE = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers
 _JPEG_COLOURS = {1: ("grey",), 4: ("cmyk",)}
 _TIFF_COLOURS = {0: ("grey",), 1: ("grey",), 3: ("palette",), 5: ("cmyk",)}
 _BITS, _PHOTOMETRIC, _EXTRA = 258, 262, 338
-_GIF_FRAME = re.compile(rb"!\xf9\x04.{4}\0[!,]", re.DOTALL)  # graphic control extension
 _WEBP_ALPHA, _WEBP_ANIMATED = 0x10, 0x02
 
 
@@ -42,7 +41,7 @@ def traits_of(data: bytes) -> tuple[str, ...]:
             try:
                 return read(data)
             except (struct.error, IndexError):
-                return ()
+                return ("palette",) if magic == b"GIF8" else ()
     return ()
 
 
@@ -78,8 +77,22 @@ def _webp(data: bytes) -> tuple[str, ...]:
 
 
 def _gif(data: bytes) -> tuple[str, ...]:
-    is_animated = len(_GIF_FRAME.findall(data)) > 1
-    return ("palette", "animated") if is_animated else ("palette",)
+    at, pictures = 13 + _gif_palette(data[10]), 0
+    while pictures < 2 and data[at] in b"!,":
+        if data[at : at + 1] == b",":
+            pictures += 1
+            at += 11 + _gif_palette(data[at + 9])
+        else:
+            at += 2
+        while data[at]:  # blocks of so many bytes
+            at += 1 + data[at]
+        at += 1
+    return ("palette", "animated") if pictures > 1 else ("palette",)
+
+
+def _gif_palette(flags: int) -> int:
+    """Bytes of the colour table that follows."""
+    return 3 << (1 + (flags & 7)) if flags & 0x80 else 0
 
 
 def _tiff(data: bytes) -> tuple[str, ...]:
