@@ -49,7 +49,7 @@ def test_unknown_model():
 
 def test_spread_start_finds_clusters_of_very_different_weight():
     rng = np.random.default_rng(0)
-    sizes = np.concatenate([rng.uniform(10, 12, (2000, 2)), [[300, 20]] * 2, [[20, 300]] * 2])
+    sizes = np.concatenate([rng.uniform(10, 10.1, (500, 2)), [[300, 20]] * 2, [[20, 300]] * 2])
     found = kmeans_anchors(sizes, 3, seed=1, spread=True)
     np.testing.assert_allclose(sorted(found.tolist())[1:], [[20, 300], [300, 20]])
     np.testing.assert_array_equal(found, kmeans_anchors(sizes, 3, seed=1, spread=True))
