@@ -10,6 +10,7 @@ from evolve.cli import (
     data_check_cmd,
     data_import_cmd,
     data_split_cmd,
+    data_stats_cmd,
     options,
 )
 
@@ -26,6 +27,7 @@ command.add_command(data_import_cmd.command)
 command.add_command(data_check_cmd.command)
 command.add_command(data_anchors_cmd.command)
 command.add_command(data_split_cmd.command)
+command.add_command(data_stats_cmd.command)
 
 
 @command.command("make")
