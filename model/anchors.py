@@ -38,6 +38,11 @@ def mean_best_iou(sizes: Sizes, anchors: Sizes) -> float:
     return float(_iou(sizes, anchors).max(axis=1).mean())
 
 
+def best_possible_recall(sizes: Sizes, anchors: Sizes, iou: float) -> float:
+    """Share of boxes (N, 2) whose wh-IoU with the best of the anchors (K, 2) is above `iou`."""
+    return float((_iou(sizes, anchors).max(axis=1) > iou).mean())
+
+
 def _lloyd(sizes: Sizes, centres: Sizes) -> Sizes:
     owner = np.full(len(sizes), -1)
     for _ in range(MAX_ROUNDS):
@@ -51,7 +56,24 @@ def _lloyd(sizes: Sizes, centres: Sizes) -> Sizes:
     return centres
 
 
-def kmeans_anchors(sizes_wh_px: Sizes, count: int = 9, seed: int = 0) -> Sizes:
+def _spread_start(distinct: Sizes, count: int, rng: np.random.Generator) -> Sizes:
+    """Start of k-means++ (Arthur and Vassilvitskii, SODA 2007) with the distance 1 - IoU."""
+    chosen = [int(rng.integers(len(distinct)))]
+    distance = np.full(len(distinct), np.inf)
+    while len(chosen) < count:
+        distance = np.minimum(distance, 1 - _iou(distinct, distinct[chosen[-1:]])[:, 0])
+        distance[chosen] = 0
+        chosen.append(int(rng.choice(len(distinct), p=distance**2 / (distance**2).sum())))
+    return distinct[chosen]
+
+
+def _random_start(distinct: Sizes, count: int, rng: np.random.Generator) -> Sizes:
+    return distinct[rng.choice(len(distinct), count, False)]
+
+
+def kmeans_anchors(
+    sizes_wh_px: Sizes, count: int = 9, seed: int = 0, *, spread: bool = False
+) -> Sizes:
     """Anchors by k-means with the distance 1 - IoU (arXiv:1612.08242 sec. 2; darknet).
 
     Parameters
@@ -62,6 +84,8 @@ def kmeans_anchors(sizes_wh_px: Sizes, count: int = 9, seed: int = 0) -> Sizes:
         Number of anchors.
     seed : int
         Seed of the ten random starts, of which the best by mean IoU is taken.
+    spread : bool
+        Start with boxes far from each other (k-means++) instead of any.
 
     Returns
     -------
@@ -76,7 +100,8 @@ def kmeans_anchors(sizes_wh_px: Sizes, count: int = 9, seed: int = 0) -> Sizes:
         found = np.concatenate([distinct, grown])
     else:
         rng = np.random.default_rng(seed)
-        starts = [distinct[rng.choice(len(distinct), count, False)] for _ in range(RESTARTS)]
+        draw = _spread_start if spread else _random_start
+        starts = [draw(distinct, count, rng) for _ in range(RESTARTS)]
         runs = [_lloyd(sizes, start.copy()) for start in starts]
         found = max(runs, key=lambda centres: mean_best_iou(sizes, centres))
     return found[np.argsort(found.prod(axis=1), kind="stable")]

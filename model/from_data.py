@@ -23,6 +23,14 @@ def auto_image_size(dataset: Dataset) -> int:
 
 def dataset_anchors(dataset: Dataset, size_px: int, count: int = 9) -> np.ndarray:
     """Anchors (count, 2) in pixels of a square network input, by k-means on training boxes."""
+    return kmeans_anchors(training_box_sizes(dataset, size_px), count)
+
+
+def training_box_sizes(dataset: Dataset, size_px: int) -> np.ndarray:
+    """Width and height (N, 2) of training boxes in pixels of a square network input.
+
+    Of more than `ANCHOR_SAMPLE` so many are drawn.
+    """
     sizes = [
         (r.boxes_xyxy_px[:, 2:] - r.boxes_xyxy_px[:, :2])[~r.crowd]
         * (size_px / r.width, size_px / r.height)
@@ -36,7 +44,7 @@ def dataset_anchors(dataset: Dataset, size_px: int, count: int = 9) -> np.ndarra
     if len(boxes) > ANCHOR_SAMPLE:
         rng = np.random.default_rng(0)
         boxes = boxes[rng.choice(len(boxes), ANCHOR_SAMPLE, replace=False)]
-    return kmeans_anchors(boxes, count)
+    return boxes
 
 
 def class_counts(dataset: Dataset) -> Tensor:

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evolve.cli import data_import_cmd, options
+from evolve.cli import (
+    data_anchors_cmd,
+    data_check_cmd,
+    data_import_cmd,
+    data_split_cmd,
+    data_stats_cmd,
+    options,
+)
 
 if TYPE_CHECKING:
     from model.data.coco import Dataset
@@ -13,10 +20,14 @@ if TYPE_CHECKING:
 
 @click.group("data")
 def command() -> None:
-    """Make, import or look at data sets."""
+    """Make, import, check or look at data sets."""
 
 
 command.add_command(data_import_cmd.command)
+command.add_command(data_check_cmd.command)
+command.add_command(data_anchors_cmd.command)
+command.add_command(data_split_cmd.command)
+command.add_command(data_stats_cmd.command)
 
 
 @command.command("make")

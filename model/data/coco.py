@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.coco_layout import SPLITS, UNSPLIT, find_layout, image_folders
+from model.data.fit import fit_box, is_finite
 from model.data.paths import ImageFolders, OutsideFolder
 from model.errors import DataError, nearest
 
@@ -271,6 +272,7 @@ class _Reader:
     content_sha256: str
     folders: ImageFolders
     mended: dict[str, list[Any]] = field(default_factory=dict)
+    faults: dict[str, list[DataError]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, file: Path, roots: Iterable[Path]) -> "_Reader":
@@ -306,6 +308,7 @@ class _Reader:
         labels = {number: label for label, number in enumerate(sorted(categories))}
         images = self._images()
         truths = self._truths(images, labels)
+        self._refuse_faults()
         return tuple(
             self._record(entry, path, truths.get(number, []))
             for number, (entry, path) in images.items()
@@ -322,6 +325,23 @@ class _Reader:
     def _mend(self, kind: str, what: object) -> None:
         self.mended.setdefault(kind, []).append(what)
 
+    def _refuse(self, kind: str, what: str, where: str, mend: str = "") -> None:
+        """Note a fault that data cannot be trained with; all of a kind are told of at once."""
+        self.faults.setdefault(kind, []).append(DataError(what, where, mend))
+
+    def _refuse_faults(self) -> None:
+        """Raise the first fault, with the number of others of its kind."""
+        for found in self.faults.values():
+            first, others = found[0], found[1:]
+            if not others:
+                raise first
+            places = _few([error.where.removeprefix(f"{self.file}: ") for error in others])
+            raise DataError(
+                f"{first.what}, and {len(others)} more of this kind: {places}",
+                first.where,
+                "; ".join(filter(None, (first.mend, _TELLS_ALL))),
+            )
+
     def _images(self) -> dict[int, tuple[dict[str, Any], Path]]:
         images: dict[int, tuple[dict[str, Any], Path]] = {}
         names: set[str] = set()
@@ -333,9 +353,9 @@ class _Reader:
                 if _get(entry, side, int, where) < 1:
                     raise DataError(f"{side} {entry[side]} is not a positive number", where)
             if number in images:
-                raise DataError(f"image id {number} is there twice", where, _UNIQUE)
+                self._refuse("image id", f"image id {number} is there twice", where, _UNIQUE)
             if name in names:
-                raise DataError(f"file_name '{name}' is there twice", where, _UNIQUE)
+                self._refuse("file name", f"file_name '{name}' is there twice", where, _UNIQUE)
             names.add(name)
             path = self._locate(name, where)
             if path is None:
@@ -363,7 +383,7 @@ class _Reader:
             raise DataError(
                 f"{len(missing)} of {len(names)} image files are missing: {_few(missing)}",
                 str(self.file),
-                f"looked in {sought}",
+                f"looked in {sought}; {_TELLS_ALL}" if len(missing) > 1 else f"looked in {sought}",
             )
 
     def _truths(
@@ -379,10 +399,12 @@ class _Reader:
             number = _get(entry, "image_id", int, where)
             category = _get(entry, "category_id", int, where)
             if number not in images:
-                raise DataError(f"there is no image with id {number}", where)
+                self._refuse("image", f"there is no image with id {number}", where)
             if category not in labels:
-                known = ", ".join(map(str, sorted(labels)))
-                raise DataError(f"there is no category {category}", where, f"known: {known}")
+                known = f"known: {', '.join(map(str, sorted(labels)))}"
+                self._refuse("category", f"there is no category {category}", where, known)
+            if number not in images or category not in labels:
+                continue
             self._check_annotation_id(entry.get("id"), ids, index)
             box = self._box(entry, images[number][0], where)
             if box is not None:
@@ -409,23 +431,16 @@ class _Reader:
         """COCO's x, y, w, h -> corners inside the image; None where nothing is left."""
         box = entry.get("bbox")
         if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
-            raise DataError(f"bbox {box!r} is not four numbers", where, "COCO: [x, y, w, h]")
-        x, y, w, h = box
-        if not all(map(_is_finite, box)) or w <= 0 or h <= 0:
-            self._mend("bad", _name(entry, where))
+            self._refuse("bbox", f"bbox {box!r} is not four numbers", where, "COCO: [x, y, w, h]")
             return None
-        wide, high = image["width"], image["height"]
-        corners = [max(x, 0.0), max(y, 0.0), min(x + w, wide), min(y + h, high)]
-        if corners[2] - corners[0] < _TINY_PX or corners[3] - corners[1] < _TINY_PX:
-            self._mend("outside", _name(entry, where))
-            return None
-        if corners != [x, y, x + w, y + h]:
-            self._mend("clipped", _name(entry, where))
-        return [float(value) for value in corners]
+        fitted = fit_box(box, image["width"], image["height"])
+        if fitted.fault:
+            self._mend(_BOX_NOTES[fitted.fault], _name(entry, where))
+        return None if fitted.corners_xyxy_px is None else list(fitted.corners_xyxy_px)
 
     def _area(self, entry: dict[str, Any], box: Sequence[float]) -> float:
         area = entry.get("area")
-        if isinstance(area, int | float) and _is_finite(area) and area > 0:
+        if isinstance(area, int | float) and is_finite(area) and area > 0:
             return float(area)
         self._mend("area", _name(entry, "?"))
         return (box[2] - box[0]) * (box[3] - box[1])
@@ -451,9 +466,9 @@ class _Reader:
         )
 
 
-_TINY_PX = 1e-3
-_LARGEST = 1e30
+_BOX_NOTES = {"not-finite": "bad", "no-area": "bad", "outside": "outside", "clipped": "clipped"}
 _COCO = "COCO files hold the lists images, annotations and categories"
+_TELLS_ALL = "'evolve data check' tells of all of them"
 _UNIQUE = "give every image one entry with an id and a file_name of its own"
 _NOTES = {
     "bad": "{count} boxes with a NaN, or without width or height, were left out (id {few})",
@@ -517,11 +532,6 @@ def _crowd(entry: Mapping[str, Any], where: str) -> bool:
     if value not in (0, 1):
         raise DataError(f"iscrowd {value!r} is neither 0 nor 1", where)
     return bool(value)
-
-
-def _is_finite(value: float) -> bool:
-    """Whether float32 can hold it: neither NaN nor infinite, nor a whole number beyond that."""
-    return abs(value) < _LARGEST
 
 
 def _is_number(value: object) -> bool:
