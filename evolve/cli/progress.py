@@ -12,6 +12,7 @@ from evolve.ablation.costs import tuning_text
 from evolve.analysis.phrases import plural
 from evolve.confirm import Confirm
 from evolve.objectives import cost_label, cost_number, cost_of, cost_text
+from evolve.outside_text import printable as printable
 from evolve.store.manifest import ABLATION, kind_of
 from evolve.units import duration
 
@@ -231,11 +232,6 @@ def _about_table(manifest: dict[str, Any]) -> tuple[str, list[str]]:
     if tuned := manifest.get("tuned"):
         then.append(f"GA     {tuning_text(tuned)}")
     return first, then
-
-
-def printable(text: str) -> str:
-    """`text` without control characters: names from outside may carry terminal codes."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def percent(value: float) -> str:
