@@ -10,8 +10,8 @@ import click
 from evolve.cli import options
 
 if TYPE_CHECKING:
-    from evolve.ablate import AblationRequest, Ahead
     from evolve.ablation.rows import TablePlan
+    from evolve.ablations import AblationRequest, Ahead
 
 MOST_POINTS = 50.0
 
@@ -130,9 +130,9 @@ def command(
     evolve ablate --table mine.yaml --data mydata --seeds auto --budget 12h
     evolve ablate --table bof --data mydata --ga runs/ga-mydata
     """  # noqa: D301
-    from evolve.ablate import AblationRequest, parts_of
     from evolve.ablation.rows import check_seeds, plan_rows
     from evolve.ablation.table import load_table
+    from evolve.ablations import AblationRequest, parts_of
     from evolve.analysis.decisions import REGION
     from evolve.cli.running import as_typed
     from evolve.cli.table_running import watch_table
@@ -182,7 +182,7 @@ def command(
 
 def _tell_plan(request: "AblationRequest", plan: "TablePlan", *, as_json: bool) -> None:
     """Print what would be trained."""
-    from evolve.ablate import look_ahead
+    from evolve.ablations import look_ahead
     from evolve.session import reached_cluster
 
     with reached_cluster(request) as cluster:

@@ -57,7 +57,7 @@ def command(
     where = {"data": resolve_data(data) if data else None, **machines}
     limits = options.limits(budget=budget, until_no_gain=until_no_gain, max_failures=max_failures)
     if kind_of(read_manifest(RunFolder.open(run))) == ABLATION:
-        from evolve.ablate import stored_ablation
+        from evolve.ablations import stored_ablation
         from evolve.cli.table_running import watch_table
 
         _refuse(trials=trials, confirm=confirm, until_no_gain=until_no_gain)

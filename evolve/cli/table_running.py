@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evolve.ablate import AblationRequest, start_ablation
+from evolve.ablations import AblationRequest, start_ablation
 from evolve.cli.main import DONE, FAILED
 from evolve.cli.paths import shown_path
 from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, printable
