@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from evolve.cli import complete
 from evolve.cli.main import DONE, INTERRUPTED
 
 FORMATS = ("html", "md", "tex")
@@ -21,7 +22,14 @@ def _formats(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[
 
 
 @click.command("report")
-@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN...")
+@click.argument(
+    "runs",
+    type=click.Path(path_type=Path),
+    nargs=-1,
+    required=True,
+    metavar="RUN...",
+    shell_complete=complete.run,
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
