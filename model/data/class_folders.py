@@ -105,7 +105,9 @@ def _folders(path: Path) -> list[str]:
             item.name for item in path.iterdir() if item.is_dir() and not _is_hidden(item.name)
         )
     except OSError as error:
-        raise DataError(f"the folder cannot be read: {error.strerror}", str(path)) from None
+        raise DataError(
+            f"the folder cannot be read: {error.strerror}", str(path), "let the folder be read"
+        ) from None
 
 
 def _is_hidden(name: str) -> bool:
@@ -171,7 +173,11 @@ class _Folder:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            raise DataError(f"the folder cannot be read: {error.strerror}", str(folder)) from None
+            raise DataError(
+                f"the folder cannot be read: {error.strerror}",
+                str(folder),
+                "let the folder be read",
+            ) from None
         for entry in entries:
             path = folder / entry.name
             if _is_hidden(entry.name):
@@ -209,7 +215,11 @@ def _record(path: Path, file_name: str, number: int) -> ImageRecord:
             head = file.read(_HEAD_BYTES)
             size = upright_size_wh(head) or upright_size_wh(head + file.read())
     except OSError as error:
-        raise DataError(f"cannot read the image: {error.strerror}", str(path)) from None
+        raise DataError(
+            f"cannot read the image: {error.strerror}",
+            str(path),
+            "let the file be read, or take it out of the folder",
+        ) from None
     if size is None or min(size) < 1:
         raise DataError(
             "not an image of a known format", str(path), "take it away, or write it anew as PNG"
