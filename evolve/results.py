@@ -250,8 +250,11 @@ class TableResult(_Result):
         from evolve.ablation.html import render_html
         from evolve.ablation.shown import table_layout
 
-        said = "".join(f"<li>{escape(printable(one))}</li>" for one in self.found.sentences)
-        return _html([str(render_html(table_layout(self.found), id="table")), f"<ul>{said}</ul>"])
+        first, *rest = (escape(printable(one)) for one in self.found.sentences or ("",))
+        lines = "".join(f"<li>{one}</li>" for one in rest)
+        more = f"<details><summary>Row by row</summary><ul>{lines}</ul></details>" if rest else ""
+        table = str(render_html(table_layout(self.found), id="table"))
+        return _html([table, f"<p>{first}</p>", more])
 
 
 # -- from folders ----------------------------------------------------------------------------
