@@ -53,7 +53,7 @@ def test_the_package_is_light_and_names_all_it_has():
         "assert callable(run) and callable(ablate); assert 'torch' not in sys.modules; "
         "import evolve.ablations; assert callable(evolve.ablate)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=250)
     with pytest.raises(AttributeError, match="no attribute 'rnu'"):
         evolve.rnu  # noqa: B018
 

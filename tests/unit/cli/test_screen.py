@@ -26,24 +26,30 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch):
+    """Let stdout and stderr be terminals from when it is called."""
     for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    out, err = Terminal(), Terminal()
-    monkeypatch.setattr("sys.stdout", out)
-    monkeypatch.setattr("sys.stderr", err)
-    return out, err
+
+    def begin():  # in the test itself: pytest sets its own streams after the fixtures
+        out, err = Terminal(), Terminal()
+        monkeypatch.setattr("sys.stdout", out)
+        monkeypatch.setattr("sys.stderr", err)
+        return out, err
+
+    return begin
 
 
 def test_nothing_of_others_commands_it_and_lines_and_tabs_stay(terminal):
+    out, err = terminal()
     with screened():
         click.echo(f"a\tb\n{NAMES}")
         click.echo(NAMES, err=True)
         print(NAMES, file=sys.stderr)  # noqa: T201  (a library may)
-    said = terminal[0].getvalue() + terminal[1].getvalue()
+    said = out.getvalue() + err.getvalue()
     assert said.startswith("a\tb\n")
     assert not CODES & set(said)
-    assert sys.stdout is terminal[0]
+    assert sys.stdout is out
 
 
 def test_a_stream_of_few_characters_gets_a_question_mark_for_others():
@@ -74,16 +80,18 @@ def _failing(monkeypatch, error):
     ids=lambda error: type(error).__name__,
 )
 def test_no_error_brings_codes_along(terminal, monkeypatch, tmp_path, error):
+    _out, err = terminal()
     monkeypatch.chdir(tmp_path)
     _failing(monkeypatch, error)
     with pytest.raises(SystemExit):
         main(["spaces"])
-    said = terminal[1].getvalue()
-    assert "naïve" in said
+    said = err.getvalue()
+    assert "a?[2Jb" in said
     assert not CODES & set(said)
 
 
 def test_arguments_bring_none_along_either(terminal):
+    out, err = terminal()
     for arguments in (
         [NAMES],
         ["spaces", NAMES],
@@ -93,7 +101,7 @@ def test_arguments_bring_none_along_either(terminal):
         with pytest.raises(SystemExit) as left:
             main(arguments)
         assert left.value.code == 2
-    assert not CODES & set(terminal[1].getvalue() + terminal[0].getvalue())
+    assert not CODES & set(err.getvalue() + out.getvalue())
 
 
 HOSTILE_CLASS = "cat\x1b[2J\nnote: all is well\u202e"
@@ -113,9 +121,10 @@ def hostile_data(tmp_path):
 
 
 def test_data_show_has_a_class_on_one_line(terminal, hostile_data):
+    out, _err = terminal()
     with pytest.raises(SystemExit) as left:
         main(["data", "show", str(hostile_data)])
-    said = terminal[0].getvalue()
+    said = out.getvalue()
     assert left.value.code == 0
     assert not CODES & set(said)
     assert any(line.startswith("  cat?[2J?note: all is well?") for line in said.splitlines())
@@ -131,7 +140,7 @@ def test_detect_and_eval_have_one_line_for_a_thing():
     found = SimpleNamespace(path=Path("a\nb\x1b[2J.png"), labels=[0], scores=[0.5])
     line = detect_cmd._line(found, (HOSTILE_CLASS,))
     assert line == "a?b?[2J.png  1 object: cat?[2J?note: all is well? 0.50"
-    assert eval_cmd._columns({HOSTILE_CLASS: 0.5}).count("\n") == 2
+    assert eval_cmd._columns({HOSTILE_CLASS: 0.5}).count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -152,6 +161,7 @@ def test_detect_and_eval_have_one_line_for_a_thing():
 def test_colours_are_where_they_are_wanted(
     terminal, monkeypatch, environment, on_terminal, in_pipe
 ):
+    terminal()
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert has_colours(Terminal()) is on_terminal
@@ -160,30 +170,31 @@ def test_colours_are_where_they_are_wanted(
 
 
 def test_rich_keeps_to_that_and_draws_around_the_screen(terminal, monkeypatch):
+    _out, err = terminal()
     with screened():
         console().print("[red]x[/red]")
-    assert "\x1b[31m" in terminal[1].getvalue()
+    assert "\x1b[31m" in err.getvalue()
     monkeypatch.setenv("NO_COLOR", "1")
     with screened():
-        assert unfiltered(sys.stderr) is terminal[1]
+        assert unfiltered(sys.stderr) is err
         console().print("[red]y[/red]")
-    assert terminal[1].getvalue().endswith("y\n")
+    assert err.getvalue().endswith("y\n")
 
 
-def test_tables_are_coloured_in_a_pipe_if_that_is_forced(terminal, monkeypatch, capsys):
+@pytest.mark.parametrize(("value", "coloured"), [("", False), ("1", True)])
+def test_tables_are_coloured_in_a_pipe_if_that_is_forced(terminal, monkeypatch, value, coloured):
+    terminal()
     pipe = io.StringIO()
     monkeypatch.setattr("sys.stdout", pipe)
-    for value in ("", "1"):
-        monkeypatch.setenv("FORCE_COLOR", value)
-        with pytest.raises(SystemExit):
-            main(["tables", "--show", "bof"])
-    plain, _, coloured = pipe.getvalue().partition("\x1b")
-    assert "verdict" not in coloured[:10]
-    assert plain
-    assert "[" in coloured
+    monkeypatch.setenv("FORCE_COLOR", value)
+    with pytest.raises(SystemExit):
+        main(["tables", "--show", "bof"])
+    assert "Freebies" in pipe.getvalue()
+    assert ("\x1b[" in pipe.getvalue()) is coloured
 
 
 def test_nothing_is_drawn_live_beside_log_lines(terminal):
+    terminal()
     from evolve.cli.logs import set_up_logs
 
     try:
@@ -204,7 +215,7 @@ def test_verbose_shows_what_happens_as_key_value_lines(tmp_path):
     for flags, expected in ((["-v", "--seed", "1", "--out", "y"], True), ([], False)):
         done = subprocess.run(
             [sys.executable, "-m", "evolve", *run, *flags],
-            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True,
+            cwd=tmp_path, capture_output=True, text=True, timeout=250, check=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )  # fmt: skip
         lines = done.stderr.splitlines()
