@@ -176,7 +176,7 @@ class RunResult(_Result):
 
     def __repr__(self) -> str:
         states = self.record.trials["state"].value_counts().to_dict()
-        counts = ", ".join(f"{n} {state.lower()}" for state, n in states.items())
+        counts = ", ".join(f"{n} {str(state).lower()}" for state, n in states.items())
         return f"RunResult('{printable(str(self.folder))}': {counts or 'no trials'})"
 
     def _repr_html_(self) -> str:

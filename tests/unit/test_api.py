@@ -71,7 +71,8 @@ def test_a_run_gives_its_trials_its_best_and_its_verdict(result):
     assert result.verdict in str(result)
     assert "final comparison on test" in str(result)
     assert "4 complete" in repr(result)
-    result.trials["number"] = 0
+    mine = result.trials
+    mine["number"] = 0
     assert result.trials["number"].tolist() == [0, 1, 2, 3]
 
 

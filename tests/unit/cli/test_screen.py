@@ -206,19 +206,24 @@ def test_nothing_is_drawn_live_beside_log_lines(terminal):
     assert draws_live()
 
 
-def test_verbose_shows_what_happens_as_key_value_lines(tmp_path):
-    import os
-    import subprocess
+def test_verbose_shows_what_happens_as_key_value_lines(terminal, monkeypatch):
+    import logging
 
-    run = [*("run", "--space", "smoke", "--trials", "1", "--confirm", "0", "--engine", "inline"),
-           *("--trainer", "curve", "--out", "x", "-q")]  # fmt: skip
-    for flags, expected in ((["-v", "--seed", "1", "--out", "y"], True), ([], False)):
-        done = subprocess.run(
-            [sys.executable, "-m", "evolve", *run, *flags],
-            cwd=tmp_path, capture_output=True, text=True, timeout=250, check=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )  # fmt: skip
-        lines = done.stderr.splitlines()
-        assert any(line.startswith("INFO evolve.") and "=" in line for line in lines) is expected
-        if not expected:
-            assert done.stderr == ""
+    from evolve.cli.logs import set_up_logs
+
+    _, err = terminal()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+
+    def said(**how):
+        set_up_logs(**how)
+        err.truncate(0)
+        logging.getLogger("evolve.engine.director").info("trial=3 state=COMPLETE")
+        logging.getLogger("somebody.else").info("chatter=1")
+        return err.getvalue().strip("\0")
+
+    assert said(verbose=False, debug=False) == ""
+    assert said(verbose=True, debug=False) == (
+        "INFO evolve.engine.director trial=3 state=COMPLETE\n"
+    )
+    assert "chatter=1" in said(verbose=False, debug=True)
+    assert said(verbose=False, debug=False) == ""
