@@ -145,7 +145,7 @@ COMP_WORDS=(evolve train --set loss.box = ci) COMP_CWORD=5; _evolve_completion e
 echo "${COMPREPLY[@]}"
 """,
     "zsh": """compdef() { :; }
-compadd() { shift 4; echo "$@" }
+compadd() { print -l ${(P)@[-1]} }
 source script
 words=(evolve run --space sm) CURRENT=4
 _evolve_completion
