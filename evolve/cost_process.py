@@ -42,13 +42,19 @@ def measure_apart(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise TrialError(f"it took longer than {time_limit_s:g} s", WHERE) from None
+        raise TrialError(
+            f"it took longer than {time_limit_s:g} s",
+            WHERE,
+            "measure on a machine with less to do; 'evolve speed' shows what takes so long",
+        ) from None
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         said = done.stderr.strip().splitlines()[-1:] or ["nothing"]
         what = f"its process ended with code {done.returncode} and said: {said[0]}"
-        raise TrialError(what, WHERE) from None
+        raise TrialError(
+            what, WHERE, "'evolve speed' measures the same network and shows more"
+        ) from None
     if "failure" in answer:
         raise TrialError(answer["failure"], WHERE)
     assert isinstance(answer, dict)

@@ -67,7 +67,11 @@ def _pictures_below(folder: Path, leave_out: Path | None) -> list[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    raise DataError(f"the folder cannot be read: {error.strerror}", str(error.filename))
+    raise DataError(
+        f"the folder cannot be read: {error.strerror}",
+        str(error.filename),
+        "let the folder be read, or name the images themselves",
+    )
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:

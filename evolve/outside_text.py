@@ -1,16 +1,13 @@
 """Text that somebody else may have written, made harmless for pages, tables and spreadsheets."""
 
 import re
-import unicodedata
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+from model.harmless import is_harmless, printable
+
+__all__ = ["escape_formula", "escape_markdown", "is_harmless", "printable"]
+
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$#!])")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-
-
-def is_harmless(character: str) -> bool:
-    """Whether it is no control, surrogate or direction character."""
-    return unicodedata.category(character) not in {"Cc", "Cs"} and character not in _BIDI
 
 
 def escape_markdown(text: str) -> str:

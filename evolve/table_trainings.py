@@ -34,7 +34,7 @@ from evolve.train_one import OBJECTIVES
 from model.config import TrainConfig
 
 if TYPE_CHECKING:
-    from evolve.ablate import AblationRequest
+    from evolve.ablations import AblationRequest
     from evolve.engine.cluster import Cluster
 
 Drive = Callable[[Director], None]

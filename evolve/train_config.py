@@ -225,5 +225,9 @@ def _override(config: TrainConfig, item: str) -> TrainConfig:
     value = parse_value(text, where)
     reason = reason_against(config, path, value)
     if reason:
-        raise SpaceError(f"'{path}' cannot be {value!r}: {reason}", where)
+        raise SpaceError(
+            f"'{path}' cannot be {value!r}: {reason}",
+            where,
+            "give a value that fits the key; 'evolve train' takes the default without it",
+        )
     return config.with_values({path: value})

@@ -17,6 +17,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
+def percent(value: float) -> str:
+    """A fraction in percent with one decimal; '-' for NaN."""
+    return "-" if math.isnan(value) else f"{100 * value:.1f}"
+
+
 def size(count_bytes: float) -> str:
     """Bytes as 312 B, 45 MB or 1.2 GB: powers of 1000, with two to three digits."""
     value, step = float(count_bytes), 0

@@ -131,7 +131,11 @@ def build_detector(
     head_options = _section(HeadConfig, head, "head")
     drop_options = _section(DropConfig, drop, "drop")
     if num_classes < 1:
-        raise ConfigurationError(f"a detector needs at least one class, not {num_classes}")
+        raise ConfigurationError(
+            f"a detector needs at least one class, not {num_classes}",
+            "",
+            "give data with a class that has boxes",
+        )
     if name in classifiers:
         raise ConfigurationError(
             f"'{name}' is a classifier", mend="take a detector; known: " + ", ".join(zoo)
@@ -195,7 +199,11 @@ def build_classifier(
     options = _section(BackboneConfig, backbone, "backbone")
     drops = _section(DropConfig, drop, "drop")
     if num_classes < 1:
-        raise ConfigurationError(f"a classifier needs at least one class, not {num_classes}")
+        raise ConfigurationError(
+            f"a classifier needs at least one class, not {num_classes}",
+            "",
+            "give data with a class that has pictures",
+        )
     entry = classifiers.get(name)
     activation = _activation(options.activation, "leaky", norm)
     plain = CLASSIFIERS_WITHOUT_CSP.get(entry.family)

@@ -41,7 +41,11 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
     except Exception as e:  # whatever torch's readers make of bytes that are none of theirs
         raise CheckpointError(*_unreadable(path, e)) from e
     if not isinstance(state, dict) or "format" not in state:
-        raise CheckpointError("this file was not written by evolve", str(path))
+        raise CheckpointError(
+            "this file was not written by evolve",
+            str(path),
+            "give best.pt or last.pt of a training, or make one with 'evolve import-weights'",
+        )
     if state["format"] > FORMAT:
         raise CheckpointError(
             f"written by a newer version (format {state['format']}, known {FORMAT})",

@@ -26,7 +26,11 @@ def read_names(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         raise DataError("no such file of names", str(path), "give a file with a name on each line")
     if path.stat().st_size > LIMIT_BYTES:
-        raise DataError(f"the file is larger than {LIMIT_BYTES:,} bytes", str(path))
+        raise DataError(
+            f"the file is larger than {LIMIT_BYTES:,} bytes",
+            str(path),
+            "give a .weights file of darknet's",
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as fault:

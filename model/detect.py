@@ -158,7 +158,9 @@ def _read_anchors(state: dict[str, Any], count: int, path: Path) -> Tensor:
     if not (fits and bool(torch.isfinite(anchors).all() and (anchors > 0).all())):
         shape = tuple(anchors.shape)
         raise CheckpointError(
-            f"its anchors are not {count} positive sizes (shape {shape})", str(path)
+            f"its anchors are not {count} positive sizes (shape {shape})",
+            str(path),
+            "give another checkpoint",
         )
     return anchors.float()
 
@@ -259,7 +261,11 @@ def _record(path: Path, number: int) -> ImageRecord:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read the image: {error.strerror}", str(path)) from None
+        raise DataError(
+            f"cannot read the image: {error.strerror}",
+            str(path),
+            "let the file be read, or leave it out",
+        ) from None
     width, height = header_size_wh(data) or (1, 1)  # unknown formats are refused by load_image
     record = _sized(path, number, width, height)
     if width != height and b"exif" in data[: 1 << 16].lower():

@@ -82,7 +82,9 @@ class DevicePictures:
         if _size_of(picture) != tuple(self.sizes_wh[member]):
             raise DataError(
                 f"picture {member} is of another size than was said: "
-                f"{_size_of(picture)}, not {self.sizes_wh[member]}"
+                f"{_size_of(picture)}, not {self.sizes_wh[member]}",
+                "",
+                "correct width and height in the annotations",
             )
         mean = mean_colour(picture).round().astype(np.uint8)
         return np.concatenate([picture.reshape(-1, 3), mean[None]])

@@ -7,6 +7,8 @@ positional and reach `Exception.args`, so an error survives pickling between pro
 import difflib
 from collections.abc import Iterable
 
+from model.harmless import printable_message
+
 
 class ModelError(Exception):
     """Base of all errors raised in `model`.
@@ -33,7 +35,7 @@ class ModelError(Exception):
             parts.append(f"  at   {self.where}")
         if self.mend:
             parts.append(f"  mend {self.mend}")
-        return "\n".join(parts)
+        return "\n".join(map(printable_message, parts))  # names in it may be anybody's
 
 
 class DataError(ModelError):

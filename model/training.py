@@ -353,7 +353,11 @@ class BaseTraining(ABC, Generic[Network, AnyBatch, Report]):
         What changes after what the checkpoint has seen is another matter: it may differ.
         """
         if "network" not in state:
-            raise CheckpointError("these are weights alone, not a training to continue", where)
+            raise CheckpointError(
+                "these are weights alone, not a training to continue",
+                where,
+                "continue from last.pt",
+            )
         theirs = TrainConfig.model_validate(state["config"])
         begun = state["epoch"] + ("part" in state)
         same = theirs.history(begun) == self.whole.history(begun)

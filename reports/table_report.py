@@ -184,14 +184,17 @@ def _said_of(line: Line, found: TableFindings) -> str:
 def _draw(found: TableFindings, behind: Behind) -> dict[str, Picture]:
     made: dict[str, Picture] = {}
     for name, title in _TITLES.items():
-        wide, narrow = (_figure(name, found, behind, wide=wide) for wide in (True, False))
+        wide, narrow = (draw_table_figure(name, found, behind, wide=w) for w in (True, False))
         if wide is not None:
             heading = _ROAD if name == "roadmap" and table_figures.is_road(found) else title
             made[name] = make_picture(name, heading, _caption(name, found), wide, narrow)
     return made
 
 
-def _figure(name: str, found: TableFindings, behind: Behind, *, wide: bool) -> Figure | None:
+def draw_table_figure(
+    name: str, found: TableFindings, behind: Behind, *, wide: bool
+) -> Figure | None:
+    """Figure of one of the names of `TABLE_FIGURES`; None where there is nothing to show."""
     if name == "curves":
         return table_maps.draw_curves(
             behind.curves, found.objective, found.table.baseline, wide=wide
@@ -213,6 +216,7 @@ _TITLES = {
     "interactions": "Interactions",
     "curves": "Learning curves",
 }
+TABLE_FIGURES = tuple(_TITLES)
 
 
 def _caption(name: str, found: TableFindings) -> str:

@@ -108,7 +108,11 @@ class StoredTable:
             lists = {name: tuple(tree[name]) for name in ("metrics", "value_columns")}
             return cls(**{**tree, **lists, "rows": rows})
         except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"the stored table cannot be understood: {error}", where) from error
+            raise StoreError(
+                f"the stored table cannot be understood: {error}",
+                where,
+                "restore manifest.json from a copy, or run the table anew with --out",
+            ) from error
 
     def row(self, key: str) -> StoredRow:
         """The row of a key; a KeyError if there is none."""

@@ -178,7 +178,11 @@ def load_detections(path: Path) -> list[dict[str, Any]]:
         images = json.loads(gzip.decompress(path.read_bytes()))["images"]
         return [result for image in images for result in as_results(image)]
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise EvolveError(f"the detections cannot be read: {error}", str(path)) from error
+        raise EvolveError(
+            f"the detections cannot be read: {error}",
+            str(path),
+            "restore the file; without it images have no part in intervals",
+        ) from error
 
 
 def as_results(image: Mapping[str, Any]) -> list[dict[str, Any]]:

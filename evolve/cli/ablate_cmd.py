@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from evolve.cli import options
+from evolve.cli import complete, options
 
 if TYPE_CHECKING:
-    from evolve.ablate import AblationRequest, Ahead
     from evolve.ablation.rows import TablePlan
+    from evolve.ablations import AblationRequest, Ahead
 
 MOST_POINTS = 50.0
 
@@ -41,10 +41,16 @@ class _Seeds(click.ParamType[int | str]):
     "--table",
     "table_name",
     required=True,
+    shell_complete=complete.table,
     help="Table file, or the name of one that comes with evolve: see 'evolve tables'.",
 )
 @options.data
-@click.option("--model", default=None, help="Model of the zoo [default: the table's].")
+@click.option(
+    "--model",
+    default=None,
+    shell_complete=complete.model,
+    help="Model of the zoo [default: the table's].",
+)
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
@@ -75,6 +81,7 @@ class _Seeds(click.ParamType[int | str]):
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="RUN",
+    shell_complete=complete.run,
     help="Take over the same trainings from another run, or say why it cannot be; may be "
     "repeated. Runs beside this one are looked through anyway.",
 )
@@ -130,45 +137,27 @@ def command(
     evolve ablate --table mine.yaml --data mydata --seeds auto --budget 12h
     evolve ablate --table bof --data mydata --ga runs/ga-mydata
     """  # noqa: D301
-    from evolve.ablate import AblationRequest, parts_of
-    from evolve.ablation.rows import check_seeds, plan_rows
-    from evolve.ablation.table import load_table
-    from evolve.analysis.decisions import REGION
     from evolve.cli.running import as_typed
     from evolve.cli.table_running import watch_table
-    from evolve.data_source import resolve_data
-    from evolve.train_config import given_to
-    from model.transfer import check_buildable
+    from evolve.requests import ablation_request, items_of
 
-    table = load_table(table_name)
-    named = {"epochs": epochs}
-    items = [f"{key}={value}" for key, value in named.items() if value is not None]
-    plan = plan_rows(
-        table,
-        model=model or "",
-        overrides=[*items, *overrides],
-        given=given_to(ga, teacher),
-        check=None if trainer == "curve" else check_buildable,
-    )
-    if seeds != "auto":
-        check_seeds(plan, seeds)
-    source = resolve_data(data)
+    if no_share and donors:
+        raise click.UsageError("--no-share takes nothing from other runs; leave --reuse out")
     typed, machines["storage"] = as_typed(machines["storage"])
-    parts = parts_of(plan)
-    if ga is not None:
-        from evolve.ga_values import tuning_cost
-
-        parts["tuned"] = tuning_cost(ga)
-    request = AblationRequest(
-        **parts,
-        region=REGION if region is None else region / 100,
+    request, plan = ablation_request(
+        table_name,
+        data,
+        model=model,
+        overrides=[*items_of(epochs=epochs), *overrides],
         seeds=seeds,
-        budget=options.limits(budget=budget).get("budget", ""),
+        region=None if region is None else region / 100,
+        budget=budget,
+        ga=ga,
+        teacher=teacher,
+        out=out,
         max_failures=max_failures,
         donors=donors,
         shares=not no_share,
-        data=source,
-        out=out or Path("runs") / f"{table.name}-{source.name}",
         seed=seed,
         trainer=trainer,
         command=typed,
@@ -182,7 +171,7 @@ def command(
 
 def _tell_plan(request: "AblationRequest", plan: "TablePlan", *, as_json: bool) -> None:
     """Print what would be trained."""
-    from evolve.ablate import look_ahead
+    from evolve.ablations import look_ahead
     from evolve.session import reached_cluster
 
     with reached_cluster(request) as cluster:
@@ -193,13 +182,15 @@ def _tell_plan(request: "AblationRequest", plan: "TablePlan", *, as_json: bool) 
     from evolve.ablation.planned import planned_layout
     from evolve.ablation.terminal import render_text
     from evolve.cli.progress import describe
+    from evolve.cli.screen import unfiltered
     from evolve.cli.terminal import terminal_of
 
     manifest = ahead.manifest | {"outlook": ahead.told()}
     manifest["workers"] = ahead.outlook.placement.workers
     for line in describe(manifest):
         click.echo(line)
-    click.echo(f"\n{render_text(planned_layout(plan), **terminal_of(sys.stdout))}")
+    text = render_text(planned_layout(plan), **terminal_of(sys.stdout))
+    click.echo(f"\n{text}", file=unfiltered(sys.stdout))
 
 
 def _plan(ahead: "Ahead") -> dict[str, Any]:

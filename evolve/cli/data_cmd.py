@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @click.group("data")
 def command() -> None:
-    """Make, import, check or look at data sets."""
+    """Make, import, check or look at data sets.
+
+    \b
+    evolve data check mydata
+    evolve data import VOCdevkit --out mydata
+    """  # noqa: D301
 
 
 command.add_command(data_import_cmd.command)
@@ -39,7 +44,11 @@ command.add_command(data_stats_cmd.command)
     help="Folder to make; it must be new or empty.",
 )
 def make(kind: str, out: Path) -> None:  # noqa: ARG001  (there is one kind so far)
-    """Make a copy of an embedded data set as a COCO folder."""
+    """Make a copy of an embedded data set as a COCO folder.
+
+    \b
+    evolve data make digits --out mydigits
+    """  # noqa: D301
     from model.data.digits import make_digits
 
     click.echo(make_digits(out))
@@ -50,7 +59,12 @@ def make(kind: str, out: Path) -> None:  # noqa: ARG001  (there is one kind so f
 @options.split_seed
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def show(data: str, split_seed: int, as_json: bool) -> None:
-    """Show classes, splits and boxes of DATA, a COCO folder, an annotations file or 'digits'."""
+    """Show classes, splits and boxes of DATA, a COCO folder, an annotations file or 'digits'.
+
+    \b
+    evolve data show mydata
+    evolve data show annotations.json --split-seed 1
+    """  # noqa: D301
     import json
 
     from evolve.data_source import open_data
@@ -138,13 +152,17 @@ def _facts(dataset: "Dataset", split: str) -> dict[str, Any]:
 
 
 def _shown(facts: dict[str, Any]) -> str:
+    from evolve.outside_text import printable
+
     splits = facts["splits"]
     width = max(len("images"), *map(len, facts["classes"]))
     rows = [("", *splits), ("images", *(s["images"] for s in splits.values())),
             ("boxes", *(s["boxes"] for s in splits.values()))]  # fmt: skip
     for name in facts["classes"]:
-        rows.append((f"  {name}", *(s["boxes_by_class"][name] for s in splits.values())))
+        rows.append(
+            (f"  {printable(name)}", *(s["boxes_by_class"][name] for s in splits.values()))
+        )
     table = [f"{row[0]:<{width + 2}}" + "".join(f"{cell:>8}" for cell in row[1:]) for row in rows]
-    head = [f"data    {facts['path']}", f"digest  {facts['digest'][:16]}", ""]
-    notes = [f"note: {note}" for note in facts["notes"]]
+    head = [f"data    {printable(facts['path'])}", f"digest  {facts['digest'][:16]}", ""]
+    notes = [f"note: {printable(note)}" for note in facts["notes"]]
     return "\n".join([*head, *table, *([""] if notes else []), *notes])

@@ -65,8 +65,10 @@ def command(
 
 def _line(found: "Found", classes: tuple[str, ...]) -> str:
     """Name of a picture and what is in it, best score first."""
+    from evolve.outside_text import printable
+
     pairs = zip(found.labels, found.scores, strict=True)
     shown = ", ".join(f"{classes[label]} {score:.2f}" for label, score in pairs)
     count = len(found.labels)
     noun = "object" if count == 1 else "objects"
-    return f"{found.path}  {count} {noun}{': ' if count else ''}{shown}"
+    return printable(f"{found.path}  {count} {noun}{': ' if count else ''}{shown}")

@@ -33,6 +33,7 @@ def command(
     evolve eval --weights runs/train-mydata/best.pt --data mydata --split test
     """  # noqa: D301
     from evolve.data_source import find_weights
+    from evolve.outside_text import printable
     from evolve.store.folder import to_line
     from model.classifier import is_classifier
 
@@ -41,7 +42,8 @@ def command(
     if as_json:
         click.echo(to_line({"weights": str(weights)} | result), nl=False)
         return
-    click.echo(f"{weights} on {split} of {name}, {result['images']} images, in percent\n")
+    head = f"{weights} on {split} of {name}, {result['images']} images, in percent"
+    click.echo(f"{printable(head)}\n")
     for group in (result["metrics"], result.get("class_ap") or result["class_recall"]):
         click.echo(_columns(group))
 
@@ -97,6 +99,9 @@ def _warn_of_other_data(other: bool, path: Path) -> None:
 
 def _columns(values: dict[str, float]) -> str:
     """A name and a percentage on each line."""
+    from evolve.outside_text import printable
+
+    values = {printable(name): value for name, value in values.items()}
     width = max(map(len, values))
     shown = {k: "-" if math.isnan(v) else f"{100 * v:.1f}" for k, v in values.items()}
     return "\n".join(f"  {key:<{width}}  {text:>5}" for key, text in shown.items()) + "\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from evolve.cli import options
+from evolve.cli import complete, options
 
 if TYPE_CHECKING:
     from evolve.findings import Findings
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("explain")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete.run)
 @click.option(
     "--retrain",
     is_flag=True,
@@ -55,7 +55,11 @@ def command(
     The importance of each parameter, and the path from the defaults to the winner, one change
     after the other. Gains along it are estimates from the search, unless the path is trained; an
     interrupted training of it is continued by the same command.
-    """
+
+    \b
+    evolve explain runs/ga-mydata
+    evolve explain runs/ga-mydata --retrain --seeds 5
+    """  # noqa: D301
     from evolve.findings import find
 
     if retrain:

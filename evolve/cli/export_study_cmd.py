@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evolve.cli import options
+from evolve.cli import complete, options
 
 if TYPE_CHECKING:
     from evolve.cards.card import StudyCard
@@ -21,7 +21,7 @@ def _yaml_in_a_folder(
 
 
 @click.command("export-study")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete.run)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -55,17 +55,14 @@ def _yaml(found: "Recognised", file: Path) -> str:
     """Training configuration, with the notes as comments."""
     import yaml
 
+    from evolve.outside_text import printable
+
     head = [
         f"{file.name}: {found.model}, {found.num_classes} classes, {found.width}x{found.height}",
         *(f"note: {note}" for note in found.notes),
     ]
-    comments = "".join(f"# {_printable(line)}\n" for line in head)
+    comments = "".join(f"# {printable(line)}\n" for line in head)
     return comments + yaml.safe_dump(_nested(found.values), sort_keys=False)
-
-
-def _printable(text: str) -> str:
-    """Text that can stand in a comment; a cfg file may hold anything."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _nested(values: dict[str, Any]) -> dict[str, Any]:

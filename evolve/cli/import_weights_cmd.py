@@ -4,14 +4,19 @@ from pathlib import Path
 
 import click
 
-from evolve.cli import options
+from evolve.cli import complete, options
 
 SIZE_PX = 416
 
 
 @click.command("import-weights")
 @click.argument("file", metavar="FILE.weights", type=click.Path(path_type=Path))
-@click.option("--model", default=None, help="Model of the zoo that the weights are of.")
+@click.option(
+    "--model",
+    default=None,
+    shell_complete=complete.model,
+    help="Model of the zoo that the weights are of.",
+)
 @click.option(
     "--cfg",
     type=click.Path(path_type=Path),

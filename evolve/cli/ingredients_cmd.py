@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from evolve.cli import complete
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -17,8 +19,12 @@ TASKS = ("detect", "classify")
 
 
 @click.command("ingredients")
-@click.argument("keys", metavar="[KEY]...", nargs=-1)
-@click.option("--family", help="Only those of a family, such as loss or special.")
+@click.argument("keys", metavar="[KEY]...", nargs=-1, shell_complete=complete.ingredient)
+@click.option(
+    "--family",
+    shell_complete=complete.family,
+    help="Only those of a family, such as loss or special.",
+)
 @click.option("--task", type=click.Choice(TASKS), help="Only those defined for a task.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @click.option("--markdown", is_flag=True, help="As docs/ingredients.md.")
@@ -29,7 +35,12 @@ def command(
 
     A star marks those that the baseline of ablations has on. Costs are those of detecting:
     parameters and operations that yolov4 with 80 classes has more at 416 px.
-    """
+
+    \b
+    evolve ingredients
+    evolve ingredients M Mish
+    evolve ingredients --family loss --task detect
+    """  # noqa: D301
     if as_json and markdown:
         raise click.UsageError("give --json or --markdown, not both")
     chosen = _chosen(keys, family, task)

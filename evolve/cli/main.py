@@ -4,12 +4,16 @@ Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted. Results go to stdout
 messages to stderr. No traceback reaches a user unless ``--debug`` is given.
 """
 
+import functools
 import importlib
-import logging
+import os
 import sys
+import traceback
 
 import click
 
+from evolve.cli.invocation import Invocation, dressed, variable_of, with_told
+from evolve.cli.screen import asked_colours, screened
 from model.errors import ModelError, nearest
 
 VERBS = {
@@ -33,9 +37,11 @@ VERBS = {
     "import-cfg": "Turn a darknet cfg file into a training configuration.",
     "import-weights": "Make a checkpoint of darknet's weights.",
     "simulate-boxes": "Compare box losses in the experiment of the DIoU paper.",
+    "completion": "Print what lets a shell complete evolve's commands.",
 }
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+COMPLETE = "_EVOLVE_COMPLETE"  # set where a shell asks
 
 
 class Interrupted(Exception):  # noqa: N818  (it is no error)
@@ -51,12 +57,7 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The verb's command, or None."""
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(f"evolve.cli.{cmd_name.replace('-', '_')}_cmd")
-        command = module.command
-        assert isinstance(command, click.Command)
-        return command
+        return _verb(cmd_name) if cmd_name in VERBS else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -72,6 +73,14 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
+@functools.cache
+def _verb(name: str) -> click.Command:
+    module = importlib.import_module(f"evolve.cli.{name.replace('-', '_')}_cmd")
+    command = module.command
+    assert isinstance(command, click.Command)
+    return dressed(command, (name,))
+
+
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -80,15 +89,14 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
+@with_told
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show tracebacks and debug logs.")
-@click.option("-q", "--quiet", is_flag=True, help="Show results and errors only.")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
     help="Show the version and exit.",
 )  # fmt: skip
 @click.pass_context
-def cli(ctx: click.Context, debug: bool, quiet: bool) -> None:
+def cli(ctx: click.Context) -> None:
     """Evolve the hyperparameters of a YOLOv4 detector on your own data.
 
     \b
@@ -97,46 +105,67 @@ def cli(ctx: click.Context, debug: bool, quiet: bool) -> None:
     evolve ablate --table bof --data DIR           which freebies help on them
     evolve report runs/ga-digits                   tables and plots of a run
     """  # noqa: D301
-    ctx.obj = {"debug": debug, "quiet": quiet}
-    level = logging.DEBUG if debug else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.setLevel(level)  # a trial's own log file asks its loggers for more
+    ctx.color = asked_colours()
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
-    try:
-        result = cli.main(args=arguments, prog_name="evolve", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as asked:
-        click.echo(asked.format_message())
-        sys.exit(BAD_INPUT)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(BAD_INPUT)
-    except ModelError as error:
-        if debug:
-            raise
-        click.echo(str(error), err=True)
-        sys.exit(exit_code(error))
-    except Interrupted as stopped:
-        click.echo(str(stopped), err=True)
-        sys.exit(INTERRUPTED)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(FAILED)
-    except Exception as error:
-        if debug:
-            raise
-        where = f"{type(error).__name__}: {error}"
-        click.echo(f"evolve met an error of its own: {where}\n  mend run it again with "
-                   "--debug and report what it shows", err=True)  # fmt: skip
-        sys.exit(FAILED)
+    call = Invocation()
+    if COMPLETE in os.environ:
+        from evolve.cli import completion
+
+        completion.use()
+        cli.main(args=arguments, prog_name="evolve", obj=call)
+    with screened():
+        try:
+            result = cli.main(args=arguments, prog_name="evolve", standalone_mode=False, obj=call)
+        except BaseException as error:
+            sys.exit(_told(error, call))
     sys.exit(result if isinstance(result, int) else DONE)
+
+
+def _told(error: BaseException, call: Invocation) -> int:
+    """Say why a command ended before its end; the exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message())
+        return BAD_INPUT
+    if isinstance(error, click.ClickException):
+        error.show()
+        _tell_variables(call, error)
+        return BAD_INPUT
+    if isinstance(error, (KeyboardInterrupt, click.Abort, Interrupted)):
+        click.echo(str(error) if isinstance(error, Interrupted) else "interrupted", err=True)
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()
+        return FAILED
+    if call["debug"]:
+        traceback.print_exception(error)
+    if isinstance(error, ModelError):
+        click.echo(str(error), err=True)
+        code = exit_code(error)
+        if code == BAD_INPUT:
+            _tell_variables(call)
+        return code
+    if not isinstance(error, Exception):
+        raise error
+    from evolve.cli.crash import told_crash
+
+    for line in told_crash(error, call, sys.argv):
+        click.echo(line, err=True)
+    return FAILED
+
+
+def _tell_variables(call: Invocation, error: click.ClickException | None = None) -> None:
+    """Name the variables of the environment that bad input may have come from."""
+    found = call.from_environment()
+    param = getattr(error, "param", None)
+    if param is not None:
+        name = variable_of(param)
+        found = {name: found[name]} if name in found else {}
+    if found:
+        taken = " ".join(f"{name}={value}" for name, value in found.items())
+        click.echo(f"  from the environment: {taken}", err=True)
 
 
 def exit_code(error: ModelError) -> int:

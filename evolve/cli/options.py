@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from evolve.cli import complete
 from evolve.cli.on_end import parse as parse_on_end
 
 
@@ -19,9 +20,18 @@ def in_a_folder(_ctx: click.Context, _param: click.Parameter, path: Path | None)
 
 data = click.option(
     "--data",
+    envvar="EVOLVE_DATA",
     default=None,
     help="Folder or annotations file in COCO format; 'evolve data import' makes one of other "
     "formats [default: the embedded digits].",
+)
+PROTOCOL_REPEATS = 200
+repeats = click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=PROTOCOL_REPEATS,
+    show_default=True,
+    help="Timed passes.",
 )
 split_seed = click.option(
     "--split-seed",
@@ -32,6 +42,7 @@ split_seed = click.option(
 )
 weights = click.option(
     "--weights",
+    shell_complete=complete.weights,
     type=click.Path(path_type=Path),
     required=True,
     help="best.pt or last.pt of a training.",
@@ -41,6 +52,7 @@ overrides = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
+    shell_complete=complete.setting,
     help="Set a key of the training configuration; may be repeated.",
 )
 task = click.option(
@@ -54,6 +66,7 @@ ingredients = click.option(
     "--ingredients",
     default=None,
     metavar="KEY,...",
+    shell_complete=complete.ingredients,
     help="Start from the baseline with these on, or off with a minus in front; 'none' for the "
     "baseline itself. See 'evolve ingredients'.",
 )
@@ -66,6 +79,7 @@ seed = click.option(
 )
 engine = click.option(
     "--engine",
+    envvar="EVOLVE_ENGINE",
     type=click.Choice(["ray", "inline"]),
     default="ray",
     show_default=True,
@@ -82,6 +96,7 @@ probe = click.option(
 )
 storage = click.option(
     "--storage",
+    envvar="EVOLVE_STORAGE",
     default=None,
     help="Optuna storage URL, e.g. postgresql+psycopg://USER@HOST/DB [default: study.db in the "
     "run folder]. A password in it is not stored.",
@@ -91,6 +106,7 @@ ga = click.option(
     type=click.Path(path_type=Path),
     default=None,
     metavar="RUN",
+    shell_complete=complete.run,
     help="Run whose winner gives the ingredient GA its values [default: the paper's].",
 )
 teacher = click.option(
@@ -98,10 +114,12 @@ teacher = click.option(
     type=click.Path(path_type=Path),
     default=None,
     metavar="CKPT",
+    shell_complete=complete.weights,
     help="Weights of the teacher of the ingredient KD.",
 )
 workers = click.option(
     "--workers",
+    envvar="EVOLVE_WORKERS",
     type=click.IntRange(min=1),
     default=None,
     help="Trials at once [default: one per GPU, or per core without one; of all machines of a "
@@ -109,6 +127,7 @@ workers = click.option(
 )
 address = click.option(
     "--address",
+    envvar="EVOLVE_ADDRESS",
     default=None,
     metavar="ADDRESS",
     help="Run on a Ray cluster that is there, and leave it running: auto, HOST:PORT, or "
@@ -198,11 +217,9 @@ max_failures = click.option(
 
 def limits(**given: Any) -> dict[str, Any]:
     """Those of a command's limits that were given, checked."""
-    from evolve.budget import Budget
+    from evolve import requests
 
-    if given.get("budget"):
-        given["budget"] = Budget.parse(given["budget"], "--budget").text
-    return {key: value for key, value in given.items() if value is not None}
+    return requests.limits(**given)
 
 
 on_end = click.option(
@@ -216,6 +233,7 @@ on_end = click.option(
 )
 mlflow = click.option(
     "--mlflow",
+    envvar="EVOLVE_MLFLOW",
     default=None,
     metavar="URI",
     help="Note the run in MLflow too: file:./mlruns, sqlite:///mlflow.db, http://host:5000. Needs "

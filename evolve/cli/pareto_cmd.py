@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from evolve.cli.speed_cmd import PROTOCOL_REPEATS, read_sizes
+from evolve.cli import complete, options
+from evolve.cli.speed_cmd import read_sizes
 
 if TYPE_CHECKING:
     from evolve.pareto.records import Pareto
@@ -14,10 +15,17 @@ FAILED = 1
 
 
 @click.command("pareto")
-@click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
+@click.argument(
+    "runs",
+    nargs=-1,
+    metavar="[RUN]...",
+    type=click.Path(path_type=Path),
+    shell_complete=complete.run,
+)
 @click.option(
     "--weights",
     multiple=True,
+    shell_complete=complete.weights,
     type=click.Path(path_type=Path),
     help="best.pt or last.pt of a training; may be repeated.",
 )
@@ -51,13 +59,7 @@ FAILED = 1
     help="[default: what the runs were judged by, else AP]",
 )
 @click.option("--device", default=None, help="cpu or cuda [default: a GPU where there is one].")
-@click.option(
-    "--repeats",
-    type=click.IntRange(min=1),
-    default=PROTOCOL_REPEATS,
-    show_default=True,
-    help="Timed passes.",
-)
+@options.repeats
 @click.option(
     "--axis",
     type=click.Choice(["latency", "fps"]),

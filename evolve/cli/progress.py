@@ -1,19 +1,24 @@
 """How a run is watched: a live table on a terminal, plain lines elsewhere."""
 
+import functools
 import math
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 from evolve.ablation.costs import tuning_text
 from evolve.analysis.phrases import plural
+from evolve.cli.screen import console, draws_live
 from evolve.confirm import Confirm
 from evolve.objectives import cost_label, cost_number, cost_of, cost_text
+from evolve.outside_text import printable as printable
 from evolve.store.manifest import ABLATION, kind_of
 from evolve.units import duration
+from evolve.units import percent as percent
 
 if TYPE_CHECKING:
     from evolve.engine.director import Phase
@@ -233,21 +238,23 @@ def _about_table(manifest: dict[str, Any]) -> tuple[str, list[str]]:
     return first, then
 
 
-def printable(text: str) -> str:
-    """`text` without control characters: names from outside may carry terminal codes."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def percent(value: float) -> str:
-    """A fraction in percent with one decimal; '-' for NaN."""
-    return "-" if math.isnan(value) else f"{100 * value:.1f}"
-
-
 class PlainWatcher:
-    """One line on stderr for every trial that begins or ends."""
+    """One line for every trial that begins or ends, on stderr if nothing else is said.
 
-    def __init__(self, view: RunView, *, quiet: bool = False) -> None:
+    Parameters
+    ----------
+    view : RunView
+    quiet : bool
+        Whether nothing is said.
+    say : callable, optional
+        Takes each line.
+    """
+
+    def __init__(
+        self, view: RunView, *, quiet: bool = False, say: Callable[[str], object] | None = None
+    ) -> None:
         self.view, self.quiet = view, quiet
+        self._told = say or functools.partial(click.echo, err=True)
 
     def __enter__(self) -> Self:
         return self
@@ -257,7 +264,7 @@ class PlainWatcher:
 
     def _say(self, text: str) -> None:
         if not self.quiet:
-            click.echo(text, err=True)
+            self._told(text)
 
     def on_begin(self, manifest: dict[str, Any]) -> None:
         """Say what is run on what."""
@@ -311,13 +318,12 @@ class LiveWatcher:
     """A table on the terminal that follows the run."""
 
     def __init__(self, view: RunView) -> None:
-        from rich.console import Console
         from rich.live import Live
 
         self.view = view
         self._live = Live(
             get_renderable=self._render,
-            console=Console(stderr=True),
+            console=console(),
             refresh_per_second=4,
             transient=False,
         )
@@ -404,6 +410,20 @@ class LiveWatcher:
 
 def build_watcher(view: RunView, *, quiet: bool) -> PlainWatcher | LiveWatcher:
     """A live table if stderr is a terminal, else plain lines."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not draws_live():
         return PlainWatcher(view, quiet=quiet)
     return LiveWatcher(view)
+
+
+def remember_earlier(out: Path, view: RunView) -> None:
+    """Tell the view of trials that ended before this session."""
+    from evolve.store.folder import RunFolder
+    from evolve.store.read import read_run
+
+    if not RunFolder(out).manifest.is_file():
+        return
+    trials = read_run(out).trials
+    costs = trials["cost"] if "cost" in trials else [math.nan] * len(trials)
+    for state, value, cost in zip(trials["state"], trials["value"], costs, strict=True):
+        if state != "RUNNING":
+            view.remember(state, value, cost)

@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
+from evolve.cli import complete
 from evolve.cli.main import DONE, INTERRUPTED
+from model.errors import nearest
 
 FORMATS = ("html", "md", "tex")
 
@@ -15,13 +17,21 @@ def _formats(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[
     asked = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
     unknown = [part for part in asked if part not in FORMATS]
     if unknown or not asked:
-        named = f"{unknown[0]!r} is none of" if unknown else "give one or more of"
-        raise click.BadParameter(f"{named} {', '.join(FORMATS)}")
+        if not unknown:
+            raise click.BadParameter(f"give one or more of {', '.join(FORMATS)}")
+        raise click.BadParameter(f"no format '{unknown[0]}'; {nearest(unknown[0], FORMATS)}")
     return asked
 
 
 @click.command("report")
-@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN...")
+@click.argument(
+    "runs",
+    type=click.Path(path_type=Path),
+    nargs=-1,
+    required=True,
+    metavar="RUN...",
+    shell_complete=complete.run,
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

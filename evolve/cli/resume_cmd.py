@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from evolve.cli import options
+from evolve.cli import complete, options
 
 
 @click.command("resume")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete.run)
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
@@ -48,7 +48,12 @@ def command(
     """Continue the run or ablation in folder RUN as if it had not stopped.
 
     Finished trials stay as they are; interrupted ones go on from their last checkpoint.
-    """
+
+    \b
+    evolve resume runs/ga-mydata
+    evolve resume runs/ga-mydata --trials 60
+    evolve resume runs/ablate-bof --seeds 5
+    """  # noqa: D301
     from evolve.data_source import resolve_data
     from evolve.store.folder import RunFolder
     from evolve.store.manifest import ABLATION, kind_of
@@ -57,7 +62,7 @@ def command(
     where = {"data": resolve_data(data) if data else None, **machines}
     limits = options.limits(budget=budget, until_no_gain=until_no_gain, max_failures=max_failures)
     if kind_of(read_manifest(RunFolder.open(run))) == ABLATION:
-        from evolve.ablate import stored_ablation
+        from evolve.ablations import stored_ablation
         from evolve.cli.table_running import watch_table
 
         _refuse(trials=trials, confirm=confirm, until_no_gain=until_no_gain)

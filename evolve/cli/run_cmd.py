@@ -1,12 +1,11 @@
 """`evolve run`."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from evolve.cli import options
+from evolve.cli import complete, options
 
 
 @click.command("run")
@@ -15,10 +14,16 @@ from evolve.cli import options
     "space_name",
     default="ga.yaml",
     show_default=True,
+    shell_complete=complete.space,
     help="Space file, or the name of one that comes with evolve.",
 )
 @options.data
-@click.option("--model", default=None, help="Model of the zoo [default: the space's].")
+@click.option(
+    "--model",
+    default=None,
+    shell_complete=complete.model,
+    help="Model of the zoo [default: the space's].",
+)
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
@@ -26,8 +31,18 @@ from evolve.cli import options
     help="Trials in all [default: the space's].",
 )
 @options.confirm("the space's, 3x3 if it says nothing")
-@click.option("--sampler", default=None, help="genetic, tpe, cmaes, gp, nsga2, qmc or random.")
-@click.option("--scheduler", default=None, help="asha, hyperband, pbt, median, promote or none.")
+@click.option(
+    "--sampler",
+    default=None,
+    shell_complete=complete.sampler,
+    help="genetic, tpe, cmaes, gp, nsga2, qmc or random.",
+)
+@click.option(
+    "--scheduler",
+    default=None,
+    shell_complete=complete.scheduler,
+    help="asha, hyperband, pbt, median, promote or none.",
+)
 @click.option(
     "--fidelity",
     type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
@@ -60,6 +75,7 @@ from evolve.cli import options
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="RUN|CARD",
+    shell_complete=complete.run,
     help="Begin with what an earlier run found, read from its folder or from a card of "
     "'evolve export-study'; may be repeated.",
 )
@@ -102,43 +118,31 @@ def command(
     evolve run --space ga.yaml --data mydata --budget 12h
     evolve run --space ga.yaml --data mydata --warm-start runs/ga-digits
     """  # noqa: D301
-    from evolve.cards.warm_start import load_warm_starts
     from evolve.cli.running import as_typed, watch
-    from evolve.confirm import Confirm
-    from evolve.data_source import resolve_data
-    from evolve.runs import RunRequest
-    from evolve.space import apply_overrides, find_space_file, load_space
+    from evolve.requests import run_request
 
-    space = load_space(find_space_file(space_name))
-    if scheduler is None and (fidelity is not None or promote is not None):
-        scheduler = "promote"
-    named = {"model": model, "trials": trials, "sampler": sampler, "scheduler": scheduler}
-    items = [f"{key}={value}" for key, value in named.items() if value is not None]
-    space = apply_overrides(space, [*overrides, *items])
-    given = options.limits(
-        budget=budget,
-        until_no_gain=until_no_gain,
-        max_failures=max_failures,
-        fidelity=fidelity,
-        promote=promote,
-    )
-    space = replace(space, **given)
-    if confirm is not None:
-        space = replace(space, confirm=str(Confirm.parse(confirm, "--confirm")))
-    warm_start = load_warm_starts(sources, space)
-    for one in warm_start:
-        if not obj["quiet"]:
-            click.echo(one.told(space), err=True)
-    source = resolve_data(data)
     typed, machines["storage"] = as_typed(machines["storage"])
-    request = RunRequest(
-        space=space,
-        data=source,
-        out=out or Path("runs") / f"{space.name}-{source.name}",
+    request = run_request(
+        space_name,
+        data,
+        named={"model": model, "trials": trials, "sampler": sampler, "scheduler": scheduler},
+        overrides=overrides,
+        confirm=confirm,
+        given={
+            "budget": budget,
+            "until_no_gain": until_no_gain,
+            "max_failures": max_failures,
+            "fidelity": fidelity,
+            "promote": promote,
+        },
+        warm_start=sources,
+        out=out,
         seed=seed,
         trainer=trainer,
         command=typed,
         **machines,
-        warm_start=warm_start,
     )
+    for one in request.warm_start:
+        if not obj["quiet"]:
+            click.echo(one.told(request.space), err=True)
     return watch(request, quiet=obj["quiet"], on_end=on_end, mlflow=mlflow)

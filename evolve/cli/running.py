@@ -1,29 +1,31 @@
 """What `run` and `resume` share: watching, interrupts, and the last words."""
 
-import math
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from evolve.cli.invocation import as_prefix, works_in
 from evolve.cli.listeners import Listeners
 from evolve.cli.main import DONE, FAILED, Interrupted
 from evolve.cli.on_end import calling_at_end
 from evolve.cli.paths import shown_path
-from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, build_watcher, printable
+from evolve.cli.progress import (
+    LiveWatcher,
+    PlainWatcher,
+    RunView,
+    build_watcher,
+    printable,
+    remember_earlier,
+)
 from evolve.engine.interrupt import signals
-from evolve.objectives import cost_text
 from evolve.runs import RunRequest, start_run
 from evolve.store.folder import RunFolder
 from evolve.store.servers import keep_password
 from evolve.tracking import tracked
-
-if TYPE_CHECKING:
-    from evolve.findings import Findings
 
 Watcher = PlainWatcher | LiveWatcher
 
@@ -40,6 +42,7 @@ def interruptible(out: Path, command: str = "") -> Iterator[None]:
         What goes on; `evolve resume` if it is not given.
     """
     again = command or f"evolve resume {shlex.quote(shown_path(out))}"
+    works_in(out)
     words = f"interrupted; nothing finished is lost. Go on with:\n  {again}"
     try:
         with signals(lambda: click.echo(words, err=True)):
@@ -69,7 +72,7 @@ def watch(
     view = RunView(request.space.trials, request.workers or 1, request.space.objective)
 
     def watcher() -> Watcher:
-        _remember_earlier(request.out, view)
+        remember_earlier(request.out, view)
         return build_watcher(view, quiet=quiet)
 
     return watched(
@@ -116,6 +119,7 @@ def watched(
 def as_typed(storage: str | None) -> tuple[str, str | None]:
     """The command line as it may be stored, and the URL of a storage without its password."""
     typed = " ".join(["evolve", *without(sys.argv[1:], ("--on-end", "--mlflow"))])
+    typed = as_prefix(click.get_current_context(silent=True)) + typed
     if storage is None:
         return typed, None
     public = keep_password(storage)
@@ -137,19 +141,6 @@ def warn(line: str) -> None:
     click.echo(f"warning: {printable(line)}", err=True)
 
 
-def _remember_earlier(out: Path, view: RunView) -> None:
-    """Tell the view of trials that ended before this session."""
-    from evolve.store.read import read_run
-
-    if not RunFolder(out).manifest.is_file():
-        return
-    trials = read_run(out).trials
-    costs = trials["cost"] if "cost" in trials else [math.nan] * len(trials)
-    for state, value, cost in zip(trials["state"], trials["value"], costs, strict=True):
-        if state != "RUNNING":
-            view.remember(state, value, cost)
-
-
 def conclude(path: Path, data: str | None = None) -> tuple[int, str]:
     """Write the report of a run and print what it found.
 
@@ -163,6 +154,7 @@ def conclude(path: Path, data: str | None = None) -> tuple[int, str]:
         Where the data lie now, as for ``--data``.
     """
     from evolve.findings import find
+    from evolve.findings.said import conclusion
     from evolve.store.read import read_run
     from reports.standing import make_report
     from reports.summary import summarise
@@ -171,9 +163,7 @@ def conclude(path: Path, data: str | None = None) -> tuple[int, str]:
     found = find(path, data, run)
     page = make_report(run, found)
     verdict = found.final.sentence if found.final else summarise(run).verdict
-    lines = [*compared(path), *concluded(found)] if found.final else [verdict]
-    lines += front_lines(found)
-    for line in lines:
+    for line in conclusion(path, found, verdict):
         click.echo(line)
     if (run.trials["state"] == "COMPLETE").any():
         click.echo(f"best configuration  {shown_path(RunFolder(path).best_config)}")
@@ -182,47 +172,3 @@ def conclude(path: Path, data: str | None = None) -> tuple[int, str]:
     click.echo(f"report              {shown_path(page)}")
     code = DONE if (run.trials["state"] == "COMPLETE").any() else FAILED
     return code, printable(verdict)
-
-
-def concluded(found: "Findings") -> list[str]:
-    """The verdict, how much was luck, and what mattered: a paragraph each, where it is known."""
-    assert found.final is not None
-    luck = found.final.luck.sentence if found.final.luck else ""
-    said = (found.final.unfinished, found.final.sentence, luck, found.words)
-    return [printable(text) for text in said if text]
-
-
-def front_lines(found: "Findings") -> list[str]:
-    """The front of a run with two objectives: what is on it, a line a trial, and what stays."""
-    front = found.front
-    if front is None:
-        return []
-    from evolve.cli.progress import percent
-
-    rows = {row.trial: row for row in front.rows if row.judged.count}
-    lines = []
-    for one in front.members:
-        line = f"  trial {one.trial}  {front.objective} {percent(one.value)} on val"
-        line += f", {cost_text(front.cost, one.cost)}"
-        if row := rows.get(one.trial):
-            line += f"; {percent(row.judged.mean)} on {front.judged_on} with fresh seeds"
-            line += "" if row.stays else ", dominated"
-        lines.append(line)
-    return [f"front of {front.objective} and {front.cost}", *lines, printable(front.sentence)]
-
-
-def compared(path: Path) -> list[str]:
-    """What the final comparison of a run found, a line a row; nothing if there was none."""
-    from evolve.cli.progress import percent
-    from evolve.store.comparison import read_comparison
-
-    record = read_comparison(path)
-    if record is None:
-        return []
-    plan = record.plan
-    lines = [f"{plan.title} on {plan.judged_on}, {plan.objective} in percent"]
-    for row in record.rows:
-        values = record.of_row(row.key)["value_test"]
-        found = f"{percent(values.mean())} mean, {percent(values.std())} sd"
-        lines.append(f"  {printable(row.title)}  {found}, {values.count()} of {len(values)} seeds")
-    return lines

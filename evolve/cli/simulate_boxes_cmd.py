@@ -65,7 +65,10 @@ def command(
 
     The paper's order comes with darknet's gradients, which its authors used. With the losses'
     own, DIoU ends behind GIoU.
-    """
+
+    \b
+    evolve simulate-boxes --out boxes
+    """  # noqa: D301
     from evolve.store.folder import to_line
     from model.box_simulation import CASES_A_POINT, simulate
 

@@ -4,18 +4,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evolve.cli import complete
+
 if TYPE_CHECKING:
     from evolve.space import Parameter, Space
 
 
 @click.command("spaces")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.space)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def command(name: str | None, as_json: bool) -> None:
     """List the search spaces that come with evolve, or show the one called NAME in full.
 
     NAME may also be the path of a space file.
-    """
+
+    \b
+    evolve spaces
+    evolve spaces ga
+    """  # noqa: D301
     import json
 
     from evolve.space import bundled_spaces, find_space_file, load_space
@@ -36,7 +42,7 @@ def _summary(space: "Space") -> str:
     names = (*(p.path for p in space.parameters), *(f.path for f in space.fixed))
     paths = ", ".join(names)
     text = click.wrap_text(paths, 79, "  ", "  ")
-    return f"{space.name}: {space.description}\n{text}"
+    return f"{space.name}: {_line(space.description)}\n{text}"
 
 
 def _in_full(space: "Space") -> str:
@@ -46,7 +52,7 @@ def _in_full(space: "Space") -> str:
         f"objective {_objectives(space)}, sampler {space.sampler}{variant}, "
         f"scheduler {space.scheduler}"
     )
-    blocks = [f"{space.name}: {space.description}\n{plan}"]
+    blocks = [f"{space.name}: {_line(space.description)}\n{plan}"]
     blocks += [_entry(p.path, _range(p), p.why) for p in space.parameters]
     blocks += [_entry(f.path, f"fixed to {_number(f.value)}", f.why) for f in space.fixed]
     if space.constraints:
@@ -77,6 +83,13 @@ def _range(parameter: "Parameter") -> str:
         for parent, values in parameter.when.items()
     )
     return f"{body}, when {' and '.join(conditions)}" if parameter.when else body
+
+
+def _line(text: str) -> str:
+    """Text of a file of somebody's, on one line."""
+    from evolve.outside_text import printable
+
+    return printable(" ".join(text.split()))
 
 
 def _number(value: Any) -> str:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evolve.cli import complete, options
+from evolve.cli.options import PROTOCOL_REPEATS
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from model.build import Detector
     from model.speed import Speed
 
-PROTOCOL_REPEATS = 200
 CLASSES = 80
 
 
@@ -29,9 +31,15 @@ def read_sizes(
 
 
 @click.command("speed")
-@click.option("--model", default=None, help="Model of the zoo, with random weights.")
+@click.option(
+    "--model",
+    default=None,
+    shell_complete=complete.model,
+    help="Model of the zoo, with random weights.",
+)
 @click.option(
     "--weights",
+    shell_complete=complete.weights,
     type=click.Path(path_type=Path),
     default=None,
     help="best.pt or last.pt of a training.",
@@ -66,13 +74,7 @@ def read_sizes(
     default=None,
     help="Try torch.compile, which takes minutes [default: on a GPU].",
 )
-@click.option(
-    "--repeats",
-    type=click.IntRange(min=1),
-    default=PROTOCOL_REPEATS,
-    show_default=True,
-    help="Timed passes.",
-)
+@options.repeats
 @click.option(
     "--threads",
     type=click.IntRange(min=1),

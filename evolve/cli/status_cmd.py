@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evolve.cli import complete
 from evolve.cli.main import DONE, INTERRUPTED
+from evolve.cli.screen import console, draws_live
 
 if TYPE_CHECKING:
     from evolve.store.status import FinalStatus, RunningTrial, Status
@@ -23,7 +25,7 @@ WIDEST_REASON = 70
 
 
 @click.command("status")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete.run)
 @click.option("--watch", is_flag=True, help="Go on until the run is done; Ctrl-C ends it.")
 @click.option(
     "--every",
@@ -39,7 +41,11 @@ def command(run: Path, watch: bool, every: float, as_json: bool) -> int:
 
     With --watch on a terminal it is drawn anew until the run is done; elsewhere it is printed
     again whenever something has changed.
-    """
+
+    \b
+    evolve status runs/ga-mydata
+    evolve status runs/ga-mydata --watch
+    """  # noqa: D301
     from evolve.store.status import StatusReader
 
     reader = StatusReader(run)
@@ -48,7 +54,7 @@ def command(run: Path, watch: bool, every: float, as_json: bool) -> int:
         return DONE
     statuses = _until_done(reader.read, every)
     try:
-        if sys.stdout.isatty() and not as_json:
+        if draws_live(sys.stdout) and not as_json:
             _draw(statuses, run)
         else:
             _print_changes(statuses, run, as_json)
@@ -82,7 +88,7 @@ def _print_changes(statuses: "Iterator[Status]", run: Path, as_json: bool) -> No
 def _draw(statuses: "Iterator[Status]", run: Path) -> None:
     from rich.live import Live
 
-    with Live(auto_refresh=False) as live:
+    with Live(auto_refresh=False, console=console(sys.stdout)) as live:
         for status in statuses:
             live.update(render(status, run), refresh=True)
 

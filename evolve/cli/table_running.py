@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evolve.ablate import AblationRequest, start_ablation
+from evolve.ablations import AblationRequest, start_ablation
 from evolve.cli.main import DONE, FAILED
 from evolve.cli.paths import shown_path
 from evolve.cli.progress import LiveWatcher, PlainWatcher, RunView, printable
 from evolve.cli.running import watched
+from evolve.cli.screen import draws_live, unfiltered
 from evolve.cli.terminal import terminal_of
 from evolve.findings.table import TableFindings, find_table
 
@@ -40,7 +41,7 @@ def watch_table(
         Whether the table is printed as JSON.
     """
     view = RunView(0, request.workers or 1, request.table.objective)
-    live = not quiet and sys.stderr.isatty()
+    live = not quiet and draws_live()
     return watched(
         request.out,
         lambda: LiveTable(view, request.out) if live else PlainWatcher(view, quiet=quiet),
@@ -117,7 +118,8 @@ def conclude_table(
     if as_json:
         click.echo(json.dumps(found.to_dict(), allow_nan=False))
     else:
-        click.echo(table_text(found, **terminal_of(sys.stdout)))
+        text = table_text(found, **terminal_of(sys.stdout))
+        click.echo(text, file=unfiltered(sys.stdout))
         click.echo(f"\nreport  {shown_path(page)}")
     return (DONE if _any_complete(found) else FAILED), printable(" ".join(found.sentences))
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evolve.cli import complete
+from evolve.cli.screen import unfiltered
 from evolve.cli.terminal import terminal_of
 
 if TYPE_CHECKING:
@@ -21,7 +23,13 @@ evolve ablate --table bof        trains it"""
 
 
 @click.command("tables")
-@click.option("--show", "shown", metavar="TABLE", help="One of the paper (bof, 4) or a file.")
+@click.option(
+    "--show",
+    "shown",
+    metavar="TABLE",
+    shell_complete=complete.shown_table,
+    help="One of the paper (bof, 4) or a file.",
+)
 @click.option("--rows", "rows", is_flag=True, help="With --show: what would be trained.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Text is the default.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
@@ -60,7 +68,7 @@ def _tell_list(form: str | None, *, as_json: bool) -> None:
         return
     layouts = list_layouts(as_one=form in ONE_TABLE)
     drawn = (_drawn(layout, form, f"tables-{i}") for i, layout in enumerate(layouts, 1))
-    click.echo("\n\n".join(drawn))
+    click.echo("\n\n".join(drawn), file=unfiltered(sys.stdout))
     if form in (None, "text"):
         click.echo(HINTS)
 
@@ -73,7 +81,7 @@ def _tell_published(shown: str, form: str | None, *, as_json: bool) -> None:
         _tell_json(_in_full(shown))
     else:
         table = load_paper_table(shown)
-        click.echo(_drawn(paper_layout(table), form, table.name))
+        click.echo(_drawn(paper_layout(table), form, table.name), file=unfiltered(sys.stdout))
 
 
 def _tell_rows(shown: str, form: str | None, *, as_json: bool) -> None:
@@ -89,7 +97,8 @@ def _tell_rows(shown: str, form: str | None, *, as_json: bool) -> None:
         rows = [row | {"model": models[row["key"]]} for row in tree["rows"]]
         _tell_json({**tree, "task": plan.table.file.task, "rows": rows})
         return
-    click.echo(_drawn(planned_layout(plan), form, plan.table.name))
+    drawn = _drawn(planned_layout(plan), form, plan.table.name)
+    click.echo(drawn, file=unfiltered(sys.stdout))
     if form in (None, "text"):
         name = plan.table.name if names_paper_table(shown) else shlex.quote(shown)
         click.echo(f"\nevolve ablate --table {name}  trains it")

@@ -1,14 +1,15 @@
 """`evolve train`."""
 
 import math
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from evolve.cli import options
+from evolve.cli import complete, options
+from evolve.cli.invocation import works_in
+from evolve.cli.screen import console, draws_live
 
 if TYPE_CHECKING:
     from model.ingredient import Task
@@ -32,6 +33,7 @@ SHOWN = {
 )
 @click.option(
     "--model",
+    shell_complete=complete.model,
     default=None,
     help="Model of the zoo [default: yolov4-nano, of classifiers csdarknet53-nano].",
 )
@@ -43,6 +45,7 @@ SHOWN = {
     type=click.Path(path_type=Path),
     default=None,
     metavar="CKPT",
+    shell_complete=complete.weights,
     help="Start from the backbone of a trained classifier or detector.",
 )
 @click.option(
@@ -123,8 +126,9 @@ def command(
     config, name, origin = open_for(config, data, split_seed)
     kind = "train" if config.task == "detect" else config.task
     folder = prepare_folder(out or Path("runs") / f"{kind}-{name}", config, origin)
+    works_in(folder.path)
     rows = train(folder, config, origin, threads)
-    last = _follow(rows, folder.path, config.task, config.epochs, **ctx.obj)
+    last = _follow(rows, folder.path, config.task, config.epochs, quiet=ctx.obj["quiet"])
     result = {"folder": str(folder.path), "last": last, "best": best_row(folder)}
     click.echo(to_line(result) if as_json else _table(result, config.task), nl=not as_json)
 
@@ -136,12 +140,11 @@ def _follow(
     epochs: int,
     *,
     quiet: bool,
-    debug: bool,
 ) -> dict[str, Any]:
     """Show each epoch as it ends; the last one."""
     from evolve.cli.main import Interrupted
 
-    bar = _Bar(task, epochs) if sys.stderr.isatty() and not quiet and not debug else None
+    bar = _Bar(task, epochs) if not quiet and draws_live() else None
     row: dict[str, Any] = {}
     try:
         for row in rows:
@@ -181,12 +184,11 @@ class _Bar:
     """Progress on a terminal: one line for each epoch, and a bar below them."""
 
     def __init__(self, task: str, epochs: int) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
         columns = ("epoch", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "left")
         self._of = task
-        self._progress = Progress(*columns, console=Console(stderr=True))
+        self._progress = Progress(*columns, console=console())
         self._task = self._progress.add_task("", total=epochs)
         self._progress.start()
 

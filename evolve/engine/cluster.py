@@ -193,9 +193,17 @@ def _answer(ref: Any, where: str, seconds: float) -> Any:
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, EvolveError):
             raise error.cause from None
-        raise EvolveError(f"it cannot be asked: {_last_line(error)}", where) from None
+        raise EvolveError(
+            f"it cannot be asked: {_last_line(error)}",
+            where,
+            "see 'ray status' on the head of the cluster",
+        ) from None
     except ray.exceptions.RayError as error:
-        raise EvolveError(f"it cannot be asked: {_last_line(error)}", where) from None
+        raise EvolveError(
+            f"it cannot be asked: {_last_line(error)}",
+            where,
+            "see 'ray status' on the head of the cluster",
+        ) from None
 
 
 def _last_line(error: BaseException) -> str:
@@ -340,6 +348,8 @@ def _our_code() -> dict[str, Any]:
 
     ours = {name: value for name, value in os.environ.items() if name.startswith("EVOLVE_")}
     ours.pop("EVOLVE_CACHE_DIR", None)  # a place on this machine
+    secret = ("_STORAGE", "_MLFLOW", "_ON_END")  # options of the command, which may hold passwords
+    ours = {name: value for name, value in ours.items() if not name.endswith(secret)}
     return {
         "py_modules": [str(next(iter(package.__path__))) for package in (evolve, model)],
         "excludes": ["__pycache__", "*.pyc"],

@@ -373,6 +373,12 @@ class Coordinator(Director):
             return f"{self.space.cost} cannot be measured: {reason}"
         return super().unmeasured(row)
 
+    def kind_of_unmeasured(self, row: dict[str, Any]) -> str:
+        """A cost that could not be measured is no fault of the data."""
+        if self.costs is not None and self.costs.why_not(self._config(row["number"])):
+            return "error"
+        return super().kind_of_unmeasured(row)
+
     def _values(self, number: int, row: dict[str, Any]) -> list[float]:
         values = super()._values(number, row)
         return values if self.costs is None else [*values, self.costs.value(self._config(number))]

@@ -205,7 +205,8 @@ class Director(ABC):
         elif number in self._broken:
             self._failed(number, self._broken.pop(number))
         elif fault := self.unmeasured(row):
-            self._failed(number, failure("data", fault))
+            # another try of the training would not change it
+            self._tell_failed(number, failure(self.kind_of_unmeasured(row), fault))
         elif row["epoch"] == row["epochs"]:
             self._tell_complete(number, row)
         elif said is Decision.PAUSE:
@@ -220,6 +221,10 @@ class Director(ABC):
         if math.isnan(row["objective"]):
             return f"{self.objective} cannot be measured: val has no truth for it"
         return ""
+
+    def kind_of_unmeasured(self, row: dict[str, Any]) -> str:  # noqa: ARG002
+        """Kind of failure that `unmeasured` tells of."""
+        return "data"
 
     # -- what a subclass says --------------------------------------------------------------
 

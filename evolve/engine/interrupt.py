@@ -77,19 +77,25 @@ def stoppable(interrupt: Interrupt) -> Iterator[None]:
 
 
 @contextmanager
-def signals(last_words: Callable[[], object]) -> Iterator[None]:
+def signals(last_words: Callable[[], object] | None) -> Iterator[None]:
     """Handle SIGINT and SIGTERM: the first asks a run that is at work to stop, others interrupt.
+
+    Only the main thread can; in another all stays as it is.
 
     Where a cluster has ended Ray's own processes, too, their library can wait for them for a
     minute; then this process ends by itself, as nothing is lost any more.
 
     Parameters
     ----------
-    last_words : callable
-        Called before that.
+    last_words : callable or None
+        Called before that; None where the process is not ours to end, as a notebook's.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def give_up() -> None:
+        assert last_words is not None
         last_words()
         os._exit(INTERRUPTED)
 
@@ -101,7 +107,8 @@ def signals(last_words: Callable[[], object]) -> Iterator[None]:
             raise KeyboardInterrupt
         _current[-1].ask()
         signal.setitimer(signal.ITIMER_REAL, GRACE_S)
-        stuck.start()
+        if last_words is not None:
+            stuck.start()
 
     kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     before = {kind: signal.getsignal(kind) for kind in kinds}

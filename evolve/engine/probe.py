@@ -206,7 +206,9 @@ def _understood(done: subprocess.CompletedProcess[str], config: TrainConfig) -> 
     except (IndexError, ValueError, AttributeError):
         said = done.stderr.strip().splitlines()[-1:] or ["nothing"]
         raise TrialError(
-            f"its process ended with code {done.returncode} and said: {said[0]}", WHERE
+            f"its process ended with code {done.returncode} and said: {said[0]}",
+            WHERE,
+            "train without a measurement, with --no-probe, to see more",
         ) from None
     if failure is None:
         return Probe.from_dict(answer)

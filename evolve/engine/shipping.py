@@ -175,7 +175,11 @@ def _unpack(pieces: Iterable[bytes], folder: Path, digest: str) -> None:
         while stream.read(1 << 20):  # what follows the end of the archive belongs to its digest
             pass
     except (tarfile.TarError, EOFError) as error:
-        raise EvolveError(f"shipped data cannot be unpacked: {error}", str(folder)) from error
+        raise EvolveError(
+            f"shipped data cannot be unpacked: {error}",
+            str(folder),
+            "make room on that machine, or put the data there and leave --ship-data out",
+        ) from error
     if stream.digest.hexdigest() != digest:
         raise EvolveError("shipped data were changed on their way", str(folder), "ship them again")
 
@@ -184,7 +188,9 @@ def _take_out(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> No
     name = PurePosixPath(member.name)
     if not member.isreg() or name.is_absolute() or ".." in name.parts or not name.parts:
         raise EvolveError(
-            f"shipped data have an entry that is not taken: '{member.name}'", str(folder)
+            f"shipped data have an entry that is not taken: '{member.name}'",
+            str(folder),
+            "replace it by a file or a folder, or leave --ship-data out",
         )
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -289,7 +289,9 @@ class TrialLock:
             except BlockingIOError as error:
                 if time.monotonic() > deadline:
                     raise TrialError(
-                        "another process works on this trial", str(self._path.parent)
+                        "another process works on this trial",
+                        str(self._path.parent),
+                        "let it end, or end it, then go on with 'evolve resume'",
                     ) from error
                 time.sleep(0.1)
             else:

@@ -83,7 +83,9 @@ class TableRun:
             )
         except (KeyError, TypeError, ValueError) as error:
             what = f"the manifest does not say how the table is judged: {error}"
-            raise StoreError(what, place) from error
+            raise StoreError(
+                what, place, "restore manifest.json from a copy, or run the table anew with --out"
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,11 @@ def _config(tree: Any, name: str, where: Path) -> TrainConfig:
         what = f"the configuration of {name} is not understood"
         raise StoreError(what, str(where), "use the version of evolve that wrote it") from error
     if config.image_size == "auto":
-        raise StoreError(f"the configuration of {name} names no image_size", str(where))
+        raise StoreError(
+            f"the configuration of {name} names no image_size",
+            str(where),
+            "restore the configuration beside the weights, or give --size",
+        )
     return config
 
 

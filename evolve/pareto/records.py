@@ -1,10 +1,8 @@
 """A front as it is stored and shown: plain records, without torch."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -123,15 +121,6 @@ class Pareto:
             raise ReportError(
                 f"this is no front of latency and AP: {error}", where, "make it anew"
             ) from error
-
-
-def read_pareto(path: Path) -> Pareto:
-    """The front in a file, or a ReportError."""
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReportError(f"the front cannot be read: {error}", str(path)) from error
-    return Pareto.from_dict(tree, str(path))
 
 
 def _known(value: Any) -> Any:

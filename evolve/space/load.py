@@ -259,7 +259,11 @@ def _override(space: Space, item: str) -> Space:
         raise SpaceError(f"unknown key '{key}'", where, nearest(path, [*key_paths(), *_HEADER]))
     reason = reason_against(space.base, path, value)
     if reason:
-        raise SpaceError(f"'{path}' cannot be {value!r}: {reason}", where)
+        raise SpaceError(
+            f"'{path}' cannot be {value!r}: {reason}",
+            where,
+            "'evolve spaces' and docs/spaces.md tell what a key may be",
+        )
     changed = space.set_to(path, value)
     if not changed.parameters:
         raise SpaceError(f"'{path}' is the last searched parameter", where, "leave one to search")

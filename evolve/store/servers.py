@@ -11,6 +11,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.pool import NullPool
 
 from evolve.errors import StoreError
+from evolve.masks import shown
 
 CONNECT_TIMEOUT_S = 5
 _SILENCE_S = 30  # a server that says nothing for so long is taken for gone
@@ -51,12 +52,6 @@ def keep_password(url: str) -> str:
     public = str(plain.render_as_string(hide_password=False))
     _PASSWORDS[public] = str(given)
     return public
-
-
-def shown(url: str) -> str:
-    """A URL as it may be printed, even if it cannot be understood."""
-    hidden = re.sub(r"(://[^:/@]*):.*@", r"\1@", url)
-    return re.sub(r"([?&]\w*password=)[^&]*", r"\1***", hidden)
 
 
 def open_server(url: str) -> RDBStorage:

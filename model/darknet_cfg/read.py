@@ -89,7 +89,9 @@ class Section:
         except ValueError:
             shown = entry.text[:40] or "nothing"
             raise ConfigurationError(
-                f"'{key}' of [{self.name}] is {shown}, not {kind}", self.where(key)
+                f"'{key}' of [{self.name}] is {shown}, not {kind}",
+                self.where(key),
+                "correct the value",
             ) from None
 
 
@@ -156,7 +158,11 @@ def _read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as fault:
-        raise ConfigurationError(f"cannot read the file: {fault.strerror}", str(path)) from fault
+        raise ConfigurationError(
+            f"cannot read the file: {fault.strerror}",
+            str(path),
+            "let the file be read, or give another",
+        ) from fault
     if b"\0" in raw:
         line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
         raise ConfigurationError(
@@ -172,7 +178,11 @@ def _begin(bare: str, number: int, path: Path, before: int) -> Section:
             f"'{bare[:40]}' is no head of a section", f"{path}:{number}", "write [name]"
         )
     if before >= LIMIT_SECTIONS:
-        raise ConfigurationError(f"more than {LIMIT_SECTIONS:,} sections", f"{path}:{number}")
+        raise ConfigurationError(
+            f"more than {LIMIT_SECTIONS:,} sections",
+            f"{path}:{number}",
+            "give the cfg file of one network",
+        )
     name = ALIASES.get(match[1].lower(), match[1])
     return Section(name, number, str(path))
 
@@ -187,7 +197,9 @@ def _add(bare: str, number: int, sections: list[Section], path: Path, notes: lis
             "begin a comment with '#'",
         )  # fmt: skip
     if not sections:
-        raise ConfigurationError(f"'{key[:40]}' stands before the first section", place)
+        raise ConfigurationError(
+            f"'{key[:40]}' stands before the first section", place, "begin the file with [net]"
+        )
     entries = sections[-1].entries
     if key in entries:
         notes.append(

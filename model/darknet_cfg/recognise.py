@@ -133,6 +133,7 @@ def _input_size(cfg: Cfg) -> tuple[int, int]:
         raise ConfigurationError(
             f"the input has {channels} channels, networks here take 3",
             cfg.net.where("channels"),
+            "set channels=3 if the pictures have colours",
         )
     return sides[0], sides[1]
 

@@ -99,7 +99,11 @@ def load_image(record: ImageRecord) -> NDArray[np.uint8]:
     try:
         data = record.path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read the image: {error.strerror}", where) from None
+        raise DataError(
+            f"cannot read the image: {error.strerror}",
+            where,
+            "let the file be read, or take the image out of the annotations",
+        ) from None
     _check_header(data, where)
     wanted = (record.height, record.width)
     picture = _decode(data, where)
@@ -162,7 +166,11 @@ def _decode(data: bytes, where: str) -> NDArray[np.uint8]:
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise DataError(f"the image cannot be decoded: {error.err}", where) from None
+        raise DataError(
+            f"the image cannot be decoded: {error.err}",
+            where,
+            "replace the file, or take the image out of the annotations",
+        ) from None
     if picture is None:
         raise DataError("the image cannot be decoded", where, "write it anew as PNG or JPEG")
     rgb: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)

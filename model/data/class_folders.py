@@ -109,7 +109,9 @@ def _folders(path: Path) -> list[str]:
             item.name for item in path.iterdir() if item.is_dir() and not _is_hidden(item.name)
         )
     except OSError as error:
-        raise DataError(f"the folder cannot be read: {error.strerror}", str(path)) from None
+        raise DataError(
+            f"the folder cannot be read: {error.strerror}", str(path), "let the folder be read"
+        ) from None
 
 
 def _is_hidden(name: str) -> bool:
@@ -175,7 +177,11 @@ class _Folder:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            raise DataError(f"the folder cannot be read: {error.strerror}", str(folder)) from None
+            raise DataError(
+                f"the folder cannot be read: {error.strerror}",
+                str(folder),
+                "let the folder be read",
+            ) from None
         for entry in entries:
             path = folder / entry.name
             if _is_hidden(entry.name):
@@ -211,7 +217,11 @@ def _record(path: Path, file_name: str, number: int) -> ImageRecord:
     try:
         sizes = read_sizes_wh(path)
     except OSError as error:
-        raise DataError(f"cannot read the image: {error.strerror}", str(path)) from None
+        raise DataError(
+            f"cannot read the image: {error.strerror}",
+            str(path),
+            "let the file be read, or take it out of the folder",
+        ) from None
     if sizes is None:
         raise DataError(
             "not an image of a known format", str(path), "take it away, or write it anew as PNG"

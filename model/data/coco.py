@@ -155,7 +155,9 @@ def _load_single(
     file: Path, folders: Iterable[Path], seed: int, fractions: tuple[float, float, float]
 ) -> Dataset:
     if min(fractions) < 0 or not math.isclose(sum(fractions), 1.0):
-        raise DataError(f"the shares {fractions} do not sum to 1", "fractions")
+        raise DataError(
+            f"the shares {fractions} do not sum to 1", "fractions", "give shares that sum to 1"
+        )
     folder = file.parent
     reader = _Reader.open(file, folders)
     categories = _agreed_categories([reader])
@@ -191,7 +193,7 @@ def find_image(path: Path, split: str, file_name: str) -> Path | None:
         return ImageFolders(image_folders(path, split)).locate(file_name)
     except OutsideFolder as error:
         what = f"file_name '{file_name}' leaves the data folder ({error})"
-        raise DataError(what, str(path)) from None
+        raise DataError(what, str(path), "name files inside of it") from None
 
 
 class Named(Protocol):
@@ -279,7 +281,11 @@ class _Reader:
         try:
             content = file.read_bytes()
         except OSError as error:
-            raise DataError(f"cannot read it: {error.strerror}", str(file)) from None
+            raise DataError(
+                f"cannot read it: {error.strerror}",
+                str(file),
+                "let the file be read, or give another",
+            ) from None
         tree = _parse_json(content, file)
         if not isinstance(tree, dict):
             raise DataError("not COCO: the file is not an object", str(file), _COCO)
@@ -297,7 +303,11 @@ class _Reader:
             where = f"{self.file}: categories[{index}]"
             number, name = _get(entry, "id", int, where), _get(entry, "name", str, where)
             if number in found or name in found.values():
-                raise DataError(f"category {number} '{name}' is there twice", where)
+                raise DataError(
+                    f"category {number} '{name}' is there twice",
+                    where,
+                    "give each category an id and a name of its own",
+                )
             found[number] = name
         if not found:
             raise DataError("there is no category", str(self.file), _COCO)
@@ -351,7 +361,11 @@ class _Reader:
             number, name = _get(entry, "id", int, where), _get(entry, "file_name", str, where)
             for side in ("width", "height"):
                 if _get(entry, side, int, where) < 1:
-                    raise DataError(f"{side} {entry[side]} is not a positive number", where)
+                    raise DataError(
+                        f"{side} {entry[side]} is not a positive number",
+                        where,
+                        "write the size of the image in pixels",
+                    )
             if number in images:
                 self._refuse("image id", f"image id {number} is there twice", where, _UNIQUE)
             if name in names:
@@ -399,7 +413,12 @@ class _Reader:
             number = _get(entry, "image_id", int, where)
             category = _get(entry, "category_id", int, where)
             if number not in images:
-                self._refuse("image", f"there is no image with id {number}", where)
+                self._refuse(
+                    "image",
+                    f"there is no image with id {number}",
+                    where,
+                    "take the annotation out, or add the image",
+                )
             if category not in labels:
                 known = f"known: {', '.join(map(str, sorted(labels)))}"
                 self._refuse("category", f"there is no category {category}", where, known)
@@ -507,9 +526,15 @@ def _parse_json(content: bytes, file: Path) -> Any:
         return json.loads(content)
     except json.JSONDecodeError as error:
         place = f"{file}:{error.lineno}:{error.colno}"
-        raise DataError(f"broken JSON: {error.msg}", place) from None
+        raise DataError(
+            f"broken JSON: {error.msg}",
+            place,
+            "mend the file there; 'python -m json.tool FILE' shows the place, too",
+        ) from None
     except (UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"broken JSON: {error}", str(file)) from None
+        raise DataError(
+            f"broken JSON: {error}", str(file), "write the file anew, in UTF-8"
+        ) from None
 
 
 def _get(entry: Any, key: str, kind: type, where: str) -> Any:
@@ -530,7 +555,11 @@ def _get(entry: Any, key: str, kind: type, where: str) -> Any:
 def _crowd(entry: Mapping[str, Any], where: str) -> bool:
     value = entry.get("iscrowd", 0)
     if value not in (0, 1):
-        raise DataError(f"iscrowd {value!r} is neither 0 nor 1", where)
+        raise DataError(
+            f"iscrowd {value!r} is neither 0 nor 1",
+            where,
+            "write 0, or 1 for a region of many objects",
+        )
     return bool(value)
 
 

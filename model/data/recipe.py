@@ -67,7 +67,9 @@ class Recipe(ABC):
 
     def __init__(self, count: int, config: TrainConfig, size_wh: Size) -> None:
         if not count:
-            raise DataError("there is no image to train on")
+            raise DataError(
+                "there is no image to train on", "", "put at least one image into train"
+            )
         fixed_mini_batch(config)
         self.count = count
         self.config = config

@@ -125,7 +125,7 @@ BAD = [
     (["--ingredients", "CBN", "--set", "norm=bn"], "--set undoes the ingredient CBN"),
     (["--set", "data.workers=900"], "900 loader processes are too many"),
     (["--task", "classify", "--data", "colours/train/colour1"], "neither folders of classes nor"),
-    (["--task", "segment"], "'segment' is not one of"),
+    (["--task", "segment"], "'segment' is none of them"),
 ]
 
 

@@ -159,8 +159,10 @@ def test_a_network_that_cannot_be_measured_fails_its_trial_alone(tmp_path):
     run_inline(coordinator)
     trials = coordinator.study.get_trials()
     assert trials[0].state == TrialState.FAIL
-    what = trials[0].user_attrs["evolve:failure"]["what"]
-    assert what == "latency cannot be measured: it does not run"
+    failure = trials[0].user_attrs["evolve:failure"]
+    assert failure["what"] == "latency cannot be measured: it does not run"
+    assert failure["type"] == "error"  # the data are as good as before
+    assert "evolve:attempts" not in trials[0].user_attrs
     assert {t.state for t in trials[1:]} == {TrialState.COMPLETE}
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from evolve import ablate
-from evolve.ablate import AblationRequest, look_ahead, parts_of, start_ablation, stored_ablation
+from evolve import ablations
 from evolve.ablation.rows import plan_rows
 from evolve.ablation.table import load_table
+from evolve.ablations import AblationRequest, look_ahead, parts_of, start_ablation, stored_ablation
 from evolve.data_source import DataSource
 from evolve.engine import trainers
 from evolve.errors import EvolveError, StoreError
@@ -462,5 +462,5 @@ def test_the_request_is_the_same_after_a_stop(tmp_path):
     assert again.configs == request.configs
     assert RunFolder(folder.path).costs.name == "costs.json"
     assert not folder.costs.exists()  # a curve has no network
-    assert ablate.AUTO == "auto"
+    assert ablations.AUTO == "auto"
     assert isinstance(again.out, Path)
