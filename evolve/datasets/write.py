@@ -176,7 +176,8 @@ class _Writer:
         self, split: str, images: Sequence[RawImage], first_image: int, first_box: int
     ) -> dict[str, Any]:
         """COCO's lists of a split."""
-        entries, annotations = [], []
+        entries: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for number, image in enumerate(images, first_image):
             width, height = size = _size(image)
             name = self._name(image)
@@ -256,7 +257,7 @@ def _side(low: float, side: float, limit: int) -> float:
 
 
 def _plain(value: float) -> float | int:
-    return int(value) if value.is_integer() else value
+    return int(value) if float(value).is_integer() else value
 
 
 def _class_names(categories: Mapping[object, str], findings: list[Finding]) -> list[str]:

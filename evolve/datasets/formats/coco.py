@@ -166,7 +166,7 @@ class _File:
         if value not in (0, 1):
             self._find("iscrowd", "fixed", item, f"iscrowd {_short(value)} is neither 0 nor 1: "
                        "taken as 0")  # fmt: skip
-        return value == 1
+        return bool(value == 1)
 
     def _find(self, kind: str, outcome: Any, item: str, what: str, mend: str = "") -> None:
         self.log.add(kind, outcome, self.split, (self.name, item), what, mend)

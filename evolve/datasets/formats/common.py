@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evolve.datasets.findings import Finding, Outcome
-from model.data.headers import upright_size_wh
+from model.data.headers import read_sizes_wh
 from model.errors import DataError
 
 MIB = 1 << 20
@@ -15,7 +15,6 @@ LIMIT_TEXT_BYTES = 16 * MIB  # of labels, an XML file, names or a data.yaml
 LIMIT_LINES = 5_000_000
 LIMIT_NAMES = 100_000
 
-_HEAD_BYTES = 1 << 16  # the size stands in it, unless a preview comes first
 _LIMIT_PICTURE_BYTES = 1024 * MIB
 
 
@@ -89,12 +88,10 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     try:
         if not path.is_file() or path.stat().st_size > _LIMIT_PICTURE_BYTES:
             return None
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-            size = upright_size_wh(head) or upright_size_wh(head + file.read())
+        sizes = read_sizes_wh(path)
     except OSError:
         return None
-    return size if size and min(size) > 0 else None
+    return sizes[1] if sizes and min(sizes[1]) > 0 else None
 
 
 def few(items: list[str], count: int = 3) -> str:

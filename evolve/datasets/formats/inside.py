@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from model.data.headers import IMAGE_SUFFIXES
 from model.data.paths import ImageFolders, OutsideFolder
@@ -87,7 +87,7 @@ class DataFolder:
         for parts in _readings(text):
             for dropped in dict.fromkeys((0, self._dropped, *range(len(parts)))):
                 name = "/".join(parts[dropped:])
-                path = locate(name) if name else None
+                path = locate(name) if _is_relative(name) else None
                 if path is not None:
                     self._dropped = dropped
                     return Place(path, name, self._leads_elsewhere(text, dropped, path))
@@ -103,6 +103,12 @@ def _readings(text: str) -> Iterator[list[str]]:
     """Parts of a path, as POSIX writes it and then as Windows does; ``..`` and ``.`` are gone."""
     for written in dict.fromkeys((text, text.replace("\\", "/"))):
         yield [part for part in written.split("/") if part not in ("", ".", "..")]
+
+
+def _is_relative(name: str) -> bool:
+    """Whether a name stays in a folder on Windows as well."""
+    windows = PureWindowsPath(name)
+    return bool(name) and not (windows.drive or windows.root or ".." in windows.parts)
 
 
 def pictures_below(folder: Path) -> list[str]:

@@ -140,7 +140,7 @@ class _Reader:
         return {}
 
     def _categories(self, told: DataYaml) -> Mapping[object, str]:
-        names: dict[object, str] = dict(told.names)
+        names = dict(told.names)
         count = told.count if told.count is not None else len(names)
         if names and count != len(names):
             self.log.add("yaml", "warning", "", (told.file.name, "nc"),

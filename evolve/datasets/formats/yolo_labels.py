@@ -82,7 +82,8 @@ class LabelReader:
         try:
             category, values = _category(columns[0]), [float(text) for text in columns[1:]]
         except (ValueError, OverflowError):
-            return self._broken(file, number, split, f"'{_short(line)}' is not all numbers")
+            self._broken(file, number, split, f"'{_short(line)}' is not all numbers")
+            return None
         count = len(columns)
         if count in (_BOX_COLUMNS, _BOX_COLUMNS + self.point_columns):
             cx, cy, w, h = values[:4]
@@ -96,7 +97,8 @@ class LabelReader:
                 f"a polygon of {len(xs)} corners was turned into the box around it",
             )  # fmt: skip
         else:
-            return self._broken(file, number, split, f"it has {count} columns")
+            self._broken(file, number, split, f"it has {count} columns")
+            return None
         return RawBox(f"{file}:{number}", None, category, _in_pixels(corners, size_wh),
                       area_px=area if area and math.isfinite(area) else None)  # fmt: skip
 

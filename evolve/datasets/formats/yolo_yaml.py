@@ -25,7 +25,7 @@ class DataYaml:
         ``path``: the data folder on the machine that wrote it; empty where it is not given.
     entries : mapping of str -> tuple of str
         By split: folders or lists of images.
-    names : mapping of int -> str
+    names : mapping of number -> str
         Class names by number.
     count : int or None
         ``nc``, the number of classes.
@@ -38,7 +38,7 @@ class DataYaml:
     file: Path
     base: str
     entries: Mapping[str, tuple[str, ...]]
-    names: Mapping[int, str]
+    names: Mapping[object, str]
     count: int | None
     point_columns: int
     faults: tuple[str, ...]
@@ -112,7 +112,7 @@ def _texts(node: yaml.Node | None) -> tuple[str, ...]:
     return tuple(text for one in nodes if _is_scalar(one) and (text := _text(one)))
 
 
-def _names(node: yaml.Node | None, faults: list[str]) -> dict[int, str]:
+def _names(node: yaml.Node | None, faults: list[str]) -> dict[object, str]:
     """Names by number, of a list or a mapping."""
     if isinstance(node, yaml.SequenceNode):
         pairs = [(str(number), value) for number, value in enumerate(node.value)]
@@ -130,7 +130,7 @@ def _names(node: yaml.Node | None, faults: list[str]) -> dict[int, str]:
             found[int(key)] = str(value.value)
     if len(pairs) > LIMIT_NAMES:
         faults.append(f"names: only the first {LIMIT_NAMES:,} were read")
-    return dict(sorted(found.items()))
+    return {number: found[number] for number in sorted(found)}
 
 
 def _whole(node: yaml.Node | None, key: str, faults: list[str]) -> int | None:
