@@ -54,7 +54,8 @@ def draw_classes(stats: DataStats, *, wide: bool) -> Figure:
 def shown_classes(stats: DataStats) -> list[int]:
     """Classes that figures show: all, or the most frequent of very many."""
     totals = stats.boxes_by_class.sum(1)
-    return np.argsort(-totals, kind="stable")[:MOST_CLASSES].tolist()
+    order: list[int] = np.argsort(-totals, kind="stable")[:MOST_CLASSES].tolist()
+    return order
 
 
 def draw_boxes(stats: DataStats, *, wide: bool) -> Figure:
@@ -94,7 +95,7 @@ def _draw_sides(axes: Axes, stats: DataStats) -> None:
         axes.stairs(_shares(sides, bins), bins, color=colour, linewidth=1.6, label=label)
     for bound in (SMALL_PX, MEDIUM_PX):
         if bins[0] < bound < bins[-1]:
-            axes.axvline(bound, color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
+            axes.axvline(bound, ymax=0.76, color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xscale("log")
     ticks = [t for t in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
              if bins[0] <= t <= bins[-1]]  # fmt: skip
@@ -135,7 +136,8 @@ def _draw_per_image(axes: Axes, stats: DataStats) -> None:
 
 
 def _draw_centres(axes: Axes, stats: DataStats) -> None:
-    grid, _, _ = np.histogram2d(*stats.centres.T[::-1], bins=20, range=((0, 1), (0, 1)))
+    across, down = stats.centres.T
+    grid, _, _ = np.histogram2d(down, across, bins=20, range=[[0, 1], [0, 1]])
     axes.imshow(grid, cmap=_HEAT, extent=(0, 1, 1, 0), aspect="equal", vmin=0)
     axes.set(title="centres of boxes", xlabel="left to right", ylabel="bottom to top")
     axes.xaxis.set_major_locator(FixedLocator([0, 0.5, 1]))
@@ -169,6 +171,6 @@ def _named(stats: DataStats, index: int) -> str:
     return clean(stats.classes[index], longest=_NAME)
 
 
-def _shares(values: NDArray[Any], bins: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shares(values: NDArray[Any], bins: NDArray[Any]) -> NDArray[np.float64]:
     counts: NDArray[np.float64] = np.histogram(values, bins)[0] / max(1, len(values))
     return counts

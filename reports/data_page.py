@@ -16,10 +16,10 @@ from reports.text import EN_DASH, MISSING, clean, percent, plural
 
 _ROWS = (
     ("images", "Images"),
-    ("images_without_box", "without a box"),
+    ("images_without_box", "Images without a box"),
     ("boxes", "Boxes"),
     ("boxes_per_image", "Boxes of an image"),
-    ("most_boxes", "at most"),
+    ("most_boxes", "Most boxes of an image"),
     ("image_width_px", "Width of images, px"),
     ("image_height_px", "Height of images, px"),
     ("box_side_px", "Size of boxes, px"),
@@ -72,7 +72,7 @@ def split_table(stats: DataStats) -> Table:
         Row((head.format(size=stats.size_px), *(_cell(facts[s][key]) for s in stats.splits)))
         for key, head in _ROWS
     ]
-    return Table(columns, rows)
+    return Table(tuple(columns), tuple(rows))
 
 
 def class_table(stats: DataStats) -> Table:
@@ -81,11 +81,11 @@ def class_table(stats: DataStats) -> Table:
     totals = counts.sum(0)
     columns = [Column("class", "Class"), *(Column(name, name, "number") for name in stats.splits)]
     rows = [
-        Row((clean(name), *(f"{n} ({percent(n / t)} %)" if t else str(n)
+        Row((clean(name), *(f"{n:,} ({percent(n / t)} %)" if t else str(n)
                             for n, t in zip(line.tolist(), totals.tolist(), strict=True))))
         for name, line in zip(stats.classes, counts, strict=True)
     ]  # fmt: skip
-    return Table(columns, rows)
+    return Table(tuple(columns), tuple(rows))
 
 
 def _draw(stats: DataStats) -> dict[str, Picture]:

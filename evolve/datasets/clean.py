@@ -99,8 +99,9 @@ class _Split:
             if before is not None:
                 what = f"the file has a second entry, with {len(boxes)} boxes of its own"
                 self._find("image-twice", "fixed", image, what, "all its boxes are taken together")
-                boxes, image = before.boxes + boxes, before
-            left[image.path] = replace(image, size_wh=size_wh, boxes=boxes)
+                left[image.path] = replace(before, boxes=before.boxes + boxes)
+            else:
+                left[image.path] = replace(image, size_wh=size_wh, boxes=boxes)
         return tuple(replace(image, boxes=tuple(self._distinct(image))) for image in left.values())
 
     def _size_wh(self, image: RawImage) -> tuple[int, int] | None:

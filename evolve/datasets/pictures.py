@@ -102,7 +102,7 @@ def difference_hash(grey: NDArray[np.uint8]) -> tuple[int, int]:
 
 
 def probe_all(
-    jobs: Sequence[Job], *, processes: int | None = None, tell: Callable[[int], None] = bool
+    jobs: Sequence[Job], *, processes: int | None = None, tell: Callable[[int], object] = bool
 ) -> list[Probe]:
     """Decode pictures in processes of their own, which end with this call whatever happens.
 

@@ -90,11 +90,9 @@ class DataStats:
     def is_at_border(self) -> NDArray[np.bool_]:
         """Whether each box is at the border of its image."""
         whole = self.image_wh_px[self.box_image]
-        near = (self.box_xywh_px[:, :2] < BORDER * whole) | (
-            self.box_xywh_px[:, :2] + self.box_xywh_px[:, 2:] > (1 - BORDER) * whole
-        )
-        found: NDArray[np.bool_] = near.any(1)
-        return found
+        low, size = self.box_xywh_px[:, :2], self.box_xywh_px[:, 2:]
+        near = (low < BORDER * whole) | (low + size > (1 - BORDER) * whole)
+        return near[:, 0] | near[:, 1]
 
     @property
     def boxes_by_class(self) -> NDArray[np.int64]:
