@@ -119,7 +119,7 @@ def test_a_table_gives_rows_deltas_and_the_terminals_text(table):
 def test_both_are_loaded_again_and_stand_beside_each_other(result, table, home):
     assert str(load(result.folder)) == str(result)
     assert str(load(str(table.folder))) == str(table)
-    other = run("smoke", trials=2, confirm="0", seed=1, out=home / "other", **CURVE)
+    other = run("smoke", trials=2, confirm="1x2", seed=1, out=home / "other", **CURVE)
     assert report(result.folder, other.folder, out=home / "both").is_file()
     with pytest.raises(EvolveError, match="no run to report"):
         report()
