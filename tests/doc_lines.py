@@ -14,6 +14,8 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 LANGUAGES = {"sh", "bash", "python", "yaml", "text", "json", "bibtex", "latex"}
+NEW_INGREDIENT = "add-ingredient.md"
+"""Shows how to add one that is not there."""
 DIRECTIVE = "{"  # of the site's pages: {include}, {toctree}
 
 
@@ -85,15 +87,16 @@ def evolve_lines(page):
 
 def _of_script(block):
     for offset, text in enumerate(block.text.splitlines()):
-        if found := re.match(r"\s*(evolve (?:run|resume|ablate|status) .*?)\s*&?\s*$", text):
+        if found := re.match(r"\s*(evolve \S.*?)\s*&?\s*$", text):
             yield Line(block.page, block.number + offset, found[1])
 
 
 def examples(name, command):
-    """Commands in the help text of a click command."""
-    lines = (command.help or "").splitlines()
+    """Commands in the help text of a click command: in the paragraphs that keep their lines."""
+    parts = (command.help or "").split("\n\n")
+    kept = [part for part in parts if part.lstrip(" ").startswith("\b")]
     return [
         Line(f"evolve {name} --help", number, re.split(r"\s{2,}", text.strip())[0])
-        for number, text in enumerate(lines, 1)
+        for number, text in enumerate("\n".join(kept).splitlines(), 1)
         if text.strip().startswith("evolve ")
     ]

@@ -1,4 +1,4 @@
-"""What is released: one version, a citation by the format's rules, and a wheel with all its data."""
+"""What is released: one version, a citation by its format, and a wheel with all its data."""
 
 import subprocess
 import sys
