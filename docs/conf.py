@@ -25,8 +25,8 @@ root_doc = "index"
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]
 nitpicky = True
-highlight_language = "text"
-suppress_warnings = ["misc.highlighting_failure"]
+highlight_language = "sh"  # of indented blocks, which hold commands
+smartquotes = False  # two hyphens are an option
 
 html_theme = "furo"
 html_title = f"evolve {release}"
@@ -34,6 +34,7 @@ html_static_path = ["_static"]
 html_css_files = ["evolve.css"]
 html_show_sphinx = False
 html_copy_source = False
+html_use_index = False
 html_extra_path = ["reference/schemas"]
 
 

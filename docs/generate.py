@@ -246,6 +246,7 @@ def _rows(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def _escaped(text: str) -> str:
     """Text in which nothing but backticks has a meaning, on one line, for a cell."""
     words = " ".join(text.replace("``", "`").split())
+    words = re.sub(r"(?<![\w`'-])(--[a-z][a-z-]*)", r"`\1`", words)
     parts = re.split(r"(`[^`]*`)", words)
     return "".join(
         part.replace("|", r"\|")
