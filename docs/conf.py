@@ -3,6 +3,7 @@
 Pages are CommonMark, as GitHub shows it (MyST). Nothing is loaded from anywhere else.
 """
 
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -47,8 +48,20 @@ def name_all_pages(app, docname, source):
         source[0] = source[0].replace("OTHER-PAGES", "\n".join(others))
 
 
+def say_titles(app, docname, source):
+    """Show a page's title where a link shows its file name, as suits GitHub."""
+
+    def titled(link):
+        page = HERE / link[1]
+        title = page.read_text(encoding="utf-8").splitlines()[0] if page.is_file() else link[1]
+        return f"[{title.removeprefix('# ')}]("
+
+    source[0] = re.sub(r"\[([\w-]+\.md)\]\(", titled, source[0])
+
+
 def setup(app):
     """Write the generated pages before the others are read."""
     write_reference(HERE / "reference")
     app.connect("source-read", name_all_pages)
+    app.connect("source-read", say_titles)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
