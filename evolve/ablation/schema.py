@@ -150,7 +150,7 @@ class TableFile(_Part):
     )
     columns: dict[PlainKey, str] | None = Field(
         None,
-        description="ingredients with a column of check marks, and what stands above each; left out: "
+        description="ingredients with a column of check marks, and what stands above each; else "
         "those in which rows differ",
     )
     values: dict[str, tuple[str, ...]] = Field(
@@ -169,7 +169,7 @@ class TableFile(_Part):
         "",
         description="metric that decides: AP, AP50, AP75 (AP), of classifiers top1, top5 (top1)",
     )
-    metrics: tuple[str, ...] = Field((), description="metrics that are shown; left out: all of them")
+    metrics: tuple[str, ...] = Field((), description="metrics that are shown; else all of them")
     rows: tuple[RowSpec, ...] = Field((), description="the rows, or else a plan")
     plan: PlanSpec | None = Field(None, description="a design that makes the rows")
 

@@ -275,7 +275,7 @@ class SpaceFile(BaseModel):
     )
     budget: str = Field(
         "",
-        description="time for all of it: 45m, 12h, or 24gpuh, 96cpuh of what trials hold; left out: "
+        description="time for all of it: 45m, 12h, or 24gpuh, 96cpuh of what trials hold; else "
         "as long as it takes",
     )
     until_no_gain: Annotated[int, Field(ge=0)] = Field(
