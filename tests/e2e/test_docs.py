@@ -1,7 +1,8 @@
 """Every command and every piece of Python of README and docs is run, made small.
 
 A line runs as it stands but for `REWRITES`, and with options that make it small (`SMALL`) in place
-of those that would make it large (`OVERRULED`). `LEFT_OUT` says what is not run, and why. Whether all lines, these too, have options that exist is tested in `tests/unit/test_doc_lines.py`.
+of those that would make it large (`OVERRULED`). `LEFT_OUT` says what is not run, and why. Whether
+all lines, these too, have options that exist is tested in `tests/unit/test_doc_lines.py`.
 """
 
 import json
