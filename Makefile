@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 # the tests start hundreds of processes, which are not to compile all modules again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint style types unit e2e bench clean
+.PHONY: run test lint style types unit e2e docs bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/evolve run --space ga.yaml
@@ -34,11 +34,15 @@ unit: $(VENV)/.installed-test
 e2e: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20 tests/e2e
 
+# pages for a browser in site/, from nothing but this folder; a broken link ends it
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html -d site/.doctrees docs site
+
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/bench --benchmark-only
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist site docs/reference *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -49,4 +53,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[test]'
+	touch $@
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[docs]'
 	touch $@

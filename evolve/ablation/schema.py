@@ -19,11 +19,12 @@ MINI_BATCH, PRETRAIN = "mini_batch", "pretrain"
 METRICS = {"detect": ("AP", "AP50", "AP75"), "classify": ("top1", "top5")}
 """What a table of a task shows, its objective first."""
 
-_ELSEWHERE = {
+ELSEWHERE = {
     "task": "write 'task:' at the top of the table",
     "model": "write 'model:' beside it",
     "seed": "all rows are trained with the same seeds; give --seeds",
 }
+"""Settings with a place of their own in a table."""
 
 
 def _known_ingredient(text: str) -> str:
@@ -50,8 +51,8 @@ def _row_key(text: str) -> str:
 
 def setting_path(path: str) -> str:
     """A key path that may be set in a table; a refusal if it may not."""
-    if path in _ELSEWHERE:
-        raise refusal(f"'{path}' is not set like this", _ELSEWHERE[path])
+    if path in ELSEWHERE:
+        raise refusal(f"'{path}' is not set like this", ELSEWHERE[path])
     if not is_key(path):
         what = f"'{path}' is no setting of the training configuration"
         raise refusal(what, nearest(path, key_paths()))
@@ -71,9 +72,15 @@ class _Part(BaseModel):
 class BaseSpec(_Part):
     """What every row has."""
 
-    ingredients: tuple[IngredientKey, ...] = ()
-    set: dict[SettingPath, Any] = {}
-    mini_batch: Annotated[int, Field(ge=1)] | None = None
+    ingredients: tuple[IngredientKey, ...] = Field(
+        (), description="on top of the baseline's; -KEY takes one away"
+    )
+    set: dict[SettingPath, Any] = Field(
+        {}, description="settings of the training configuration by key path"
+    )
+    mini_batch: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="images over which BN has its statistics, at whatever batch_size"
+    )
 
     @field_validator("mini_batch")
     @classmethod
@@ -86,29 +93,41 @@ class BaseSpec(_Part):
 class PretrainSpec(_Part):
     """The classifier whose backbone a detector starts from."""
 
-    model: str
-    ingredients: tuple[IngredientKey, ...] = ()
-    set: dict[SettingPath, Any] = {}
+    model: str = Field(description="classifier of the zoo")
+    ingredients: tuple[IngredientKey, ...] = Field(
+        (), description="on top of a classifier's baseline; -KEY takes one away"
+    )
+    set: dict[SettingPath, Any] = Field({}, description="settings of its training by key path")
 
 
 class RowSpec(BaseSpec):
     """One row; what it names comes on top of the base."""
 
-    key: RowKey
-    title: str = ""
-    model: str = ""
-    pretrain: PretrainSpec | None = None
-    paper_row: Annotated[int, Field(ge=1)] | None = None
-    baseline: str = ""
+    key: RowKey = Field(description="names its folder: letters, digits and . _ + -")
+    title: str = Field("", description="what people read; left out: the key")
+    model: str = Field("", description="in place of the table's")
+    pretrain: PretrainSpec | None = Field(
+        None, description="classifier that is trained first, whose backbone the row starts from"
+    )
+    paper_row: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="row of the paper's table that stands beside it"
+    )
+    baseline: str = Field("", description="key of another row to take its difference to")
 
 
 class PlanSpec(_Part):
     """A design in place of rows; `orders` and `seed` are of Shapley values of many."""
 
-    design: Kind
-    ingredients: Annotated[tuple[IngredientKey, ...], Field(min_length=1)]
-    orders: int | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
+    design: Kind = Field(description="which rows the ingredients give")
+    ingredients: Annotated[tuple[IngredientKey, ...], Field(min_length=1)] = Field(
+        description="what the design is of; -KEY is one like others"
+    )
+    orders: int | None = Field(
+        None, description="shapley of more than five: orders that are drawn; left out: 8"
+    )
+    seed: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="shapley: of these draws; left out: 0"
+    )
 
     @property
     def options(self) -> dict[str, int]:
@@ -120,20 +139,39 @@ class PlanSpec(_Part):
 class TableFile(_Part):
     """An ablation table, as written by a person."""
 
-    title: str
-    description: str = ""
-    task: Literal["detect", "classify"] = "detect"
-    model: str = ""
-    paper: Annotated[int, Field(ge=1)] | None = None
-    columns: dict[PlainKey, str] | None = None
-    values: dict[str, tuple[str, ...]] = {}
-    base: BaseSpec = BaseSpec()
-    given: dict[PlainKey, dict[SettingPath, Any]] = {}
-    baseline: str = ""
-    objective: str = ""
-    metrics: tuple[str, ...] = ()
-    rows: tuple[RowSpec, ...] = ()
-    plan: PlanSpec | None = None
+    title: str = Field(description="what people read above the table")
+    description: str = Field("", description="what is compared, and with what caveats")
+    task: Literal["detect", "classify"] = Field("detect", description="what its rows train")
+    model: str = Field(
+        "", description="of all rows; left out: yolov4-nano, of classifiers csdarknet53-nano"
+    )
+    paper: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="number of the paper's table that the rows stand beside"
+    )
+    columns: dict[PlainKey, str] | None = Field(
+        None,
+        description="ingredients with a column of check marks, and what stands above each; else "
+        "those in which rows differ",
+    )
+    values: dict[str, tuple[str, ...]] = Field(
+        {},
+        description="other columns: which of several ingredients is on, a setting, mini_batch or "
+        "pretrain",
+    )
+    base: BaseSpec = Field(BaseSpec(), description="what every row has")
+    given: dict[PlainKey, dict[SettingPath, Any]] = Field(
+        {}, description="values that ingredients take, by their key"
+    )
+    baseline: str = Field(
+        "", description="key of the row that differences are taken to; left out: the first"
+    )
+    objective: str = Field(
+        "",
+        description="metric that decides: AP, AP50, AP75 (AP), of classifiers top1, top5 (top1)",
+    )
+    metrics: tuple[str, ...] = Field((), description="metrics that are shown; else all of them")
+    rows: tuple[RowSpec, ...] = Field((), description="the rows, or else a plan")
+    plan: PlanSpec | None = Field(None, description="a design that makes the rows")
 
     @field_validator("columns", mode="before")
     @classmethod

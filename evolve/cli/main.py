@@ -34,6 +34,7 @@ VERBS = {
     "spaces": "List the search spaces that come with evolve.",
     "tables": "List the ablation tables, or show one.",
     "ingredients": "List the freebies and specials that can be ablated.",
+    "schema": "Write the JSON schema of a YAML file, for editors.",
     "import-cfg": "Turn a darknet cfg file into a training configuration.",
     "import-weights": "Make a checkpoint of darknet's weights.",
     "simulate-boxes": "Compare box losses in the experiment of the DIoU paper.",

@@ -54,7 +54,9 @@ class _Spec(BaseModel):
 class _SearchedSpec(_Spec):
     """A setting that is searched: always, or under conditions."""
 
-    when: dict[KnownPath, tuple[Scalar, ...]] = {}
+    when: dict[KnownPath, tuple[Scalar, ...]] = Field(
+        {}, description="only while each of these parents has this value, or one of these"
+    )
 
     @field_validator("when", mode="before")
     @classmethod
@@ -78,7 +80,9 @@ class _SearchedSpec(_Spec):
 class _RangeSpec(_SearchedSpec):
     """A numeric range; checks of one value against another are made at the later one."""
 
-    scale: Literal["linear", "log"] = "linear"
+    scale: Literal["linear", "log"] = Field(
+        "linear", description="how values are spread; log needs low > 0"
+    )
 
     @field_validator("low", check_fields=False)
     @classmethod
@@ -111,20 +115,22 @@ class _RangeSpec(_SearchedSpec):
 class FloatSpec(_RangeSpec):
     """A real number between `low` and `high`, both included."""
 
-    type: Literal["float"]
-    low: float
-    high: float
-    default: float
+    type: Literal["float"] = Field(description="a real number")
+    low: float = Field(description="lowest value, included")
+    high: float = Field(description="highest value, included")
+    default: float = Field(description="value of trial 0")
 
 
 class IntSpec(_RangeSpec):
     """A whole number `low`, `low + step`, ... up to `high`."""
 
-    type: Literal["int"]
-    step: Annotated[int, Field(ge=1)] = 1
-    low: int
-    high: int
-    default: int
+    type: Literal["int"] = Field(description="a whole number")
+    step: Annotated[int, Field(ge=1)] = Field(
+        1, description="between two values, counted from low; a log scale takes none"
+    )
+    low: int = Field(description="lowest value, included")
+    high: int = Field(description="highest value, included; a whole number of steps above low")
+    default: int = Field(description="value of trial 0")
 
     @field_validator("step")
     @classmethod
@@ -147,8 +153,8 @@ class IntSpec(_RangeSpec):
 class _ChoiceSpec(_SearchedSpec):
     """One of a few values."""
 
-    choices: tuple[Scalar, ...]
-    default: Scalar
+    choices: tuple[Scalar, ...] = Field(description="two or more values: text, numbers, booleans")
+    default: Scalar = Field(description="value of trial 0, one of the choices")
 
     @field_validator("choices")
     @classmethod
@@ -174,13 +180,15 @@ class _ChoiceSpec(_SearchedSpec):
 class CategoricalSpec(_ChoiceSpec):
     """One of a few values without order."""
 
-    type: Literal["categorical"]
+    type: Literal["categorical"] = Field(description="values without order")
 
 
 class OrdinalSpec(_ChoiceSpec):
     """One of a few values in an order: neighbours are alike."""
 
-    type: Literal["ordinal"]
+    type: Literal["ordinal"] = Field(
+        description="values whose neighbours are alike: numbers in order, or text as it stands"
+    )
 
     @field_validator("choices")
     @classmethod
@@ -199,8 +207,8 @@ class OrdinalSpec(_ChoiceSpec):
 class FixedSpec(_Spec):
     """A setting that is set, not searched."""
 
-    type: Literal["fixed"]
-    value: Scalar
+    type: Literal["fixed"] = Field(description="set, not searched")
+    value: Scalar = Field(description="value in every trial")
 
 
 SearchedSpec = FloatSpec | IntSpec | CategoricalSpec | OrdinalSpec
@@ -248,22 +256,45 @@ class SpaceFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str = ""
-    description: str = ""
-    objective: Objectives = ("AP",)
-    trials: Annotated[int, Field(ge=1)] = 12
-    sampler: Sampler = "genetic"
-    variant: Variant = "evolve"
-    scheduler: Scheduler = "asha"
-    fidelity: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
-    promote: Annotated[int, Field(ge=1)] = 5
-    budget: str = ""
-    until_no_gain: Annotated[int, Field(ge=0)] = 0
-    max_failures: Annotated[int, Field(ge=0)] | None = None
-    train: dict[str, Any] = {}
-    confirm: str = "3x3"
-    parameters: dict[KnownPath, Spec]
-    constraints: tuple[ConstraintText, ...] = ()
+    name: str = Field("", description="of the space; left out: that of the file")
+    description: str = Field("", description="what is searched, and why")
+    objective: Objectives = Field(
+        ("AP",),
+        description="metric of val to raise (AP, AP50, AP75), and beside it perhaps a cost to "
+        "lower (latency, BFLOPs, parameters)",
+    )
+    trials: Annotated[int, Field(ge=1)] = Field(12, description="trials in all")
+    sampler: Sampler = Field("genetic", description="what proposes trials")
+    variant: Variant = Field("evolve", description="of the genetic sampler")
+    scheduler: Scheduler = Field("asha", description="what stops trials early")
+    fidelity: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        0.1, description="scheduler promote: part of each training that is searched with"
+    )
+    promote: Annotated[int, Field(ge=1)] = Field(
+        5, description="scheduler promote: how many are trained to their end"
+    )
+    budget: str = Field(
+        "",
+        description="time for all of it: 45m, 12h, or 24gpuh, 96cpuh of what trials hold; else "
+        "as long as it takes",
+    )
+    until_no_gain: Annotated[int, Field(ge=0)] = Field(
+        0, description="begin no trial after so many without a better value; 0: never stop so"
+    )
+    max_failures: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="stop when more trials than this have failed; left out: never"
+    )
+    train: dict[str, Any] = Field({}, description="training configuration of what is not searched")
+    confirm: str = Field(
+        "3x3",
+        description="final comparison, candidates x fresh seeds each; 0 leaves it out",
+    )
+    parameters: dict[KnownPath, Spec] = Field(
+        description="what is searched: key paths of the training configuration"
+    )
+    constraints: tuple[ConstraintText, ...] = Field(
+        (), description="expressions of settings that are true in every trial"
+    )
 
     @field_validator("variant")
     @classmethod

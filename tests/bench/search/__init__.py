@@ -1,1 +1,1 @@
-"""How good samplers are: problems, peers, and the score. See docs/search.md."""
+"""How good samplers are: problems, peers, and the score. See docs/sampler.md."""
