@@ -158,17 +158,6 @@ class Encoder:
             self._update(trials, signs)
             return self._archive(but)
 
-    def holds(
-        self, trials: Sequence[FrozenTrial], signs: Sequence[float], genome: Genes, but: int = -1
-    ) -> bool:
-        """As `Archive.holds` of what `read` gives, without the rest of an archive."""
-        with self._lock:
-            self._update(trials, signs)
-            kinds = self._kinds[: len(self._trials)].copy()
-            if but >= 0:
-                kinds[but] = _ASIDE
-            return _among(Rows(self._genes, np.flatnonzero(kinds != _ASIDE)), genome)
-
     def _update(self, trials: Sequence[FrozenTrial], signs: Sequence[float]) -> None:
         known = len(self._trials)
         if (
@@ -307,17 +296,17 @@ def read_archive(study: Study, number: int, encoder: Encoder) -> Archive:
     return encoder.read(trials, _signs(study), _place(trials, number))
 
 
-def was_tried(study: Study, number: int, encoder: Encoder, genome: Genes) -> bool:
-    """Whether any other trial than this has the genome, shape (D,), up to rounding."""
-    trials = study.get_trials(deepcopy=False)
-    return encoder.holds(trials, _signs(study), genome, _place(trials, number))
-
-
-def trial_numbered(study: Study, number: int) -> FrozenTrial | None:
-    """A trial of the study; None if there is none of the number."""
+def since(study: Study, number: int) -> tuple[FrozenTrial | None, Sequence[FrozenTrial]]:
+    """A trial of the study, None if there is none of the number, and those that follow it."""
     trials = study.get_trials(deepcopy=False)
     place = _place(trials, number)
-    return None if place < 0 else trials[place]
+    return (None, ()) if place < 0 else (trials[place], trials[place + 1 :])
+
+
+def holds(trials: Sequence[FrozenTrial], genome: Genes, space: GenomeSpace) -> bool:
+    """Whether one of some trials has the genome, shape (D,), up to rounding."""
+    genes = [space.encode(_same_ranges(trial, space)) for trial in trials]
+    return bool(genes) and _among(space.complete(np.array(genes)), space.complete(genome[None])[0])
 
 
 def _signs(study: Study) -> list[float]:

@@ -21,9 +21,9 @@ from evolve.search.archive import (
     SIGMA,
     SPARES,
     Encoder,
+    holds,
     read_archive,
-    trial_numbered,
-    was_tried,
+    since,
 )
 from evolve.search.genome import Conditions, GenomeSpace
 from evolve.search.judge import Fits
@@ -73,8 +73,8 @@ class GeneticSampler(BaseSampler):
     order of arrival: a study that is stopped and resumed goes on as if it never stopped. Lineage
     is in the trials' user attributes ``evolve:origin``, ``evolve:parents``, ``evolve:sigma``; in
     a study of more than 320 trials some also tell what the surrogate was fitted to
-    (``evolve:fitted``), which spares the others the fit; and where more than 128 trials are under
-    way, every fourth proposes three more (``evolve:spares``), which the next three trials take.
+    (``evolve:fitted``), which spares the others the fit; and where 128 trials are under way, every
+    fourth also proposes the next three (``evolve:spares``), where 384 are, every eighth seven.
 
     Parameters
     ----------
@@ -257,17 +257,20 @@ class _Memory:
 
 
 def _spare(study: Study, number: int, memory: _Memory) -> Proposal | None:
-    """What an earlier trial proposed for this one, if it did and nobody tried it meanwhile."""
-    turn = number % TOGETHER
-    first = trial_numbered(study, number - turn) if turn else None
-    noted = () if first is None else first.user_attrs.get(SPARES, ())
-    if not 0 < turn <= len(noted):
-        return None
-    spare, setting = Proposal.from_json(noted[turn - 1]), memory.setting
-    if len(spare.genes) != len(setting.space) or not setting.allows(spare.genes):
-        return None  # noted when something else was searched
-    whole = setting.space.complete(spare.genes[None])[0]
-    return None if was_tried(study, number, memory.encoder_for(study), whole) else spare
+    """What an earlier trial proposed for this one, if it did and nobody tried it since."""
+    for together in TOGETHER:
+        turn = number % together
+        first, later = since(study, number - turn) if turn else (None, ())
+        noted = () if first is None else first.user_attrs.get(SPARES, ())
+        if not 0 < turn <= len(noted):
+            continue
+        spare, setting = Proposal.from_json(noted[turn - 1]), memory.setting
+        if len(spare.genes) != len(setting.space) or not setting.allows(spare.genes):
+            continue  # noted when something else was searched
+        others = [trial for trial in later if trial.number != number and trial.params]
+        if not holds(others, spare.genes, setting.space):
+            return spare
+    return None
 
 
 def _one_thread() -> AbstractContextManager[object]:

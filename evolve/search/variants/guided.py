@@ -27,8 +27,8 @@ _KEEP = 0.7  # chance that a choice in that cloud is the default
 _ELITES = 8
 _CHILDREN = 120
 _IMMIGRANTS = 80  # more, so that no corner of the space is out of sight
-TOGETHER = 4  # trials that are chosen at once where very many are under way
-_CROWD = 128  # so many
+TOGETHER = (8, 4)  # trials that are chosen at once where very many are under way
+_CROWDS = (384, 128)  # so many, each
 _LONG_SHARE, _LONG_ROUNDS = 0.5, 1  # children and their children in a long study of many asks
 _LEAST_SHARE = 0.08  # of the children, for every operator
 _FIRST_SIGMA = 0.1
@@ -57,7 +57,7 @@ class Guided:
     possible truth is drawn from the surrogate, and the child that is best under it is trained.
     In between the six children of the greatest expected improvement breed again, twice, and the
     best of all is trained. In a long study there are half as many children, which breed again
-    once; and where more than 128 trials are under way, four of a brood are chosen at once.
+    once; and where 128 trials are under way, four of a brood are chosen at once, of 384 eight.
 
     How many children an operator breeds follows its success; step sizes are inherited; the length
     scales of the surrogate stretch the steps. When nothing better was found for long, every fifth
@@ -103,34 +103,33 @@ class Guided:
             free = some_free(archive, self._setting, rng)
             return Proposal(free, START, fitted=judge.fitted)
         first = _proposal(brood, index, restarted)
-        if not judge.is_long or number % TOGETHER or len(archive.running) < _CROWD:
-            return first._replace(fitted=judge.fitted)
-        others = self._others(judge, brood, index, archive, boldness, rng)
-        spares = tuple(_proposal(brood, other, restarted) for other in others)
+        taken = [index]
+        for _ in range(_together(judge, archive, number) - 1):
+            other = self._other(judge, brood, taken, archive, boldness, rng)
+            if other is None:
+                break
+            taken.append(other)
+        spares = tuple(_proposal(brood, place, restarted) for place in taken[1:])
         return first._replace(fitted=judge.fitted, spares=spares)
 
-    def _others(
+    def _other(
         self,
         judge: Judge,
         brood: Brood,
-        first: int,
+        taken: Sequence[int],
         archive: Archive,
         boldness: float,
         rng: np.random.Generator,
-    ) -> list[int]:
-        """Children of the brood for the next trials, each the best under a draw of its own.
+    ) -> int | None:
+        """One more child of the brood, the best under a draw of its own; None if none is free.
 
-        Among hundreds of trials under way, what one more tells the next three is next to nothing.
+        Among hundreds of trials under way, what one more tells the next few is next to nothing.
         """
-        complete, taken = self._setting.space.complete(brood.genes), [first]
-        for _ in range(TOGETHER - 1):
-            order = np.argsort(-judge.draw(complete, boldness, rng), kind="stable")
-            left = np.array([place for place in order.tolist() if place not in taken])
-            free = first_free(brood.genes[left], archive, self._setting)
-            if free is None:
-                break
-            taken.append(int(left[free]))
-        return taken[1:]
+        scores = judge.draw(self._setting.space.complete(brood.genes), boldness, rng)
+        order = np.argsort(-scores, kind="stable")
+        left = order[~np.isin(order, taken)]
+        free = first_free(brood.genes[left], archive, self._setting)
+        return None if free is None else int(left[free])
 
     def _judged(self, archive: Archive, rng: np.random.Generator) -> tuple[Judge, np.ndarray]:
         """What is known, and the trials from best to worst."""
@@ -218,6 +217,15 @@ class Guided:
         drawn = setting.space.snap(setting.default + shares * (genes - setting.default))
         index = first_free(drawn, archive, setting)
         return some_free(archive, setting, rng) if index is None else drawn[index]
+
+
+def _together(judge: Judge, archive: Archive, number: int) -> int:
+    """How many trials are chosen at once with this one."""
+    if not judge.is_long:
+        return 1
+    crowds = zip(TOGETHER, _CROWDS, strict=True)
+    fitting = (n for n, least in crowds if not number % n and len(archive.running) >= least)
+    return next(fitting, 1)
 
 
 def _proposal(brood: Brood, place: int, restarted: bool) -> Proposal:

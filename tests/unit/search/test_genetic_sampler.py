@@ -173,7 +173,7 @@ def test_a_long_study_goes_on_as_if_it_never_stopped(monkeypatch):
 def crowded(monkeypatch):
     """Studies that are long, and crowded, when they are still short."""
     monkeypatch.setattr(judge_module, "LONG", 12)
-    monkeypatch.setattr(guided_module, "_CROWD", 4)
+    monkeypatch.setattr(guided_module, "_CROWDS", (1000, 4))
 
 
 @pytest.mark.usefixtures("crowded")
@@ -189,6 +189,21 @@ def test_a_crowded_study_goes_on_as_if_it_never_stopped():
     noting = [trial.number for trial in one.trials if "evolve:spares" in trial.user_attrs]
     assert len(noting) > 5
     assert all(number % 4 == 0 for number in noting)
+
+
+@pytest.mark.usefixtures("crowded")
+def test_of_a_larger_crowd_more_are_chosen_at_once(monkeypatch):
+    study = optuna.create_study(direction="maximize")
+    study.sampler = GeneticSampler(seed=0, search_space=CUBE)
+    some_of_many(study, 36)
+    monkeypatch.setattr(guided_module, "_CROWDS", (5, 4))
+    some_of_many(study, 36)
+    noted = {t.number: len(t.user_attrs.get("evolve:spares", ())) for t in study.trials}
+    assert [noted[number] for number in (28, 32)] == [3, 3]
+    assert [noted[number] for number in (48, 52, 56, 60)] == [7, 0, 7, 0]
+    taken = [study.trials[number].params.values() for number in range(57, 64)]
+    spares = study.trials[56].user_attrs["evolve:spares"]
+    assert [list(values) for values in taken] == [pytest.approx(one["genes"]) for one in spares]
 
 
 @pytest.mark.usefixtures("crowded")
