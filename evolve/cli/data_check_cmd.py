@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from evolve.cli import options
+from evolve.cli import complete, options
 
 if TYPE_CHECKING:
     from evolve.datasets.check import Check, Tell
@@ -49,6 +50,13 @@ _MEANINGS = {
     help="Processes that decode pictures [default: one per core].",
 )
 @click.option(
+    "--weights",
+    shell_complete=complete.weights,
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Detector that is asked whether labels look forgotten.",
+)
+@click.option(
     "--fail-on",
     type=click.Choice(OUTCOMES),
     default="error",
@@ -63,6 +71,7 @@ def command(
     format_: str | None,
     split_seed: int,
     processes: int | None,
+    weights: Path | None,
     fail_on: str,
     as_json: bool,
 ) -> None:
@@ -76,14 +85,18 @@ def command(
     \b
     evolve data check mydata
     evolve data check mydata --fail-on warning --json > check.json
+    evolve data check mydata --weights best.pt
     """  # noqa: D301
     import json
 
-    from evolve.data_source import resolve_data
+    from evolve.data_source import find_weights, resolve_data
     from evolve.datasets.check import check_data
 
     path, tell = resolve_data(data).path, told_pictures(ctx)
-    check = check_data(path, format_, seed=split_seed, processes=processes, tell=tell)
+    found = None if weights is None else find_weights(weights)
+    check = check_data(
+        path, format_, seed=split_seed, processes=processes, weights=found, tell=tell
+    )
     click.echo(json.dumps(check.to_dict()) if as_json else shown(check))
     ctx.exit(_exit_code(check, fail_on))
 

@@ -11,6 +11,7 @@ from evolve.datasets.class_checks import class_findings, image_findings
 from evolve.datasets.clean import clean
 from evolve.datasets.findings import OUTCOMES, Finding, Outcome
 from evolve.datasets.formats import coco
+from evolve.datasets.label_checks import label_findings
 from evolve.datasets.picture_checks import alike_findings, picture_findings
 from evolve.datasets.pictures import probe_all
 from evolve.datasets.raw import RawDataset
@@ -82,6 +83,7 @@ def check_data(
     *,
     seed: int = 0,
     processes: int | None = None,
+    weights: Path | None = None,
     tell: Tell = lambda _done, _total: None,
 ) -> Check:
     """Look at all of a data set; every picture is decoded once.
@@ -92,6 +94,8 @@ def check_data(
         As for `read.read_raw`.
     processes : int, optional
         That decode pictures; default: one for each core.
+    weights : Path, optional
+        Of a detector that is asked whether labels look forgotten; see `label_checks`.
     tell : callable
         Called with the number of pictures that are done, and of all.
 
@@ -113,6 +117,9 @@ def check_data(
     findings += _of_pictures(cleaned.raw, broken, processes, tell)
     for theme in (box_findings, class_findings, image_findings):
         findings += theme(cleaned.raw)
+    if weights is not None:
+        total = sum(map(len, cleaned.raw.splits.values()))
+        findings += label_findings(cleaned.raw, weights, tell=lambda done: tell(done, total))
     if is_trained and all(found.outcome != "error" for found in findings):
         findings += _of_loading(path, seed)
     return Check(
