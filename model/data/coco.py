@@ -544,7 +544,9 @@ def _parse_json(content: bytes, file: Path) -> Any:
             place,
             "mend the file there; 'python -m json.tool FILE' shows the place, too",
         ) from None
-    except (ValueError, RecursionError) as error:  # no text, or a number of thousands of digits
+    except RecursionError:
+        raise DataError("broken JSON: it is nested too deeply", str(file), _COCO) from None
+    except ValueError as error:  # no text, or a number of thousands of digits
         raise DataError(
             f"broken JSON: {error}", str(file), "write the file anew, in UTF-8"
         ) from None
