@@ -282,8 +282,11 @@ def _weight_cases() -> Iterator[Case]:
 def _run_cases() -> Iterator[Case]:
     group = "Run folders"
     status = ("status", "a")
-    trees = {"a manifest that ends early": "{", "a manifest of a list": "[]",
-             "a manifest of other kinds": '{"name": "a", "seed": "none", "space": {}}'}  # fmt: skip
+    trees = {
+        "a manifest that ends early": "{",
+        "a manifest of a list": "[]",
+        "a manifest of other kinds": '{"name": "a", "seed": "none", "space": {}}',
+    }
     yield Case(group, "no such run", status)
     yield Case(group, "a folder without a run", status, lambda folder: (folder / "a").mkdir())
     for title, text in trees.items():
@@ -297,7 +300,8 @@ def _run_cases() -> Iterator[Case]:
     yield Case(group, "a card of nothing", ("export-study", "a", "--out", "card.yaml"))
     yield Case(group, "a file where the run folder should be", RUN, _unwritable)
     yield Case(group, "a warm start from a broken card", (*RUN, "--warm-start", "card.yaml"),
-               files(space_dot_yaml=SPACE, curve__a="", card_dot_yaml="format: evolve-card-9\n"))  # fmt: skip
+               files(space_dot_yaml=SPACE, curve__a="",
+                     card_dot_yaml="format: evolve-card-9\n"))  # fmt: skip
 
 
 def _command_cases() -> Iterator[Case]:

@@ -43,6 +43,7 @@ from model.data.coco import load_dataset
 from model.detect import load_detector, load_picture
 from model.errors import DataError
 from tests.property.mutations import any_value, spoil_bytes, spoil_tree, spoil_words, to_json
+from tests.property.test_darknet import small
 from tests.tiny_data import write_tiny_coco
 from tests.unit.datasets.other_formats import write_darknet, write_voc, write_yolo
 
@@ -253,7 +254,7 @@ class CfgFile(Target):
 
 class WeightsFile(Target):
     def prepare(self) -> None:
-        self.network = build_from_config(TrainConfig().with_values(NANO), 2)
+        self.network = small()
         self.file = self.folder / "net.weights"
         save_weights(self.network, self.file)
         self.data = self.file.read_bytes()
