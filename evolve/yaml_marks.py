@@ -362,6 +362,8 @@ def _syntax_mend(fault: yaml.MarkedYAMLError) -> str:
         return "indent with spaces, not with tabs"
     if "single document" in problem or "but found another document" in problem:
         return "keep one document: remove the '---' inside the file"
+    if "levels deep" in problem or "aliases expand" in problem:
+        return "write it out, and plainly: no file of evolve needs as much"
     if "mapping values are not allowed" in problem:
         return "quote a value that holds ': ', or check the indentation"
     if fault.context and "anchor" not in problem:

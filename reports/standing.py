@@ -151,7 +151,7 @@ def _stands(folder: RunFolder, key: str) -> bool:
             if not path.is_dir()
         }
         digests = {name: _digest(path) for name, path in there.items()}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
     return bool(digests) and digests == noted["files"]
 

@@ -9,6 +9,7 @@ import contextlib
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ from evolve.errors import EvolveError
 from model.data.coco import ImageRecord
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # COCO's
+LIMIT_BYTES = 1 << 30
+"""Of a trial's detections, unpacked: some millions of boxes."""
+
+_UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+               OverflowError, RecursionError, zlib.error)  # fmt: skip
 MAX_DETECTIONS = 100  # of a class in an image, COCO's
 
 
@@ -175,14 +181,27 @@ def load_detections(path: Path) -> list[dict[str, Any]]:
         If the file cannot be read or is none of ours.
     """
     try:
-        images = json.loads(gzip.decompress(path.read_bytes()))["images"]
-        return [result for image in images for result in as_results(image)]
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        with gzip.open(path) as file:
+            text = file.read(LIMIT_BYTES + 1)
+        if len(text) > LIMIT_BYTES:
+            raise ValueError(f"unpacked it is larger than {LIMIT_BYTES:,} bytes")
+        images = json.loads(text)["images"]
+        return [result for image in images for result in as_results(_checked(image))]
+    except _UNREADABLE as error:
         raise EvolveError(
             f"the detections cannot be read: {error}",
             str(path),
             "restore the file; without it images have no part in intervals",
         ) from error
+
+
+def _checked(image: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Detections of one image, if its numbers are of the kinds that are written."""
+    if not all(type(number) is int and 0 <= number < 2**53 for number in image["labels"]):
+        raise ValueError("a label is no class")
+    if not isinstance(image["image_id"], int):
+        raise TypeError("an image_id is no whole number")
+    return image
 
 
 def as_results(image: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from evolve.datasets.findings import Finding, Outcome
 from evolve.datasets.raw import RawBox, RawDataset, RawImage
-from model.data.cache import MAX_PIXELS
 from model.data.fit import fit_box, is_finite
 from model.data.headers import read_sizes_wh
+from model.data.limits import max_pixels
 
 COCO = "coco"
 """The one format whose annotations have ids and areas, so that they can be missing."""
@@ -119,8 +119,8 @@ class _Split:
             self._drop("image-unreadable", image, "it is not an image of a known format")
             return None
         stored, upright = sizes
-        if stored[0] * stored[1] > MAX_PIXELS:
-            what = f"it claims {stored[0]} x {stored[1]} pixels, more than {MAX_PIXELS}"
+        if stored[0] * stored[1] > max_pixels():
+            what = f"it claims {stored[0]} x {stored[1]} pixels, more than {max_pixels()}"
             self._drop("image-too-large", image, what, "cut it into tiles or shrink it")
             return None
         if image.size_wh is None and self.raw.format == COCO:

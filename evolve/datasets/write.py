@@ -21,7 +21,7 @@ from evolve.datasets.file_names import safe_names
 from evolve.datasets.findings import OUTCOMES, Finding
 from evolve.datasets.formats.common import few, picture_size
 from evolve.datasets.raw import RawBox, RawDataset, RawImage
-from model.data.cache import MAX_PIXELS
+from model.data.limits import max_pixels
 from model.errors import DataError
 from model.files import write_text_atomically
 
@@ -233,7 +233,7 @@ class _Writer:
 
 def _size(image: RawImage) -> tuple[int, int]:
     size = image.size_wh or (picture_size(image.path) if image.path else None)
-    if size is None or size[0] * size[1] > MAX_PIXELS:
+    if size is None or size[0] * size[1] > max_pixels():
         raise DataError("not an image that can be read", str(image.path), "take it away")
     return size
 

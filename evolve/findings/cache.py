@@ -72,7 +72,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
         results = tree["results"] if tree["format"] == FORMAT else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     return results if isinstance(results, dict) else {}
 

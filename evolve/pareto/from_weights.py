@@ -94,6 +94,6 @@ def _origin(path: Path, digest: str, classes: tuple[str, ...]) -> Data | None:
 def _json(path: Path) -> dict[str, Any]:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return tree if isinstance(tree, dict) else {}

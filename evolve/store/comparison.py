@@ -114,7 +114,7 @@ class PlanRecord:
                 for row in tree.pop("rows")
             )
             return cls(**{**tree, "seeds": tuple(tree["seeds"]), "rows": rows})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             what = f"the plan of the comparison cannot be read: {error}"
             raise StoreError(
                 what, str(folder.plan), "delete it; the run writes it anew"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from evolve.errors import StoreError
+from evolve.store.shape import are_numbers, is_of
 from model.files import write_atomically, write_text_atomically
 
 
@@ -87,17 +88,20 @@ class TrialFolder:
         return self.detections if split == "val" else self.path / f"detections-{split}.json.gz"
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Finished epochs, oldest first; a torn last line is left out."""
+        """Finished epochs, oldest first, up to the first line that is none, as a torn one."""
         try:
-            text = self.metrics.read_text(encoding="utf-8")
+            text = self.metrics.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return []
         rows = []
         for line in text.splitlines():
             try:
-                rows.append(from_line(line))
-            except json.JSONDecodeError:
+                row = from_line(line)
+            except (ValueError, TypeError, RecursionError):
                 break
+            if not _is_epoch(row):
+                break
+            rows.append(row)
         return rows
 
 
@@ -111,10 +115,19 @@ def to_line(row: dict[str, Any]) -> str:
 
 
 def from_line(line: str) -> dict[str, Any]:
-    """The row of a line of metrics.jsonl."""
+    """The row of a line of metrics.jsonl; ValueError or TypeError if it is none."""
     row = _DECODER.decode(line)
-    assert isinstance(row, dict)
+    if not isinstance(row, dict):
+        raise TypeError("a row is a JSON object")
     return row
+
+
+def _is_epoch(row: dict[str, Any]) -> bool:
+    metrics = row.get("metrics", {})
+    numbers = (row.get("epoch"), row.get("epochs", 0))
+    if not all(is_of(number, (int,)) for number in numbers) or not isinstance(metrics, dict):
+        return False
+    return is_of(row.get("objective", 0), (int, float)) and are_numbers(metrics)
 
 
 def _finite(value: Any) -> Any:

@@ -21,6 +21,8 @@ Why = Literal["paused", "interrupted", "stopped"]
 """Why a training left before its end: its scheduler paused it, somebody asked all trainings to
 stop, or the run stopped because of a failure."""
 
+LONGEST_S = 1e12
+
 _BATCH = 1000  # lines parsed by one call: a call for each takes four times as long
 
 
@@ -170,7 +172,7 @@ def _events(lines: Sequence[str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]]
     try:
         found = json.loads(f"[{','.join(lines)}]")
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         found = []
     if len(found) == len(lines) and lines[-1].endswith("\n") and all(map(_is_event, found)):
         return found
@@ -188,11 +190,15 @@ def _event(line: str) -> dict[str, Any] | None:
         return None
     try:
         event = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
     return event if _is_event(event) else None
 
 
 def _is_event(found: Any) -> bool:
-    known = isinstance(found, dict) and "event" in found
-    return known and isinstance(found.get("at"), int | float)
+    known = isinstance(found, dict) and isinstance(found.get("event"), str)
+    return known and isinstance(found.get("number", 0), int) and _is_time(found.get("at"))
+
+
+def _is_time(seconds: Any) -> bool:
+    return isinstance(seconds, int | float) and 0 <= seconds < LONGEST_S

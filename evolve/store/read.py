@@ -16,6 +16,7 @@ from evolve.store.bulk import no_garbage
 from evolve.store.folder import RunFolder
 from evolve.store.manifest import RUN, check_kind
 from evolve.store.records import ParameterRecord, RunRecord
+from evolve.store.shape import check_manifest, check_trial
 from evolve.store.study import (
     COST_ATTR,
     METRICS_ATTR,
@@ -43,12 +44,13 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
     """The manifest of a run; a StoreError if it cannot be read."""
     try:
         manifest = json.loads(folder.manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(
             f"the manifest cannot be read: {error}", str(folder.manifest), "restore it"
         ) from error
     if not isinstance(manifest, dict):
         raise StoreError("the manifest is not a JSON object", str(folder.manifest), "restore it")
+    check_manifest(manifest, folder.manifest)
     return manifest
 
 
@@ -109,7 +111,10 @@ def stored_trials(
     if not manifest.get("storage") and not folder.study.is_file():
         return []
     name = study_name(manifest, comparison)
-    trials = read_trials(storage_url(folder, manifest), name, whole=whole, first=first)
+    url = storage_url(folder, manifest)
+    trials = read_trials(url, name, whole=whole, first=first)
+    for trial in trials:
+        check_trial(trial, url)
     return [trial for trial in trials if not is_rejected(trial)]
 
 

@@ -16,10 +16,8 @@ from model.data.headers import (
     is_tiff,
     upright_size_wh,
 )
+from model.data.limits import PIXELS, max_pixels
 from model.errors import DataError
-
-MAX_PIXELS = 2**27
-"""A header that promises more is refused before anything is decoded (a decompression bomb)."""
 
 
 class Pictures(Protocol):
@@ -124,11 +122,12 @@ def _check_header(data: bytes, where: str) -> None:
         raise DataError(
             "not an image of a known format", where, "use PNG, JPEG, WebP, BMP, TIFF or GIF"
         )
-    if size[0] * size[1] > MAX_PIXELS:
+    most = max_pixels()
+    if size[0] * size[1] > most:  # a decompression bomb
         raise DataError(
-            f"the image claims {size[0]} x {size[1]} pixels, more than {MAX_PIXELS}",
+            f"the image claims {size[0]} x {size[1]} pixels, more than {most}",
             where,
-            "cut it into tiles or shrink it",
+            f"cut it into tiles or shrink it; {PIXELS} sets another bound",
         )
     if not is_complete(data):
         raise DataError("the image file is cut short", where, "fetch it again")

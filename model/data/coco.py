@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from model.data.coco_layout import SPLITS, UNSPLIT, find_layout, image_folders
 from model.data.fit import fit_box, is_finite
+from model.data.limits import JSON, max_json_bytes
 from model.data.paths import ImageFolders, OutsideFolder
 from model.errors import DataError, nearest
 
@@ -279,6 +280,7 @@ class _Reader:
     @classmethod
     def open(cls, file: Path, roots: Iterable[Path]) -> "_Reader":
         try:
+            _check_bytes(file)
             content = file.read_bytes()
         except OSError as error:
             raise DataError(
@@ -521,6 +523,17 @@ def _agreed_categories(readers: Sequence[_Reader]) -> dict[int, str]:
     return union
 
 
+def _check_bytes(file: Path) -> None:
+    """Refuse what would take more memory than is meant to be taken."""
+    size, most = file.stat().st_size, max_json_bytes()
+    if size > most:
+        raise DataError(
+            f"the file holds {size:,} bytes, more than {most:,}",
+            str(file),
+            f"is this the right file? If so set {JSON}; reading takes eight times the memory",
+        )
+
+
 def _parse_json(content: bytes, file: Path) -> Any:
     try:
         return json.loads(content)
@@ -531,7 +544,9 @@ def _parse_json(content: bytes, file: Path) -> Any:
             place,
             "mend the file there; 'python -m json.tool FILE' shows the place, too",
         ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except RecursionError:
+        raise DataError("broken JSON: it is nested too deeply", str(file), _COCO) from None
+    except ValueError as error:  # no text, or a number of thousands of digits
         raise DataError(
             f"broken JSON: {error}", str(file), "write the file anew, in UTF-8"
         ) from None

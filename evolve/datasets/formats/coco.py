@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evolve.datasets.formats.common import LIMIT_JSON_BYTES, Log, Unreadable, read_bytes
+from evolve.datasets.formats.common import Log, Unreadable, read_bytes
 from evolve.datasets.raw import RawBox, RawDataset, RawImage
 from model.data.coco_layout import ROBOFLOW, UNSPLIT, find_layout, image_folders
+from model.data.limits import max_json_bytes
 from model.data.paths import ImageFolders, OutsideFolder
 from model.errors import DataError
 
@@ -174,7 +175,7 @@ class _File:
 
 def _parsed(file: Path) -> dict[str, Any]:
     try:
-        tree = json.loads(read_bytes(file, LIMIT_JSON_BYTES))
+        tree = json.loads(read_bytes(file, max_json_bytes()))
     except Unreadable as error:
         raise DataError(str(error), str(file)) from None
     except json.JSONDecodeError as error:

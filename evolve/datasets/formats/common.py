@@ -9,7 +9,6 @@ from model.data.headers import read_sizes_wh
 from model.errors import DataError
 
 MIB = 1 << 20
-LIMIT_JSON_BYTES = 2048 * MIB
 LIMIT_LIST_BYTES = 256 * MIB  # of a list of images
 LIMIT_TEXT_BYTES = 16 * MIB  # of labels, an XML file, names or a data.yaml
 LIMIT_LINES = 5_000_000

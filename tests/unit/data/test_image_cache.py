@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from model.data.cache import MAX_PIXELS, ImageCache, load_image
+from model.data.cache import ImageCache, load_image
 from model.data.coco import ImageRecord
 from model.data.headers import header_size_wh, read_sizes_wh
+from model.data.limits import MAX_PIXELS
 from model.errors import DataError
 
 
