@@ -208,8 +208,10 @@ def test_the_new_ingredient_works(home, tmp_path):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tree / name)
     page = ROOT / "docs" / NEW_INGREDIENT
-    source, _ = (b.text for b in blocks(page) if b.language in ("python", "yaml"))
+    source, settings = (b.text for b in blocks(page) if b.language in ("python", "text"))
     (tree / "model/ingredients/solarize.py").write_text(source)
+    test = tree / "tests/property/test_effects.py"
+    test.write_text(test.read_text().replace("SETTINGS = {\n", "SETTINGS = {\n" + settings))
     for line in shell_lines(page):
         text, cwd = shlex.join(line.words), tree
         if line.words[0] == "evolve":
@@ -218,4 +220,3 @@ def test_the_new_ingredient_works(home, tmp_path):
     assert (home / "sheet.png").stat().st_size > 1000
     keys = json.loads((tree / "docs/reference/schemas/schemas/train.schema.json").read_text())
     assert "augment.solarize.least" in keys["properties"]
-    run_python("pytest -q tests/property/test_effects.py -k painters -p no:cacheprovider", tree)
