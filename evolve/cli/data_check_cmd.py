@@ -43,12 +43,7 @@ _MEANINGS = {
     help="Format of DATA [default: recognised by what lies there].",
 )
 @options.split_seed
-@click.option(
-    "--processes",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Processes that decode pictures [default: one per core].",
-)
+@options.processes
 @click.option(
     "--weights",
     shell_complete=complete.weights,

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evolve.cli import options
+
 if TYPE_CHECKING:
     from evolve.datasets.raw import RawDataset
     from evolve.datasets.write import Written
@@ -38,15 +40,25 @@ _SHOWN_KINDS = 20
 @click.option(
     "--copy", is_flag=True, help="Copy the images; without it they are hard links where possible."
 )
+@options.processes
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@click.pass_context
 def command(
-    source: Path, out: Path, format_: str | None, seed: int, copy: bool, as_json: bool
+    ctx: click.Context,
+    source: Path,
+    out: Path,
+    format_: str | None,
+    seed: int,
+    copy: bool,
+    processes: int | None,
+    as_json: bool,
 ) -> None:
     """Turn the data set SRC into clean COCO that --data takes.
 
     SRC is a folder, or the file that describes it. Formats are COCO as published, of CVAT and of
     Roboflow; YOLO with or without data.yaml; Pascal VOC; darknet's .data. What cannot be trained
-    on is left out or mended, and each change is a line of import-log.csv.
+    on is left out or mended, and each change is a line of import-log.csv. Every picture is decoded
+    once: one that is cut short is found here, not in the third epoch.
 
     \b
     evolve data import VOCdevkit --out voc-coco
@@ -55,13 +67,16 @@ def command(
     """  # noqa: D301
     import json
 
+    from evolve.cli.data_check_cmd import told_pictures
     from evolve.datasets.clean import clean
+    from evolve.datasets.decoded import without_undecodable
     from evolve.datasets.read import read_raw
     from evolve.datasets.write import check_out, write_coco
 
     check_out(out)
     raw = read_raw(source.expanduser(), format_, seed=seed)
-    written = write_coco(clean(raw), out, copy=copy)
+    whole = without_undecodable(clean(raw), processes=processes, tell=told_pictures(ctx))
+    written = write_coco(whole, out, copy=copy)
     facts = _facts(raw, written)
     click.echo(json.dumps(facts) if as_json else _shown(facts))
 

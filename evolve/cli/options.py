@@ -40,6 +40,13 @@ split_seed = click.option(
     show_default=True,
     help="Seed of the split of a single annotations file.",
 )
+processes = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Processes that decode pictures [default: one per core].",
+)
+
 weights = click.option(
     "--weights",
     shell_complete=complete.weights,

@@ -12,6 +12,8 @@ from evolve.datasets.raw import RawImage
 Entry = tuple[str, RawImage]
 """Split and image."""
 
+BROKEN = "image-undecodable"
+
 _DARK_BELOW = 1 << 14  # of a picture of 16 bits: less than a quarter of the range is used
 
 
@@ -28,7 +30,7 @@ def picture_findings(
     """
     for (split, image), found in zip(entries, probes, strict=True):
         if found.fault:
-            told = ("image-undecodable", broken, found.fault, found.mend)
+            told = (BROKEN, broken, found.fault, found.mend)
             yield _finding(split, image, *told)
             continue
         for trait in found.traits:

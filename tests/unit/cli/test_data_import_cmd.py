@@ -61,3 +61,18 @@ def test_bad_input_is_told_and_writes_nothing(coco, tmp_path, capsys):
     assert "there is something already" in told
     assert "no YOLO data set" in told
     assert "Traceback" not in told
+
+
+def test_a_picture_that_is_cut_short_is_left_out_and_told(coco, tmp_path, capsys):
+    there = write_yolo(coco, tmp_path / "there")
+    picture = there / "images" / "train" / "train_2.png"
+    picture.write_bytes(picture.read_bytes()[:-20])
+    assert call(there, "--out", tmp_path / "out", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["splits"]["train"]["images"] == 3
+    (change,) = (one for one in facts["changes"] if one["kind"] == "image-undecodable")
+    assert (change["outcome"], change["count"]) == ("dropped", 1)
+    assert "train_2.png" in change["example"]
+    log = (tmp_path / "out" / "import-log.csv").read_text()
+    assert "image-undecodable,train,images/train/train_2.png" in log
+    assert not list((tmp_path / "out" / "images").glob("*train_2*"))
