@@ -1,6 +1,7 @@
 """Checkpoints: whole or not there, read without running code from the file."""
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
     if not path.is_file():
         raise CheckpointError("no such checkpoint", str(path), "give the path of a .pt file")
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings():  # of pickles that it refuses a moment later
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location=device, weights_only=True)
     except (OSError, MemoryError):
         raise
     except Exception as e:  # whatever torch's readers make of bytes that are none of theirs

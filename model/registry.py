@@ -36,7 +36,7 @@ class Registry(Generic[T]):
         """Look `name` up; a ConfigurationError lists the known names and the nearest."""
         if name not in self._entries:
             raise ConfigurationError(
-                f"no such {self.kind}: '{name}'", mend=nearest(name, self._entries)
+                f"no such {self.kind}: '{name}'", self.kind, nearest(name, self._entries)
             )
         return self._entries[name]
 

@@ -166,10 +166,15 @@ def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[Differen
     ]
 
 
-def check_same_run(stored: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
-    """Raise a StoreError that lists every difference, if there is one."""
+def check_version(stored: dict[str, Any], where: Path) -> None:
+    """Raise a StoreError if a run was made by a version that this one cannot know."""
     if stored.get("format", 0) > FORMAT:
         raise StoreError("this run was made by a newer version", str(where), "update evolve")
+
+
+def check_same_run(stored: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
+    """Raise a StoreError that lists every difference, if there is one."""
+    check_version(stored, where)
     check_kind(stored, kind_of(wanted), where)
     found = differences(stored, wanted)
     if not found:

@@ -14,7 +14,7 @@ from evolve.objectives import COSTS, cost_of
 from evolve.seeds import trial_seed
 from evolve.store.bulk import no_garbage
 from evolve.store.folder import RunFolder
-from evolve.store.manifest import RUN, check_kind
+from evolve.store.manifest import RUN, check_kind, check_version
 from evolve.store.records import ParameterRecord, RunRecord
 from evolve.store.shape import check_manifest, check_trial
 from evolve.store.study import (
@@ -51,6 +51,7 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise StoreError("the manifest is not a JSON object", str(folder.manifest), "restore it")
     check_manifest(manifest, folder.manifest)
+    check_version(manifest, folder.path)
     return manifest
 
 

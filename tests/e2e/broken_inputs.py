@@ -112,6 +112,12 @@ def _link_out(folder: Path) -> None:
     (root / "images" / "train_1.png").symlink_to("/etc/hostname")
 
 
+def _cut_short(folder: Path) -> None:
+    root = write_tiny_coco(folder / "data", {"train": 3, "val": 2}, SIDE_PX)
+    picture = root / "images" / "train_2.png"
+    picture.write_bytes(picture.read_bytes()[:-20])
+
+
 def _bomb(folder: Path) -> None:
     root = write_tiny_coco(folder / "data", {"train": 1, "val": 1}, SIDE_PX)
     picture = root / "images" / "train_1.png"
@@ -198,6 +204,7 @@ def _data_cases() -> Iterator[Case]:
     yield Case(data, "negative boxes only", SHOW, _boxes(9, 9, -4, -4))
     yield Case(data, "boxes outside only", SHOW, _boxes(100, 100, 4, 4))
     yield Case(data, "a picture that claims 50,000 x 50,000 pixels", CHECK, _bomb)
+    yield Case(data, "a picture cut short", ("data", "check", "data"), _cut_short)
     yield Case(data, "escape codes in a name", SHOW,
                _entry("images", file_name="a\x1b[2J\x1b]0;x\x07\u202egnp.png"))  # fmt: skip
     yield Case(data, "a line break in a class", SHOW,
@@ -291,6 +298,8 @@ def _run_cases() -> Iterator[Case]:
     yield Case(group, "a folder without a run", status, lambda folder: (folder / "a").mkdir())
     for title, text in trees.items():
         yield Case(group, title, status, files(a__manifest_dot_json=text))
+    yield Case(group, "a run of a later evolve", status,
+               files(a__manifest_dot_json='{"format": 99, "name": "a"}'))  # fmt: skip
     made = '{"name": "a", "study": "evolve", "space": {"parameters": {}}}'
     yield Case(group, "a study.db of noise", status,
                files(a__manifest_dot_json=made, a__study_dot_db=b"\x07noise" * 3000))  # fmt: skip

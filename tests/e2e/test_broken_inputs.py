@@ -1,5 +1,7 @@
 """Each broken input is told with its place and how to mend it, and nothing is done meanwhile."""
 
+import re
+
 import pytest
 
 from model.harmless import is_harmless
@@ -16,7 +18,9 @@ def test_it_is_refused_with_a_message(case, tmp_path):
     assert found.code == case.code == 2, found.said
     assert "Traceback" not in found.said
     assert all(is_harmless(c) for c in found.said.replace("\n", ""))
-    assert "Error: " in found.said
+    assert re.search(r"Error: |^error ", found.said, re.MULTILINE)
+    if re.search(r"\w+Error: ", found.said):  # one of ours: with its place
+        assert "\n  at   " in found.said
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
     assert not list((tmp_path / "work").rglob("pwned"))
     assert not (tmp_path / "work" / "new").exists()
