@@ -73,7 +73,9 @@ def check_out(out: Path) -> None:
             out.exists() and not (out.is_dir() and not any(out.iterdir()))
         )
     except OSError as error:
-        raise DataError(f"it cannot be looked into: {error.strerror}", str(out)) from None
+        raise DataError(
+            f"it cannot be looked into: {error.strerror}", str(out), "name another folder"
+        ) from None
     if taken:
         raise DataError("there is something already", str(out), "name a new folder")
 
@@ -118,7 +120,11 @@ def _check_usable(cleaned: Cleaned) -> None:
     errors = [one for one in cleaned.findings if one.outcome == "error"]
     told = few([f"{one.what} ({one.file})" if one.file else one.what for one in errors])
     if errors:
-        raise DataError(f"the data cannot be trained on: {told}", str(cleaned.raw.root))
+        raise DataError(
+            f"the data cannot be trained on: {told}",
+            str(cleaned.raw.root),
+            "mend that in the files; 'evolve data check' tells of all of it",
+        )
     kinds = Counter(one.kind for one in cleaned.findings if one.outcome == "dropped")
     lost = few([f"{count} {kind}" for kind, count in kinds.most_common()], 6)
     mend = f"left out were: {lost}" if kinds else ""

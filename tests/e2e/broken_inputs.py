@@ -358,7 +358,7 @@ def table(told: dict[Case, Told]) -> str:
         call = " ".join(map(shlex.quote, case.arguments))
         said = found.said.strip().replace("```", "'''")
         lines.append(f"**{case.title}** (exit code {found.code})\n")
-        lines.append(f"```console\n$ evolve {call}\n{said}\n```\n")
+        lines.append(f"```text\n$ evolve {call}\n{said}\n```\n")
     return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ from model.data.paths import ImageFolders, OutsideFolder
 from model.errors import DataError
 
 NAME = "coco"
+_WRITE_ANEW = "export the file anew"
 _LISTS = ("images", "annotations", "categories")
 _FORMAT = "COCO files hold the lists images, annotations and categories"
 
@@ -177,13 +178,13 @@ def _parsed(file: Path) -> dict[str, Any]:
     try:
         tree = json.loads(read_bytes(file, max_json_bytes()))
     except Unreadable as error:
-        raise DataError(str(error), str(file)) from None
+        raise DataError(str(error), str(file), _FORMAT) from None
     except json.JSONDecodeError as error:
         raise DataError(
-            f"broken JSON: {error.msg}", f"{file}:{error.lineno}:{error.colno}"
+            f"broken JSON: {error.msg}", f"{file}:{error.lineno}:{error.colno}", _WRITE_ANEW
         ) from None
     except (ValueError, RecursionError) as error:  # no text, a number of thousands of digits
-        raise DataError(f"broken JSON: {error}", str(file)) from None
+        raise DataError(f"broken JSON: {error}", str(file), _WRITE_ANEW) from None
     if not isinstance(tree, dict):
         raise DataError("not COCO: the file is not an object", str(file), _FORMAT)
     for key in _LISTS:

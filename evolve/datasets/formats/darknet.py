@@ -120,7 +120,7 @@ def _values(file: Path) -> dict[str, str]:
     try:
         lines = read_lines(file, LIMIT_TEXT_BYTES, 10_000)
     except Unreadable as error:
-        raise DataError(str(error), str(file)) from None
+        raise DataError(str(error), str(file), "give the .data file, a short text") from None
     pairs = [line.split("=", 1) for line in lines if "=" in line and not line.startswith("#")]
     return {key.strip(): value.strip() for key, value in pairs}
 

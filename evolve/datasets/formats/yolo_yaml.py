@@ -13,6 +13,8 @@ from evolve.datasets.formats.common import LIMIT_NAMES, LIMIT_TEXT_BYTES, Unread
 from model.data.coco_layout import SPLITS, split_of
 from model.errors import DataError
 
+_WRITE = "a data.yaml has the keys names, train and val"
+
 
 @dataclass(frozen=True)
 class DataYaml:
@@ -81,17 +83,17 @@ def _tree(file: Path) -> dict[str, yaml.Node]:
         text = read_bytes(file, LIMIT_TEXT_BYTES).decode("utf-8-sig")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except (Unreadable, UnicodeDecodeError) as error:
-        raise DataError(f"no YAML: {error}", str(file)) from None
+        raise DataError(f"no YAML: {error}", str(file), _WRITE) from None
     except RecursionError:
-        raise DataError("no data.yaml: it is nested too deeply", str(file)) from None
+        raise DataError("no data.yaml: it is nested too deeply", str(file), _WRITE) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
-        raise DataError(f"broken YAML: {error.problem}", place) from None
+        raise DataError(f"broken YAML: {error.problem}", place, _WRITE) from None
     except yaml.YAMLError as error:
-        raise DataError(f"broken YAML: {error}", str(file)) from None
+        raise DataError(f"broken YAML: {error}", str(file), _WRITE) from None
     if not isinstance(node, yaml.MappingNode):
-        raise DataError("no data.yaml: it is no mapping", str(file), "write 'names:', 'train:'")
+        raise DataError("no data.yaml: it is no mapping", str(file), _WRITE)
     return {str(key.value): value for key, value in node.value if _is_scalar(key)}
 
 

@@ -14,9 +14,12 @@ from tests.unit.engine.made_up import make_coordinator, make_space
 BEST = "optimizer: {lr: 0.004, momentum: 0.95}\nloss: {iou_threshold: 0.3}\nepochs: 4\n"
 
 
+SPEC = {"type": "float", "low": 0.0, "high": 1.0, "default": 0.5}
+
+
 def write_run(folder, parameters=("optimizer.lr", "loss.iou_threshold"), best=BEST):
     folder.mkdir()
-    manifest = {"name": folder.name, "space": {"parameters": {key: {} for key in parameters}}}
+    manifest = {"name": folder.name, "space": {"parameters": dict.fromkeys(parameters, SPEC)}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     if best is not None:
         (folder / "best.yaml").write_text(best)
