@@ -18,6 +18,7 @@ import pytest
 from tests.doc_lines import NEW_INGREDIENT, PAGES, ROOT, blocks, shell_lines
 from tests.e2e import forked
 from tests.tiny_data import write_tiny_coco
+from tests.unit.datasets.other_formats import write_voc, write_yolo
 
 pytestmark = pytest.mark.slow
 
@@ -120,6 +121,8 @@ def write_files(home):
     """Data, pictures, and the YAML files of pages that name them."""
     for name in ("DIR", "mydata"):
         write_tiny_coco(home / name, {"train": 8, "val": 4, "test": 4}, seed=3)
+    write_voc(home / "DIR", home / "VOCdevkit")
+    write_yolo(home / "DIR", home / "yolodata")
     (home / "folder").mkdir()
     shutil.copy(home / "DIR/images/val_1.png", home / "folder/one.png")
     shutil.copy(home / "DIR/images/val_2.png", home / "photo.jpg")
