@@ -123,7 +123,7 @@ def told(work):
     return {t.number: (t.state.name, t.params, t.value) for t in trials(work)}
 
 
-def wait_until(condition, seconds=150):
+def wait_until(condition, seconds=240):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
