@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from evolve.datasets.check import Check, Tell
     from evolve.datasets.findings import Finding
 
-FORMATS = ("coco", "yolo", "voc", "darknet")
 OUTCOMES = ("error", "dropped", "fixed", "warning")
 FAILED, BAD_INPUT = 1, 2
 _SHOWN = 3
@@ -35,13 +34,7 @@ _MEANINGS = {
 
 @click.command("check")
 @click.argument("data")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS),
-    default=None,
-    help="Format of DATA [default: recognised by what lies there].",
-)
+@options.data_format
 @options.split_seed
 @options.processes
 @click.option(

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from evolve.datasets.raw import RawDataset
     from evolve.datasets.write import Written
 
-FORMATS = ("coco", "yolo", "voc", "darknet")
 _SHOWN_KINDS = 20
 
 
@@ -23,13 +22,7 @@ _SHOWN_KINDS = 20
     required=True,
     help="Folder to make; it must be new or empty.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS),
-    default=None,
-    help="Format of SRC [default: recognised by what lies there].",
-)
+@options.data_format
 @click.option(
     "--seed",
     type=click.IntRange(min=0),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evolve.cli.data_check_cmd import FORMATS, told_pictures
+from evolve.cli import options
+from evolve.cli.data_check_cmd import told_pictures
 
 if TYPE_CHECKING:
     from evolve.datasets.grouped_split import GroupedSplit
@@ -73,13 +74,7 @@ def read_grouping(
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the split."
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS),
-    default=None,
-    help="Format of SRC [default: recognised by what lies there].",
-)
+@options.data_format
 @click.option(
     "--copy", is_flag=True, help="Copy the images; without it they are hard links where possible."
 )

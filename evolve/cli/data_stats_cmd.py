@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.cli import options
-from evolve.cli.data_check_cmd import FORMATS
 
 if TYPE_CHECKING:
     from evolve.datasets.stats import DataStats
@@ -21,13 +20,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Side of the network's input in pixels, to tell how large boxes are there.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS),
-    default=None,
-    help="Format of DATA [default: recognised by what lies there].",
-)
+@options.data_format
 @options.split_seed
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Folder for a page with figures."

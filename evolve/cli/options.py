@@ -40,6 +40,14 @@ split_seed = click.option(
     show_default=True,
     help="Seed of the split of a single annotations file.",
 )
+data_format = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["coco", "yolo", "voc", "darknet"]),
+    default=None,
+    help="Format of the data [default: recognised by what lies there].",
+)
+
 processes = click.option(
     "--processes",
     type=click.IntRange(min=1),

@@ -54,7 +54,9 @@ def _overlapping(raw: RawDataset, split: str, image: RawImage) -> Iterator[Findi
     boxes = [box for box in image.boxes if not box.is_crowd]
     if not 2 <= len(boxes) <= _MOST_COMPARED:
         return
-    for one, other in zip(*np.nonzero(np.triu(_iou(boxes) > SAME_IOU, 1)), strict=True):
+    xywh = np.array([box.xywh_px for box in boxes])
+    alike = np.triu(pairwise_iou(xywh, xywh) > SAME_IOU, 1)
+    for one, other in zip(*np.nonzero(alike), strict=True):
         names = [raw.categories[boxes[index].category] for index in (one, other)]
         item = f"{name_of(boxes[one])} and {name_of(boxes[other])}"
         if names[0] == names[1]:
@@ -66,11 +68,12 @@ def _overlapping(raw: RawDataset, split: str, image: RawImage) -> Iterator[Findi
         yield Finding(kind, "warning", split, image.file_name, item, what, mend)
 
 
-def _iou(boxes: list[RawBox]) -> np.ndarray:
-    xywh = np.array([box.xywh_px for box in boxes])
-    low, high = xywh[:, :2], xywh[:, :2] + xywh[:, 2:]
-    sides = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
+def pairwise_iou(first_xywh: np.ndarray, second_xywh: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes, shape (N, M); 0 for those without an area."""
+    ends = [(xywh[:, :2], xywh[:, :2] + xywh[:, 2:]) for xywh in (first_xywh, second_xywh)]
+    (low, high), (other_low, other_high) = ends
+    sides = np.minimum(high[:, None], other_high) - np.maximum(low[:, None], other_low)
     overlap = sides.clip(0).prod(2)
-    areas = xywh[:, 2:].prod(1)
-    union: np.ndarray = overlap / (areas[:, None] + areas[None] - overlap)
-    return union
+    areas = [xywh[:, 2:].prod(1) for xywh in (first_xywh, second_xywh)]
+    union = areas[0][:, None] + areas[1] - overlap
+    return np.asarray(overlap / np.maximum(union, 1e-9))

@@ -12,8 +12,7 @@ from evolve.datasets.clean import clean
 from evolve.datasets.findings import OUTCOMES, Finding, Outcome
 from evolve.datasets.formats import coco
 from evolve.datasets.label_checks import label_findings
-from evolve.datasets.picture_checks import alike_findings, picture_findings
-from evolve.datasets.pictures import probe_all
+from evolve.datasets.picture_checks import alike_findings, picture_findings, probe_entries
 from evolve.datasets.raw import RawDataset
 from evolve.datasets.read import read_raw
 from evolve.datasets.training_outcome import ids_not_whole, of_training
@@ -130,9 +129,7 @@ def check_data(
 def _of_pictures(
     raw: RawDataset, broken: Outcome, processes: int | None, tell: Tell
 ) -> list[Finding]:
-    entries = [(split, image) for split, images in raw.splits.items() for image in images]
-    jobs = [(str(image.path), image.size_wh or (0, 0)) for _, image in entries]
-    probes = probe_all(jobs, processes=processes, tell=lambda done: tell(done, len(jobs)))
+    entries, probes = probe_entries(raw, processes, tell)
     found = list(picture_findings(entries, probes, broken))
     return found + list(alike_findings(entries, probes))
 

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from evolve.datasets.clean import Cleaned
-from evolve.datasets.picture_checks import BROKEN, picture_findings
-from evolve.datasets.pictures import probe_all
+from evolve.datasets.picture_checks import BROKEN, picture_findings, probe_entries
 
 Tell = Callable[[int, int], object]
 
@@ -32,9 +31,7 @@ def without_undecodable(
         If a process died.
     """
     raw = cleaned.raw
-    entries = [(split, image) for split, images in raw.splits.items() for image in images]
-    jobs = [(str(image.path), image.size_wh or (0, 0)) for _, image in entries]
-    probes = probe_all(jobs, processes=processes, tell=lambda done: tell(done, len(jobs)))
+    entries, probes = probe_entries(raw, processes, tell)
     found = [one for one in picture_findings(entries, probes, "dropped") if one.kind == BROKEN]
     if not found:
         return cleaned

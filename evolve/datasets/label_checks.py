@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from evolve.datasets.box_checks import pairwise_iou
 from evolve.datasets.findings import Finding
 from evolve.datasets.raw import RawDataset, RawImage
 from model.errors import ConfigurationError, DataError
@@ -24,7 +25,6 @@ _LEAST_BOXES, _LOW_RECALL = 4, 0.5
 _AT_ONCE = 32
 _LISTED = 3
 
-Boxes = npt.NDArray[np.float64]
 Tell = Callable[[int], object]
 
 
@@ -102,8 +102,9 @@ def _of_image(
     sure: float,
 ) -> Iterator[Finding]:
     labels = np.array([box.xywh_px for box in image.boxes], dtype=np.float64).reshape(-1, 4)
-    labels[:, 2:] += labels[:, :2]
-    overlap = _iou(found.boxes_xyxy_px.astype(np.float64), labels)
+    detected = found.boxes_xyxy_px.astype(np.float64)
+    detected[:, 2:] -= detected[:, :2]
+    overlap = pairwise_iou(detected, labels)
     names = [classes[label] for label in found.labels.tolist()]
     lone = overlap.max(axis=1, initial=0.0) < _MET_IOU
     told = [
@@ -129,16 +130,6 @@ def _of_image(
             f"the detector finds {met} of {owed.sum()} labelled boxes",
             "look at the image: are its labels those of another, or shifted?",
         )  # fmt: skip
-
-
-def _iou(first: Boxes, second: Boxes) -> Boxes:
-    """Intersection over union of corners, shape (N, M)."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    both = np.prod(np.maximum(high - low, 0.0), axis=2)
-    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1][None] - both
-    return np.asarray(both / np.maximum(union, 1e-9))
 
 
 def _place(box: npt.NDArray[np.float32]) -> str:

@@ -1,13 +1,13 @@
 """What decoding told, as findings: broken pictures, uncommon ones, and those that are alike."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from evolve.datasets.alike import alike_groups, correlation
 from evolve.datasets.clean import name_of
 from evolve.datasets.findings import Finding, Outcome
 from evolve.datasets.picture_traits import TRAITS
-from evolve.datasets.pictures import Probe
-from evolve.datasets.raw import RawImage
+from evolve.datasets.pictures import Probe, probe_all
+from evolve.datasets.raw import RawDataset, RawImage
 
 Entry = tuple[str, RawImage]
 """Split and image."""
@@ -15,6 +15,15 @@ Entry = tuple[str, RawImage]
 BROKEN = "image-undecodable"
 
 _DARK_BELOW = 1 << 14  # of a picture of 16 bits: less than a quarter of the range is used
+
+
+def probe_entries(
+    raw: RawDataset, processes: int | None, tell: Callable[[int, int], object]
+) -> tuple[list[Entry], list[Probe]]:
+    """All images of a cleaned data set, and what decoding each told."""
+    entries = [(split, image) for split, images in raw.splits.items() for image in images]
+    jobs = [(str(image.path), image.size_wh or (0, 0)) for _, image in entries]
+    return entries, probe_all(jobs, processes=processes, tell=lambda done: tell(done, len(jobs)))
 
 
 def picture_findings(
