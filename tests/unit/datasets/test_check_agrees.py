@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-import evolve.datasets.check as checking
+import evolve.datasets.picture_checks as checking
 from evolve.datasets.check import check_data
 from evolve.datasets.pictures import probe
 from model.data.cache import load_image

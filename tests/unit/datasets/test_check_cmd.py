@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-import evolve.datasets.check as checking
+import evolve.datasets.picture_checks as checking
 from evolve.cli.main import cli
 from evolve.datasets.pictures import probe
 from model.data.coco import load_dataset
