@@ -22,6 +22,25 @@ def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="Rewrite golden texts.")
 
 
+@pytest.hookimpl(trylast=True)  # the reporter is made in the same hook
+def pytest_configure(config):
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        config.pluginmanager.register(FailuresAtOnce(reporter))
+
+
+class FailuresAtOnce:
+    """Names what fails when it fails: a run that is ended early would not say it."""
+
+    def __init__(self, reporter):
+        self._reporter = reporter
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self._reporter.write_line(f"\nFAILED {report.nodeid} ({report.when})", red=True)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     """Keep the user's cache folder out of the tests."""
