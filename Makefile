@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 # the tests start hundreds of processes, which are not to compile all modules again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint style types unit e2e docs bench clean
+.PHONY: run test thorough lint style types unit e2e docs bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/evolve run --space ga.yaml
@@ -18,6 +18,10 @@ run: $(VENV)/.installed
 test: style
 	$(MAKE) --jobs 2 types unit
 	$(MAKE) e2e
+
+# all cases of all tests, for changes that matter and before a release: half an hour and more
+thorough:
+	$(MAKE) test TESTS=--thorough
 
 lint: style types
 
@@ -29,10 +33,10 @@ types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations 20 tests/unit tests/property tests/golden tests/gpu
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations 20 $(TESTS) tests/unit tests/property tests/golden tests/gpu
 
 e2e: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20 tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20 $(TESTS) tests/e2e
 
 # pages for a browser in site/, from nothing but this folder; a broken link ends it
 docs: $(VENV)/.installed-docs

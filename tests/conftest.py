@@ -20,6 +20,17 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="Rewrite golden texts.")
+    parser.addoption("--thorough", action="store_true", help="Run all cases of all tests.")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is marked `thorough`, unless it is wanted or named."""
+    if config.option.thorough or any("::" in name for name in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
 
 
 @pytest.hookimpl(trylast=True)  # the reporter is made in the same hook

@@ -82,8 +82,12 @@ def _is_told(name: str, value: Any) -> bool:
         return _is_failure(value)
     if name == PARENTS:
         return all(is_of(one, (int,)) for one in value)
-    if name in ("evolve:metrics", "evolve:cost"):
+    if name == "evolve:metrics":
         return are_numbers(value)
+    if name == "evolve:cost":
+        texts = {key: value[key] for key in ("network", "reason") if key in value}
+        figures = {key: one for key, one in value.items() if key not in texts}
+        return are_numbers(figures) and all(is_of(one, (str,)) for one in texts.values())
     return True
 
 

@@ -1,8 +1,12 @@
 """The order in which the files of commands under test are begun, and what they share."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Ray's trials would otherwise get what the other tests leave of the processors: almost nothing
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 LONG = ("test_run", "test_cluster", "test_ablate", "test_limits", "test_watching", "test_real_run")
 """With two processes that take a file each, the longest must not be the last."""

@@ -33,6 +33,7 @@ from tests.e2e.test_run import (
     trials,
     wait_until,
 )
+from tests.thorough import thorough
 from tests.tiny_data import write_tiny_coco
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -237,6 +238,7 @@ def test_a_run_uses_all_machines_and_leaves_the_cluster_as_it_was(work, cluster)
     assert manifest(work)["cluster"] is None
 
 
+@thorough
 def test_a_table_is_trained_on_all_machines(work, cluster):
     (work / "rates.yaml").write_text(test_ablate.ROWS)
     table = ("--seeds", "2", "--address", cluster.address)
@@ -279,6 +281,7 @@ def epochs(work, number):
     return [row["epoch"] for row in RunFolder(work / "out").trial(number).read_metrics()]
 
 
+@thorough
 def test_a_cluster_that_takes_machines_back_loses_nothing(work, cluster):
     more = ("--address", "auto", "--set", "scheduler=none", "--set", "epochs=60", "--trials", "2")
     process = start_anew(work, *on_curves("ray", *more, data="curve-0.5"), every_s="1000")

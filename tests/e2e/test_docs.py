@@ -2,7 +2,8 @@
 
 A line runs as it stands but for `REWRITES`, and with options that make it small (`SMALL`) in place
 of those that would make it large (`OVERRULED`). `LEFT_OUT` says what is not run, and why. Whether
-all lines, these too, have options that exist is tested in `tests/unit/test_doc_lines.py`.
+all lines, these too, have options that exist is tested in `tests/unit/test_doc_lines.py`. Of the pages
+of docs the first line with each command is run in every suite, all of them by ``make thorough``.
 """
 
 import json
@@ -17,6 +18,7 @@ import pytest
 
 from tests.doc_lines import NEW_INGREDIENT, PAGES, ROOT, blocks, shell_lines
 from tests.e2e import forked
+from tests.thorough import thorough
 from tests.tiny_data import write_tiny_coco
 from tests.unit.datasets.other_formats import write_voc, write_yolo
 
@@ -85,6 +87,17 @@ KEPT = [
 ]
 
 
+def cases():
+    """The lines to be run; README's and the first of each command in every suite."""
+    seen = set()
+    for line in KEPT:
+        program, verb, *more = line.words
+        command = (program, verb, more[0] if verb == "data" else "")
+        always = line.page == "README.md" or command not in seen
+        seen.add(command)
+        yield line if always else pytest.param(line, marks=thorough)
+
+
 def evolve(text, cwd, **environment):
     """Run a command that must succeed."""
     done = forked.run(shlex.split(text)[1:], cwd, **environment)
@@ -139,7 +152,7 @@ def test_what_is_left_out_is_still_there():
     assert len(KEPT) > 70
 
 
-@pytest.mark.parametrize("line", KEPT, ids=lambda line: f"{line.page}:{line.number}")
+@pytest.mark.parametrize("line", cases(), ids=lambda line: f"{line.page}:{line.number}")
 def test_line_runs(line, home):
     text = small(shlex.join(line.words), LINES.index(line))
     if text.startswith("python "):

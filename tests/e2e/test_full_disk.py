@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.test_limits import on_curves
 from tests.e2e.test_run import SPACE, run, start_anew, told, wait_until
+from tests.thorough import quick
 
 MIB = 1024 * 1024
 
@@ -41,7 +42,7 @@ def fill(work):
                 continue
 
 
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", quick(1, ["inline", "ray"]))
 def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(work, engine):
     one = ("--no-probe", "--scheduler", "none", "--workers", "1", "--trials", "3")
     process = start_anew(work, *on_curves(*one, "--engine", engine, data="curve-0.2"))
@@ -68,4 +69,4 @@ def test_a_run_on_a_full_disk_is_refused_in_words(work):
     fill(work)
     done = run(work, *on_curves("--no-probe"))
     assert done.returncode in (1, 2)
-    assert "No space left" in done.stderr
+    assert "no space left to write to" in done.stderr

@@ -9,6 +9,7 @@ import pytest
 
 from evolve.store.journal import read_journal
 from tests.e2e.test_run import SPACE, run, start, told, trials, wait_until
+from tests.thorough import quick
 
 FIXED = ("--space", "my.yaml", "--trainer", "curve", "--out", "out", "--engine", "inline")
 
@@ -54,7 +55,7 @@ def test_no_gain_ends_the_search_and_a_larger_limit_goes_on(work):
     assert {n: after[n] for n in before} == before
 
 
-@pytest.mark.parametrize("scheduler", ["median", "hyperband", "pbt", "promote"])
+@pytest.mark.parametrize("scheduler", quick(2, ["promote", "pbt", "median", "hyperband"]))
 def test_every_scheduler_brings_a_run_to_its_end(work, scheduler):
     more = ("--scheduler", scheduler, "--trials", "9", "--set", "epochs=9", "--promote", "2")
     done = run(work, *on_curves(*more, confirm="1x1"))

@@ -9,6 +9,7 @@ from evolve.store.study import open_storage
 from tests.e2e import test_ablate
 from tests.e2e.test_run import SPACE, on_curves, run
 from tests.postgres import PASSWORD, a_server
+from tests.thorough import thorough
 from tests.unit.store.test_mirror import read_trials
 
 
@@ -65,6 +66,7 @@ def test_status_report_and_resume_find_the_study(server, work):
     assert len(stored(url, work / "out")) == 4
 
 
+@thorough
 def test_two_runs_of_one_name_share_a_database(server, work):
     url = server.make("both")
     for folder, seed in (("a/out", "1"), ("b/out", "2")):
@@ -78,6 +80,7 @@ def test_two_runs_of_one_name_share_a_database(server, work):
     assert status["final"]["trainings"] == status["final"]["ended"] == 4
 
 
+@thorough
 def test_two_tables_of_one_name_share_a_database(server, work):
     (work / "rates.yaml").write_text(test_ablate.ROWS)
     table = ("--storage", server.make("tables"), "--seeds", "2")

@@ -16,6 +16,7 @@ from model.graph import bflops, trace_layers
 from model.ingredient import catalogue
 from model.recipes import baseline, with_ingredients
 from model.speed import Mode, Speed
+from tests.thorough import thorough
 
 TINY = TrainConfig(model="yolov4-tiny-nano", image_size=64)
 CLASSIFIER = TrainConfig(task="classify", model="csdarknet53-nano", image_size=64)
@@ -92,6 +93,7 @@ def test_rows_with_other_networks_do_not(timed):
 
 
 @pytest.mark.slow
+@thorough
 def test_every_ingredient_costs_what_its_training_builds(timed):
     offered = [key for key, one in catalogue().items() if "detect" in one.tasks]
     rows = {}

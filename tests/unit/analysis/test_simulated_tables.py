@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from evolve.analysis.sequential import Looks
+from tests.thorough import quick
 from tests.unit.analysis.synthetic import Parts, coverage, look_states, words
 
 SEEDS_ALONE = Parts(images=0.0, both=0.0)
@@ -37,7 +38,9 @@ def test_19_of_20_intervals_hold_the_truth(seeds, parts, highest):
     assert 0.93 <= coverage(seeds, parts, 900, np.random.default_rng(seeds)) <= highest
 
 
-@pytest.mark.parametrize(("seeds", "parts"), [(3, Parts()), (3, SEEDS_ALONE), (8, Parts())])
+@pytest.mark.parametrize(
+    ("seeds", "parts"), quick(1, [(3, SEEDS_ALONE), (3, Parts()), (8, Parts())])
+)
 def test_of_twenty_tables_without_effects_one_has_a_row_that_helps_or_hurts(seeds, parts):
     repeats = 300
     found = words([0.0] * 4, seeds, parts, repeats, np.random.default_rng(1))
@@ -57,7 +60,7 @@ def test_large_effects_and_none_are_told_apart():
     assert ((found == ("helps", "hurts", "no effect")).mean(axis=0) > 0.9).all()
 
 
-@pytest.mark.parametrize("parts", [SEEDS_ALONE, Parts()])
+@pytest.mark.parametrize("parts", quick(1, [SEEDS_ALONE, Parts()]))
 def test_looking_again_and_again_stays_within_alpha(parts):
     repeats, looks = 150, Looks((3, 4, 6, 8))
     states = look_states([0.0] * 3, looks, parts, repeats, np.random.default_rng(4))

@@ -16,6 +16,7 @@ from evolve.errors import EvolveError, TrialError
 from evolve.testing.devices import GIB, MadeUpDevices, gpu
 from model.config import TrainConfig
 from model.data.batch_plan import largest_size
+from tests.thorough import thorough
 from tests.tiny_data import write_tiny_coco
 
 CLASSIFY = {"task": "classify", "model": "csdarknet53-nano"}
@@ -62,6 +63,7 @@ def test_bytes_on_disk_are_those_of_a_trial(found, data, tmp_path):
 
 
 @pytest.mark.slow
+@thorough
 def test_a_probe_of_a_classifier_takes_more_memory_for_larger_pictures(data):
     small = measure(config(**CLASSIFY), data, 0, "detector", 1)
     large = measure(config(**CLASSIFY, image_size=256, batch_size=8), data, 0, "detector", 1)
@@ -71,6 +73,7 @@ def test_a_probe_of_a_classifier_takes_more_memory_for_larger_pictures(data):
 
 
 @pytest.mark.slow
+@thorough
 def test_random_shapes_are_probed_at_the_largest(data, found):
     varied = config(**{"shapes.range": 1.4, "batch_size": 8, "subdivisions": 2})
     probe = measure(varied, data, 0, "detector", 1)

@@ -23,6 +23,7 @@ from model.errors import CheckpointError, ConfigurationError, DataError, Diverge
 from model.recipes import baseline
 from model.tasks import check_task
 from model.train import fit
+from tests.thorough import quick
 from tests.tiny_data import write_tiny_coco
 
 TIMES = ("images_per_s", "train_time_s", "eval_time_s", "wait_share")
@@ -78,12 +79,15 @@ def test_two_and_two_epochs_equal_four(dataset, straight, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
-    [
-        {"model": "csresnext50-nano", "augment__cutmix": 0.5, "augment__mixup": 0.5},
-        {"norm": "cmbn", "subdivisions": 2, "loss__label_smoothing": 0.1},
-        {"drop__kind": "dropblock", "augment__mosaic": 1.0, "augment__mosaic_images": 9},
-        {"data__workers": 1, "precision": "bf16", "backbone__activation": "mish"},
-    ],
+    quick(
+        2,
+        [
+            {"model": "csresnext50-nano", "augment__cutmix": 0.5, "augment__mixup": 0.5},
+            {"drop__kind": "dropblock", "augment__mosaic": 1.0, "augment__mosaic_images": 9},
+            {"norm": "cmbn", "subdivisions": 2, "loss__label_smoothing": 0.1},
+            {"data__workers": 1, "precision": "bf16", "backbone__activation": "mish"},
+        ],
+    ),
     ids=str,
 )
 def test_every_kind_of_state_resumes(dataset, tmp_path, values):

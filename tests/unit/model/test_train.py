@@ -16,6 +16,7 @@ from model.data.loader import RecipeLoader
 from model.errors import CheckpointError, ConfigurationError, Diverged
 from model.files import file_sha256
 from model.train import Training, fit, resolve
+from tests.thorough import quick
 from tests.tiny_data import write_tiny_coco
 from tests.unit.model.undisturbed import SMALL
 
@@ -195,17 +196,20 @@ def test_diverges_at_once_with_epoch_step_and_part(dataset):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
-    [
-        {"model": "yolov4-nano", "norm": "cmbn", "subdivisions": 2},
-        {"norm": "cbn"},
-        {"norm": "frn"},
-        {"drop__kind": "dropblock-darknet", "drop__probability": 0.3},
-        {"model": "yolov4-tiny-nano", "anchors": "optimised"},
-        {"model": "yolov4-csp-nano", "loss__objectness_smooth": True},
-        {"head__box": "gaussian", "loss__gradient": "darknet", "loss__class_counters": True},
-        SHAPES | {"batch_policy": "dynamic", "sat__kind": "darknet", "subdivisions": 2},
-        {"sat__kind": "fgsm", "schedule__cycle": 0.25, "drop__kind": "dropout"},
-    ],
+    quick(
+        5,
+        [
+            {"norm": "cbn"},
+            {"drop__kind": "dropblock-darknet", "drop__probability": 0.3},
+            {"head__box": "gaussian", "loss__gradient": "darknet", "loss__class_counters": True},
+            SHAPES | {"batch_policy": "dynamic", "sat__kind": "darknet", "subdivisions": 2},
+            {"sat__kind": "fgsm", "schedule__cycle": 0.25, "drop__kind": "dropout"},
+            {"model": "yolov4-nano", "norm": "cmbn", "subdivisions": 2},
+            {"norm": "frn"},
+            {"model": "yolov4-tiny-nano", "anchors": "optimised"},
+            {"model": "yolov4-csp-nano", "loss__objectness_smooth": True},
+        ],
+    ),
     ids=str,
 )
 def test_every_kind_of_state_resumes(dataset, tmp_path, values):

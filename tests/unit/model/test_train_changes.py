@@ -12,6 +12,7 @@ from model.data.coco import load_dataset
 from model.detect import load_detector
 from model.errors import CheckpointError, ConfigurationError
 from model.train import Training
+from tests.thorough import quick
 from tests.tiny_data import write_tiny_coco
 from tests.unit.model.undisturbed import SMALL, assert_same, numbers, straight, trained
 
@@ -92,18 +93,24 @@ def test_a_change_equals_going_on_with_other_settings(dataset, unchanged, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "values"),
-    [
-        ({"drop.kind": "dropout"}, {"drop.probability": 0.7}),
-        ({"drop.kind": "dropblock", "drop.probability": 0.3}, {"drop.block": 0.5, "drop.ramp": 0}),
-        ({"model": "yolov4-nano", "drop.kind": "path"}, {"drop.probability": 0.5}),
-        (
-            {"model": "yolov4-nano", "norm": "cmbn", "subdivisions": 2},
-            {"bn_momentum": 0.9, "optimizer.lr": 0.01},
-        ),
-        ({"data.workers": 1}, {"augment.mosaic": 0.0}),
-        ({"data.backend": "device"}, {"augment.mosaic": 0.0, "augment.hue": 0.3}),
-        ({"anchors": "optimised", "precision": "bf16"}, {"loss.iou_normalizer": 0.5}),
-    ],
+    quick(
+        2,
+        [
+            ({"drop.kind": "dropout"}, {"drop.probability": 0.7}),
+            ({"anchors": "optimised", "precision": "bf16"}, {"loss.iou_normalizer": 0.5}),
+            (
+                {"drop.kind": "dropblock", "drop.probability": 0.3},
+                {"drop.block": 0.5, "drop.ramp": 0},
+            ),
+            ({"model": "yolov4-nano", "drop.kind": "path"}, {"drop.probability": 0.5}),
+            (
+                {"model": "yolov4-nano", "norm": "cmbn", "subdivisions": 2},
+                {"bn_momentum": 0.9, "optimizer.lr": 0.01},
+            ),
+            ({"data.workers": 1}, {"augment.mosaic": 0.0}),
+            ({"data.backend": "device"}, {"augment.mosaic": 0.0, "augment.hue": 0.3}),
+        ],
+    ),
     ids=str,
 )
 def test_whatever_the_training_is_like(dataset, tmp_path, start, values):
@@ -138,7 +145,7 @@ def test_a_teachers_share_changes(dataset, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
-    [{"optimizer.lr": 0.01}, {"augment.cutmix": 1.0}, {"loss.label_smoothing": 0.3}],
+    quick(1, [{"augment.cutmix": 1.0}, {"optimizer.lr": 0.01}, {"loss.label_smoothing": 0.3}]),
     ids=str,
 )
 def test_a_classifier_changes_as_well(folder, tmp_path, values):

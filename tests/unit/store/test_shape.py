@@ -42,7 +42,8 @@ class Stored:
 @pytest.mark.parametrize(
     "attributes",
     [{"failure": []}, {"failure": {"type": 1}}, {"failure": {"log": "text"}}, {"attempts": [1]},
-     {"metrics": {"AP": "high"}}, {"cost": {"ms": [1]}}, {"parents": ["1"]}, {"epochs": 1.5}],
+     {"metrics": {"AP": "high"}}, {"cost": {"ms": [1]}}, {"parents": ["1"]}, {"epochs": 1.5},
+     {"cost": {"latency_ms": "9"}}, {"cost": {"network": 1}}],
 )  # fmt: skip
 def test_a_trial_with_odd_attributes_is_refused(attributes):
     with pytest.raises(StoreError, match="trial 3 has the attribute evolve:"):
@@ -51,7 +52,10 @@ def test_a_trial_with_odd_attributes_is_refused(attributes):
 
 def test_a_trial_as_evolve_writes_it_passes():
     failure = {"type": "oom", "what": "none left", "where": "", "mend": "", "log": ["a line"]}
-    check_trial(Stored(failure=failure, metrics={"AP": 0.5, "APs": None}, parents=[1, 2]), "")
+    cost = {"parameters": 3, "latency_ms": None, "network": "ab", "reason": "no room"}
+    check_trial(
+        Stored(cost=cost, failure=failure, metrics={"AP": 0.5, "APs": None}, parents=[1, 2]), ""
+    )
 
 
 @pytest.mark.parametrize(
