@@ -2,8 +2,9 @@
 
 A line runs as it stands but for `REWRITES`, and with options that make it small (`SMALL`) in place
 of those that would make it large (`OVERRULED`). `LEFT_OUT` says what is not run, and why. Whether
-all lines, these too, have options that exist is tested in `tests/unit/test_doc_lines.py`. Of the pages
-of docs the first line with each command is run in every suite, all of them by ``make thorough``.
+all lines, these too, have options that exist is tested in `tests/unit/test_doc_lines.py`. Of the
+pages of docs the first line with each command is run in every suite, all of them by
+``make thorough``.
 """
 
 import json
