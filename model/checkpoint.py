@@ -2,6 +2,8 @@
 
 import pickle
 import warnings
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +33,17 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
     Raises
     ------
     CheckpointError
-        If the file is missing, torn, not a checkpoint of ours, or of a newer format.
+        If the file is missing, torn, not a checkpoint of ours, of a newer format, or would take
+        more memory than its own size.
     """
     if not path.is_file():
         raise CheckpointError("no such checkpoint", str(path), "give the path of a .pt file")
     try:
+        _check_packing(path)
         with warnings.catch_warnings():  # of pickles that it refuses a moment later
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location=device, weights_only=True)
+        _check_tensors(state)
     except (OSError, MemoryError):
         raise
     except Exception as e:  # whatever torch's readers make of bytes that are none of theirs
@@ -58,13 +63,45 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
     return state
 
 
+class _InflatedError(ValueError):
+    """A file that would be larger in memory than on disk, which none of PyTorch's is."""
+
+
+def _check_packing(path: Path) -> None:
+    """Refuse archives whose parts are packed or overlap, and the formats of old PyTorch."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
+            raise _InflatedError("it would unpack to more than its size")
+
+
+def _check_tensors(state: Any) -> None:
+    """Refuse tensors that repeat their numbers: a few bytes, which copying would make many."""
+    for tensor in _tensors(state):
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise _InflatedError("a tensor would unpack to more than it stores")
+
+
+def _tensors(state: Any) -> Iterator[torch.Tensor]:
+    """All tensors in dictionaries, lists and tuples; what stands in many places is met once."""
+    waiting, met = [state], set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, torch.Tensor):
+            yield one
+        elif isinstance(one, (dict, list, tuple)) and id(one) not in met:
+            met.add(id(one))
+            waiting.extend(one.values() if isinstance(one, dict) else one)
+
+
 def _unreadable(path: Path, error: Exception) -> tuple[str, str, str]:
     """Tell what, where and how to mend it, without torch's advice to trust the file."""
     if path.suffix == ".weights":
         what = "these are darknet's weights"
         return what, str(path), "make a checkpoint of them with evolve import-weights"
-    reason = "it is not in PyTorch's format"
-    if isinstance(error, pickle.UnpicklingError):
+    reason = "it is not in PyTorch's format, or was cut off"
+    if isinstance(error, _InflatedError):
+        reason = str(error)
+    elif isinstance(error, pickle.UnpicklingError):
         reason = "it is not in PyTorch's format, or holds more than tensors and plain values"
     elif isinstance(error, (RuntimeError, EOFError)) and str(error):
         reason = str(error).split(". ")[0].splitlines()[0]

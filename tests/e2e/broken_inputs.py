@@ -15,6 +15,7 @@ import struct
 import sys
 import tempfile
 import traceback
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,6 +274,8 @@ def _weight_cases() -> Iterator[Case]:
     yield Case(group, "no such checkpoint", call)
     yield Case(group, "a pickle that runs a command", call, files(a_dot_pt=pickled))
     yield Case(group, "a cut-off archive", call, files(a_dot_pt=b"PK\x03\x04" + bytes(90)))
+    yield Case(group, "an archive that would grow a thousandfold", call,
+               files(a_dot_pt=_packed(bytes(1 << 20))))  # fmt: skip
     yield Case(group, "darknet's weights", ("detect", "--weights", "a.weights", "a.png"),
                files(a_dot_weights=bytes(90)))  # fmt: skip
     cfg = ("import-cfg", "a.cfg")
@@ -284,6 +287,13 @@ def _weight_cases() -> Iterator[Case]:
     yield Case(group, "weights of 3 bytes", darknet, files(a_dot_weights=b"abc"))
     yield Case(group, "weights of another network", darknet,
                files(a_dot_weights=struct.pack("<3iQ", 0, 2, 5, 0) + bytes(4000)))  # fmt: skip
+
+
+def _packed(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data/0", content)
+    return file.getvalue()
 
 
 def _run_cases() -> Iterator[Case]:

@@ -1,5 +1,6 @@
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -71,6 +72,41 @@ def test_code_in_a_file_is_refused_and_not_run(path, write):
     with pytest.raises(CheckpointError, match="not a readable checkpoint"):
         load_checkpoint(path)
     assert not (path.parent / "sprung").exists()
+
+
+def repack(path, **packing):
+    """Write an archive anew, with its parts packed."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", **packing) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def test_a_packed_archive_is_refused_before_it_is_unpacked(path, monkeypatch):
+    save_checkpoint(path, {"weights": torch.zeros(1 << 20)})
+    repack(path)
+    assert load_checkpoint(path)["weights"].shape == (1 << 20,)
+    repack(path, compression=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(CheckpointError, match=r"\(it would unpack to more than its size\)"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("wrap", [lambda t: {"a": t}, lambda t: [(t,)], lambda t: t])
+def test_a_tensor_that_repeats_its_numbers_is_refused(path, wrap):
+    save_checkpoint(path, {"weights": wrap(torch.zeros(1).expand(1 << 40))})
+    with pytest.raises(CheckpointError, match="a tensor would unpack to more than it stores"):
+        load_checkpoint(path)
+
+
+def test_parts_of_tensors_and_shared_lists_pass(path):
+    nested = [torch.arange(6.0)[1:3]]
+    for _ in range(60):
+        nested = [nested, nested]
+    save_checkpoint(path, {"nested": nested})
+    assert load_checkpoint(path)["format"] == FORMAT
 
 
 def test_failed_writing_leaves_the_older_file(path):
