@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e import forked
 from tests.e2e.test_commands import EAGER, evolve, read_rows
+from tests.thorough import thorough
 from tests.tiny_data import write_tiny_coco
 
 QUICK = ["--set", "image_size=64", "--set", "batch_size=8", "--set", "subdivisions=1",
@@ -146,6 +147,7 @@ def test_bad_input_is_told_without_a_traceback(home, monkeypatch, capsys, argume
     assert "Traceback" not in error
 
 
+@thorough
 def test_a_stopped_training_continues_to_the_same_end(home, tmp_path):
     arguments = ["train", "--task", "classify", "--data", str(home / "tiny"), "--epochs", "5",
                  *QUICK, "--out"]  # fmt: skip

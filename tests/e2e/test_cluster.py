@@ -257,6 +257,7 @@ def test_a_table_is_trained_on_all_machines(work, cluster):
     assert manifest(work)["cluster"] is None
 
 
+@thorough
 def test_a_client_outside_of_the_cluster(work, cluster):
     address = f"ray://127.0.0.1:{cluster.client_port}"
     done = run_anew(work, *on_curves("ray", "--address", address, "--trials", "2"))
@@ -298,13 +299,13 @@ def test_a_cluster_that_takes_machines_back_loses_nothing(work, cluster):
 
 
 def test_a_machine_is_lost_and_nothing_else(work, cluster):
-    more = ("--address", "auto", "--set", "scheduler=none", "--set", "epochs=30", "--trials", "3")
+    more = ("--address", "auto", "--set", "scheduler=none", "--set", "epochs=60", "--trials", "3")
     process = start_anew(work, *on_curves("ray", *more, data="curve-0.5"))
     try:
         wait_until(lambda: all(epochs(work, number) for number in range(3)))
         assert finished(work) == 0
         cluster.lose_a_machine()
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=200)
     finally:
         process.kill()
     assert process.returncode == 0, errors
@@ -314,7 +315,7 @@ def test_a_machine_is_lost_and_nothing_else(work, cluster):
     assert kinds
     assert set(kinds) == {"lost-node"}
     for number in told(work):
-        assert epochs(work, number) == list(range(1, 31))
+        assert epochs(work, number) == list(range(1, 61))
     lost = next(t.number for t in trials(work) if t.user_attrs.get(ATTEMPTS_ATTR))
     log = (work / "out" / "trials" / f"{lost:05d}" / "log.txt").read_text()
     begins = re.findall(r"begins with epoch=(\d+)", log)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import forked
+from tests.thorough import quick
 from tests.tiny_data import write_tiny_coco
 
 QUICK = ["--set", "image_size=64", "--set", "batch_size=4", "--threads", "1"]
@@ -128,7 +129,7 @@ def test_another_configuration_is_refused_with_the_differences(home):
     assert "batch_size" not in error
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", quick(1, [signal.SIGKILL, signal.SIGINT]))
 def test_a_stopped_training_continues_to_the_same_end(home, tmp_path, how):
     arguments = ["train", "--data", str(home / "tiny"), "--epochs", "5", *QUICK, "--model",
                  "yolov4-tiny-nano", "--set", "precision=fp32", "--out"]  # fmt: skip

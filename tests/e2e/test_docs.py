@@ -153,7 +153,7 @@ def test_what_is_left_out_is_still_there():
     assert len(KEPT) > 70
 
 
-@pytest.mark.parametrize("line", cases(), ids=lambda line: f"{line.page}:{line.number}")
+@pytest.mark.parametrize("line", list(cases()), ids=lambda line: f"{line.page}:{line.number}")
 def test_line_runs(line, home):
     text = small(shlex.join(line.words), LINES.index(line))
     if text.startswith("python "):
@@ -194,10 +194,15 @@ def run_python(text, cwd, **environment):
     return done.stdout
 
 
-PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
+REAL = [thorough, pytest.mark.timeout(1800)]  # its runs are real; test_api.py does it on curves
+PYTHON = [
+    pytest.param(page, marks=REAL if page.name == "python.md" else (), id=page.stem)
+    for page in PAGES
+    if any(block.language == "python" for block in blocks(page))
+]
 
 
-@pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PYTHON)
 def test_python_runs_and_prints_what_stands_below(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names, shown = {"__name__": "page"}, list(blocks(page))

@@ -17,6 +17,7 @@ from evolve.store.folder import RunFolder
 from evolve.store.read import read_run
 from tests.e2e import forked
 from tests.e2e.test_run import run_anew
+from tests.thorough import quick
 from tests.tiny_data import write_tiny_coco
 
 SETTINGS = ("--set", "image_size=64", "--set", "batch_size=4", "--set", "epochs=3")
@@ -93,29 +94,30 @@ def test_ray_trains_the_same_numbers_as_one_process(home, twin):
     assert set(numbers(home / "on-ray")) == {0, 1, 2}
 
 
-@pytest.mark.ray
-def test_kill_in_the_middle_of_training_loses_nothing(home):
-    more = ("--workers", "1", "--set", "epochs=8", "--trials", "2", "--model", "yolov4-nano")
-    more = ("--no-probe", *more)
+@pytest.mark.parametrize("engine", quick(1, ["inline", "ray"]))
+def test_kill_in_the_middle_of_training_loses_nothing(home, engine):
+    out = home / f"killed-{engine}"
+    more = ("--no-probe", "--workers", "1", "--trials", "2")
+    more = (*more, "--set", "epochs=8", "--model", "yolov4-nano")
     process = subprocess.Popen(
-        [sys.executable, "-m", "evolve", *smoke("ray", "killed", *more)],
+        [sys.executable, "-m", "evolve", *smoke(engine, out.name, *more)],
         cwd=home,
         env={**os.environ, "EVOLVE_CHECKPOINT_EVERY_S": "0"},
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     deadline = time.monotonic() + 200
-    while len(RunFolder(home / "killed").trial(1).read_metrics()) < 2:
+    while len(RunFolder(out).trial(1).read_metrics()) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     for victim in (process, *psutil.Process(process.pid).children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):
             victim.kill()
     process.wait()
-    assert run_anew(home, "resume", "killed", "--workers", "1").returncode == 0
-    run = read_run(home / "killed")
+    assert run_anew(home, "resume", out.name, "--workers", "1").returncode == 0
+    run = read_run(out)
     assert list(run.trials["state"]) == ["COMPLETE"] * 2
-    trial = RunFolder(home / "killed").trial(1)
+    trial = RunFolder(out).trial(1)
     begun = [int(epoch) for epoch in re.findall(r"begins with epoch=(\d+)", trial.log.read_text())]
     assert begun[0] == 1
     assert 1 < begun[1] <= 8  # it went on from a checkpoint

@@ -23,6 +23,7 @@ from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.study import STUDY_NAME, sqlite_url
 from tests.e2e import forked
+from tests.thorough import quick, thorough
 from tests.tiny_data import write_tiny_coco
 
 EVOLVE = [sys.executable, "-m", "evolve"]
@@ -213,6 +214,7 @@ def mark(process):
     return None
 
 
+@thorough
 @pytest.mark.ray
 def test_killed_tree_is_resumed_without_loss(work):
     process = start_anew(work, *on_curves("ray", "--workers", "2", data="curve-0.2"))
@@ -272,10 +274,10 @@ def compared(work):
     return read_comparison(work / "out").trainings.drop(columns="folder")
 
 
-@pytest.mark.ray
-def test_a_killed_final_comparison_goes_on_where_it_was(work):
-    more = ("--workers", "2", "--trials", "3", "--set", "scheduler=none", "--confirm", "1x2")
-    process = start_anew(work, *on_curves("ray", *more, data="curve-0.2"))
+@pytest.mark.parametrize("engine", quick(1, ["inline", "ray"]))
+def test_a_killed_final_comparison_goes_on_where_it_was(work, engine):
+    more = ("--trials", "3", "--set", "scheduler=none", "--confirm", "1x2")
+    process = start_anew(work, *on_curves(engine, *more, data="curve-0.2"))
     wait_until(lambda: (work / "out" / "final" / "default" / "1" / "metrics.jsonl").exists())
     for victim in (process, *descendants(process.pid)):
         with contextlib.suppress(psutil.NoSuchProcess):

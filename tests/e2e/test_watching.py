@@ -22,6 +22,7 @@ from tests.e2e.test_run import (
     wait_until,
     work,
 )
+from tests.thorough import thorough
 
 __all__ = ["work"]  # a fixture
 TELL = "import os, sys; open(sys.argv[1], 'a').write(os.environ['EVOLVE_STATUS'] + ' ' + "
@@ -78,6 +79,7 @@ def test_watching_on_a_pipe_prints_what_changed_until_the_end(work):
     assert again.count("run      out, done") == 1
 
 
+@thorough
 def test_watching_never_touches_the_run(work):
     process = _begin(work, trials=SHORT)
     watchers = [start(work, "status", "out", "--watch", "--every", "0.1") for _ in range(3)]
@@ -221,6 +223,7 @@ def test_a_run_is_noted_in_mlflow(work, fake):
     assert "mlruns" not in (work / "out" / "manifest.json").read_text()
 
 
+@thorough
 def test_a_run_without_its_mlflow_server_goes_on(work, fake):
     done = run_anew(work, *on_curves("inline", "--mlflow", "http://nowhere"), **fake)
     assert done.returncode == 0, done.stderr
