@@ -1,5 +1,6 @@
 """Settings that all tests share."""
 
+import gc
 import os
 import signal
 
@@ -31,6 +32,10 @@ def pytest_collection_modifyitems(config, items):
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+
+
+def pytest_collection_finish():
+    gc.freeze()  # thousands of tests and the libraries stay: no need to look at them ever again
 
 
 @pytest.hookimpl(trylast=True)  # the reporter is made in the same hook
