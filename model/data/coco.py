@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from model.data.coco_layout import SPLITS, UNSPLIT, find_layout, image_folders
 from model.data.fit import fit_box, is_finite
-from model.data.limits import JSON, max_json_bytes
+from model.data.json_memory import check_json
 from model.data.paths import ImageFolders, OutsideFolder
 from model.errors import DataError, nearest
 
@@ -280,7 +280,7 @@ class _Reader:
     @classmethod
     def open(cls, file: Path, roots: Iterable[Path]) -> "_Reader":
         try:
-            _check_bytes(file)
+            check_json(file)
             content = file.read_bytes()
         except OSError as error:
             raise DataError(
@@ -521,17 +521,6 @@ def _agreed_categories(readers: Sequence[_Reader]) -> dict[int, str]:
             "write the same categories into every split",
         )
     return union
-
-
-def _check_bytes(file: Path) -> None:
-    """Refuse what would take more memory than is meant to be taken."""
-    size, most = file.stat().st_size, max_json_bytes()
-    if size > most:
-        raise DataError(
-            f"the file holds {size:,} bytes, more than {most:,}",
-            str(file),
-            f"is this the right file? If so set {JSON}; reading takes eight times the memory",
-        )
 
 
 def _parse_json(content: bytes, file: Path) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from evolve.datasets.formats.common import Log, Unreadable, read_bytes
 from evolve.datasets.raw import RawBox, RawDataset, RawImage
 from model.data.coco_layout import ROBOFLOW, UNSPLIT, find_layout, image_folders
+from model.data.json_memory import check_json
 from model.data.limits import max_json_bytes
 from model.data.paths import ImageFolders, OutsideFolder
 from model.errors import DataError
@@ -176,7 +177,9 @@ class _File:
 
 def _parsed(file: Path) -> dict[str, Any]:
     try:
-        tree = json.loads(read_bytes(file, max_json_bytes()))
+        content = read_bytes(file, max_json_bytes())
+        check_json(file)
+        tree = json.loads(content)
     except Unreadable as error:
         raise DataError(str(error), str(file), _FORMAT) from None
     except json.JSONDecodeError as error:
