@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -82,12 +83,12 @@ class _Result:
         if drawn is None:
             what = f"there is nothing to show in the figure '{name}' yet"
             raise EvolveError(what, str(self.folder), "let more trainings end")
-        return cast("Figure", drawn)
+        return _shows_itself(cast("Figure", drawn))
 
     def figures(self) -> "dict[str, Figure]":
         """All of the report's figures that have something to show, by their names."""
         drawn = {name: draw() for name, draw in self._draws().items()}
-        return {name: figure for name, figure in drawn.items() if figure is not None}
+        return {name: _shows_itself(fig) for name, fig in drawn.items() if fig is not None}
 
     def report(self, out: str | Path | None = None, formats: Sequence[str] = FORMATS) -> Path:
         """Write the report, unless it stands already; its page.
@@ -100,6 +101,14 @@ class _Result:
             Of html, md and tex.
         """
         return report(self.folder, out=out, formats=formats)
+
+
+def _shows_itself(figure: "Figure") -> "Figure":
+    """Let a notebook show it, which does so by itself only for figures of pyplot."""
+    from reports.figures import to_png
+
+    figure.__dict__["_repr_png_"] = partial(to_png, figure)
+    return figure
 
 
 @dataclass(frozen=True, repr=False)

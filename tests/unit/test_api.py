@@ -90,6 +90,7 @@ def test_it_shows_itself_and_names_from_outside_are_text(result):
 def test_figures_and_the_report_are_those_of_the_command(result, home):
     assert isinstance(result.figure("history"), matplotlib.figure.Figure)
     assert {"history", "parameters", "curves", "comparison"} <= set(result.figures())
+    assert result.figure("history")._repr_png_().startswith(b"\x89PNG")  # as a notebook asks for
     with pytest.raises(EvolveError, match=r"no figure 'histroy'(.|\n)*did you mean 'history'"):
         result.figure("histroy")
     with pytest.raises(EvolveError, match="nothing to show"):
