@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.errors import CheckpointError, DataError, nearest
+from model.errors import CheckpointError, DataError
+from model.files import names_beside
 
 if TYPE_CHECKING:
     from model.data.classes import ClassDataset
@@ -117,18 +118,6 @@ def find_weights(path: Path) -> Path:
     if not _exists(path):
         raise CheckpointError("no such weights file", str(path), names_beside(path))
     return path
-
-
-def names_beside(path: Path) -> str:
-    """Names where a missing file was sought, the nearest first; for an error's `mend`."""
-    folder = path.parent
-    try:
-        while not folder.is_dir() and folder != folder.parent:
-            folder = folder.parent
-        names = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
-    except OSError:
-        return f"{folder} cannot be listed"
-    return f"in {folder}: {nearest(path.name, names[:50])}"
 
 
 def _exists(path: Path) -> bool:

@@ -8,12 +8,11 @@ from typing import Any
 
 import cv2
 
-from evolve.data_source import names_beside
 from evolve.errors import EvolveError
 from model.detect import IMAGE_SUFFIXES, Found, LoadedDetector, detect_images, load_picture
 from model.draw import draw
 from model.errors import DataError
-from model.files import write_atomically, write_text_atomically
+from model.files import names_beside, write_atomically, write_text_atomically
 
 _NEW_FOLDER = "give another folder with --out"
 

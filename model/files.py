@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from model.errors import ConfigurationError
+from model.errors import ConfigurationError, nearest
 
 
 def require_folder_of(path: Path) -> None:
@@ -76,3 +76,17 @@ def link_or_copy(source: Path, path: Path) -> None:
 def write_text_atomically(path: Path, text: str) -> None:
     """Create or replace the UTF-8 text file `path` in one step."""
     write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def names_beside(path: Path) -> str:
+    """Names where a missing file was sought, the nearest first; for an error's `mend`."""
+    folder = path.parent
+    try:
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        names = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
+    except OSError:
+        return f"{folder} cannot be listed"
+    if not names:
+        return f"check the path: there is nothing in {folder}"
+    return f"in {folder}: {nearest(path.name, names[:50])}"

@@ -9,10 +9,10 @@ from typing import Any
 
 from evolve.cards.card import StudyCard, read_card
 from evolve.cards.export import card_of_run
-from evolve.data_source import names_beside
 from evolve.errors import CardError
 from evolve.search.prior import Prior
 from evolve.space import Space
+from model.files import names_beside
 
 LEAST = 3  # trials
 _LISTED = 12

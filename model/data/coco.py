@@ -23,7 +23,8 @@ from model.data.coco_layout import SPLITS, UNSPLIT, find_layout, image_folders
 from model.data.fit import fit_box, is_finite
 from model.data.json_memory import check_json
 from model.data.paths import ImageFolders, OutsideFolder
-from model.errors import DataError, nearest
+from model.errors import DataError
+from model.files import names_beside
 
 _LISTED = 3  # examples named in a message or note
 
@@ -120,7 +121,7 @@ def load_dataset(
         return _load_folder(path)
     if path.is_file():
         return _load_single(path, image_folders(path, UNSPLIT), seed, fractions)
-    raise DataError(f"no data set at '{path}'", str(path), _neighbours(path))
+    raise DataError(f"no data set at '{path}'", str(path), names_beside(path))
 
 
 def _load_folder(root: Path) -> Dataset:
@@ -146,7 +147,7 @@ def _annotation_files(root: Path) -> dict[str, Path]:
                 if is_usual
                 else f"there are no annotations of '{name}'",
                 str(root),
-                f"{_neighbours(sought)}; or give one annotations file to be split; "
+                f"{names_beside(sought)}; or give one annotations file to be split; "
                 "folders of classes are for --task classify",
             )
     return files
@@ -531,7 +532,7 @@ def _parse_json(content: bytes, file: Path) -> Any:
         raise DataError(
             f"broken JSON: {error.msg}",
             place,
-            "mend the file there; 'python -m json.tool FILE' shows the place, too",
+            "correct the file there; 'python -m json.tool FILE' shows the place, too",
         ) from None
     except RecursionError:
         raise DataError("broken JSON: it is nested too deeply", str(file), _COCO) from None
@@ -578,15 +579,3 @@ def _name(entry: Mapping[str, Any], fallback: object) -> object:
 def _few(items: Sequence[object]) -> str:
     text = ", ".join(str(item) for item in items[:_LISTED])
     return f"{text} and {len(items) - _LISTED} more" if len(items) > _LISTED else text
-
-
-def _neighbours(path: Path) -> str:
-    """Names beside a path that is not there, nearest first."""
-    folder = path.parent
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
-    try:
-        names = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
-    except OSError:
-        return f"{folder} cannot be listed"
-    return f"in {folder}: {nearest(path.name, names[:50])}"
