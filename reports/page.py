@@ -6,10 +6,12 @@ its content policy names both by their digests.
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from reports import tables
 from reports.place import GENERATOR
@@ -66,12 +68,18 @@ def render_text(name: str, context: dict[str, Any]) -> str:
         "points": points,
         "duration": duration,
         "listed": listed,
+        "whole": whole_options,
         "md": markdown,
         "md_name": markdown_name,
         "md_table": tables.to_markdown,
     }
     environment.globals["plural"] = plural
     return environment.get_template(name).render(context)
+
+
+def whole_options(text: str) -> Markup:
+    """Text for a page in which no line ends within an option of a command, after its hyphens."""
+    return Markup(re.sub(r"--[a-z-]+", r'<span class="marked">\g<0></span>', escape(text)))
 
 
 def _asset(name: str) -> str:

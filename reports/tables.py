@@ -163,7 +163,10 @@ def parameter_value(parameter: ParameterRecord, row: "pd.Series[Any]") -> Any:
 
 
 def at_edge(run: RunRecord, summary: Summary) -> list[str]:
-    """Parameters whose best value lies in the outer 5 % of its range (on its scale)."""
+    """Parameters whose best value lies in the outer 5 % of its range (on its scale).
+
+    Near a lower end of 0 there is nothing to widen: what is weighed or drawn has no less.
+    """
     if summary.best is None or summary.best.number in run.recipes:
         return []
     best = trial_row(run, summary.best.number)
@@ -176,7 +179,7 @@ def _is_at_edge(parameter: ParameterRecord, value: Any) -> bool:
         return False
     scale = _log if parameter.scale == "log" and low > 0 else float
     place = (scale(float(value)) - scale(low)) / (scale(high) - scale(low))
-    return not EDGE < place < 1 - EDGE
+    return place >= 1 - EDGE or (place <= EDGE and low != 0)
 
 
 def _log(value: float) -> float:

@@ -73,6 +73,16 @@ def test_at_edge_measures_on_the_scale(value: float, expected: bool) -> None:
     assert tables.at_edge(run, summarise(run)) == (["optimizer.lr"] if expected else [])
 
 
+def test_near_a_lower_end_of_zero_there_is_nothing_to_widen() -> None:
+    smoothing = replace(
+        PARAMETERS[0], path="loss.label_smoothing", low=0.0, high=0.1, scale="linear"
+    )
+    for value, expected in ((0.001, []), (0.099, ["loss.label_smoothing"])):
+        run = make_run(("COMPLETE",) * 2, parameters=(smoothing,))
+        run = with_trials(run, value={0: 0.1, 1: 0.2}, params__loss__label_smoothing={1: value})
+        assert tables.at_edge(run, summarise(run)) == expected
+
+
 def test_every_trial_has_a_row_and_special_ones_a_mark() -> None:
     run = make_run()
     summary = summarise(run)
