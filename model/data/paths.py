@@ -45,7 +45,7 @@ class ImageFolders:
             real = self._resolve(path, is_link=stat.S_ISLNK(mode))
             if not real.is_relative_to(root):
                 raise OutsideFolder(f"a link leads to {real}")
-            if real.is_file():
+            if is_file(real):
                 return path
         return None
 
@@ -57,6 +57,22 @@ class ImageFolders:
         if folder not in self._real_folders:
             self._real_folders[folder] = Path(os.path.realpath(folder))
         return self._real_folders[folder] / path.name
+
+
+def is_file(path: Path) -> bool:
+    """As `Path.is_file`; a name that no file can have, such as a too long one, is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """As `Path.is_dir`; a name that no folder can have is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _check_name(name: str) -> None:

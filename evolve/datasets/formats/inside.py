@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from model.data.headers import IMAGE_SUFFIXES
-from model.data.paths import ImageFolders, OutsideFolder
+from model.data.paths import ImageFolders, OutsideFolder, is_folder
 
 LINKED = ("images", "labels", "JPEGImages", "Annotations")
 """Folders that may be links as a whole: the user made them so; names in them lead nowhere else."""
@@ -72,7 +72,7 @@ class DataFolder:
 
     def _locate_folder(self, name: str) -> Path | None:
         path = self.root / name
-        if not path.is_dir():
+        if not is_folder(path):
             return None
         real = Path(os.path.realpath(path))
         top = name.partition("/")[0]

@@ -17,7 +17,7 @@ from evolve.datasets.formats.safe_xml import Element, read_xml
 from evolve.datasets.formats.voc_boxes import Entry, convention_of, entry_of, raw_image
 from evolve.datasets.raw import RawDataset
 from model.data.coco_layout import UNSPLIT, split_of
-from model.data.paths import OutsideFolder
+from model.data.paths import OutsideFolder, is_file
 from model.errors import DataError
 
 NAME = "voc"
@@ -158,7 +158,7 @@ class _Reader:
         found: dict[str, None] = {}
         for line in filter(None, map(str.strip, lines)):
             whole = self.root / annotations / f"{line}.xml"
-            identity = line if " " not in line or whole.is_file() else line.split()[0]
+            identity = line if " " not in line or is_file(whole) else line.split()[0]
             found.setdefault(f"{annotations}/{identity}.xml")
         return list(found)
 

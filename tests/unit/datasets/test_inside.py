@@ -83,3 +83,9 @@ def test_pictures_below_a_folder(tmp_path):
         (tmp_path / name).write_text("x")
     (tmp_path / "loop").symlink_to(tmp_path)
     assert pictures_below(tmp_path) == ["a.png", "b/2.JPG"]
+
+
+@pytest.mark.parametrize("text", ["a" * 300, f"{'é' * 130}/1.png", f"a/{'b' * 999}/c"])
+def test_a_name_that_no_file_can_have_is_none(folder, text):
+    assert folder.file(text) is None
+    assert folder.folder(text) is None

@@ -99,7 +99,7 @@ def test_image_sets(make):
 def test_trainval_is_train_where_there_is_no_train(make):
     root = make({name: xml(thing((2, 2, 9, 9))) for name in "ab"})
     (root / "ImageSets" / "Main").mkdir(parents=True)
-    (root / "ImageSets" / "Main" / "trainval.txt").write_text("a\n")
+    (root / "ImageSets" / "Main" / "trainval.txt").write_text("a\n" + "x " * 200)
     (root / "ImageSets" / "Main" / "test.txt").write_text("b\n")
     assert list(voc.read(root).splits) == ["train", "test"]
 
