@@ -101,7 +101,7 @@ class TrialFolder:
                 break
             if not _is_epoch(row):
                 break
-            rows.append(row)
+            rows.append({"objective": math.nan, "metrics": {}} | row)
         return rows
 
 

@@ -67,7 +67,15 @@ def _is_parameter(spec: Any) -> bool:
 
 
 def check_trial(trial: "FrozenTrial", url: str) -> None:
-    """Raise a StoreError if an attribute of a stored trial is of no kind that evolve writes."""
+    """Raise a StoreError if something of a stored trial is of no kind that evolve writes.
+
+    SQLite keeps a text in a column of numbers if one is put there.
+    """
+    steps, values = trial.intermediate_values, trial.values or ()
+    if not all(is_of(number, (int,)) for number in (trial.number, *steps)):
+        raise StoreError(f"trial {_short(trial.number)} is not numbered, or a step", url, _MEND)
+    if not all(is_of(value, (int, float, NoneType)) for value in (*values, *steps.values())):
+        raise StoreError(f"trial {trial.number} has values that are no numbers", url, _MEND)
     for name, kind in ATTRIBUTES.items():
         value = trial.user_attrs.get(name)
         if value is not None and not (is_of(value, (kind,)) and _is_told(name, value)):

@@ -31,7 +31,10 @@ from evolve.store.servers import open_engine
 
 BUSY_TIMEOUT_S = 30
 _ATTEMPTS = 3
-_ODD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_ODD = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError,
+    AssertionError,
+)  # fmt: skip
 _JOURNAL = slice(18, 20)  # bytes of a SQLite file that tell its journal; 2 is a log beside it
 _WRITE_AHEAD = b"\x02\x02"
 
@@ -71,7 +74,8 @@ def read_trials(url: str, name: str, *, whole: bool = True, first: int = 0) -> l
             what = f"the study cannot be opened: {reason}"
             raise StoreError(what, url, "is it an Optuna study?") from error
         except _ODD as error:
-            what = f"the study holds a row that Optuna never writes: {str(error)[:200]}"
+            said = str(error)[:200] or type(error).__name__
+            what = f"the study holds a row that Optuna never writes: {said}"
             raise StoreError(what, url, "restore the file from a copy") from error
     raise AssertionError("unreachable")
 

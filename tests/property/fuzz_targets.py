@@ -390,9 +390,9 @@ class RunLines(Run):
         if rng.random() < 0.2 or not lines:
             return spoil_bytes(data, rng)
         at = rng.randrange(len(lines))
-        lines[at] = b"".join(
-            to_json(one) + b"\n" for one in spoil_tree([json.loads(lines[at])], rng)
-        )
+        spoilt = spoil_tree([json.loads(lines[at])], rng)
+        rows = spoilt if isinstance(spoilt, list) else [spoilt]
+        lines[at] = b"".join(to_json(one) + b"\n" for one in rows)
         return b"".join(lines)
 
     def read(self) -> object:

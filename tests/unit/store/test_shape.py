@@ -33,7 +33,7 @@ def test_a_manifest_of_other_kinds_is_refused_by_key(tree, place, tmp_path):
 
 
 class Stored:
-    number = 3
+    number, values, intermediate_values = 3, None, {}
 
     def __init__(self, **attributes):
         self.user_attrs = {f"evolve:{name}": value for name, value in attributes.items()}
@@ -48,6 +48,18 @@ class Stored:
 def test_a_trial_with_odd_attributes_is_refused(attributes):
     with pytest.raises(StoreError, match="trial 3 has the attribute evolve:"):
         check_trial(Stored(**attributes), "sqlite:///study.db")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("number", "3"), ("values", ["x"]), ("values", [b"1"]), ("intermediate_values", {"1": 0.5}),
+     ("intermediate_values", {1: "0.5"})],
+)  # fmt: skip
+def test_a_trial_of_texts_where_numbers_belong_is_refused(name, value):
+    trial = Stored()
+    setattr(trial, name, value)
+    with pytest.raises(StoreError, match=r"is not numbered, or a step|that are no numbers"):
+        check_trial(trial, "sqlite:///study.db")
 
 
 def test_a_trial_as_evolve_writes_it_passes():
