@@ -1,7 +1,7 @@
 """What a JSON file will take in memory, told from its bytes before it is parsed.
 
-Ten bytes of a file may become five hundred in memory (``[[],[],``), so the size of a file bounds
-nothing. Counting the marks that begin lists, objects, texts and numbers does, and is many times
+Three bytes of a file may become sixty or more in memory (``[],``), so the size of a file bounds
+little. Counting the marks that begin lists, objects, texts and numbers does, and is many times
 quicker than parsing.
 """
 
@@ -39,7 +39,7 @@ def json_bytes(file: Path) -> int:
             for mark in counts:
                 counts[mark] += chunk.count(mark.encode())
             if not chunk.isascii():
-                widest = max(widest, *chunk)
+                widest = max(widest, max(chunk))
     width = 4 if widest >= 0xF0 else 2 if widest >= 0xC4 else 1  # bytes a character of a text
     marks = sum(_BYTES[mark] * count for mark, count in counts.items())
     return size + 2 * width * size + marks + _TEXT_BYTES * quotes
