@@ -113,8 +113,8 @@ def home(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     write_files(home)
     run = "evolve run --space ga.yaml --data DIR" + SMALL["run"]
-    whole = run.replace("--trials 2 --confirm 0", "--trials 3 --confirm 1x2")
-    evolve(f"{whole} --out runs/ga-digits", home)
+    run = run.replace("--trials 2 --confirm 0", "--trials 3 --confirm 1x2")
+    evolve(f"{run} --out runs/ga-digits", home)
     evolve(f"{run} --out runs/tpe-digits --sampler tpe", home)
     table = "evolve ablate --table two-rows.yaml --data DIR --out runs/bof-DIR"
     evolve(f"{table} --seeds 2" + SMALL["ablate"], home)
