@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and whether they are there."""
 
 import errno
 import hashlib
@@ -76,6 +76,22 @@ def link_or_copy(source: Path, path: Path) -> None:
 def write_text_atomically(path: Path, text: str) -> None:
     """Create or replace the UTF-8 text file `path` in one step."""
     write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def is_file(path: Path) -> bool:
+    """As `Path.is_file`; a name that no file can have, such as a too long one, is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """As `Path.is_dir`; a name that no folder can have is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def names_beside(path: Path) -> str:

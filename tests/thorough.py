@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 thorough = pytest.mark.thorough
+ON_RAY = pytest.param("ray", marks=[thorough, pytest.mark.ray])
 
 
 def quick(number: int, cases: Iterable[Any]) -> list[Any]:

@@ -33,6 +33,7 @@ from evolve.yaml_marks import (
 )
 from model.config import TrainConfig, is_key, key_paths, set_value
 from model.errors import ConfigurationError
+from model.files import is_file
 from model.tasks import check_task
 
 _HEADER = (
@@ -73,16 +74,9 @@ def found_file(given: Path, bundled: Path) -> Path | None:
     """The file of a name: as given, else in a folder of the package, with ``.yaml`` or without."""
     for folder in (Path(), bundled):
         for candidate in (folder / given, folder / f"{given}.yaml"):
-            if _is_file(candidate):
+            if is_file(candidate):
                 return candidate
     return None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, a folder that may not be read
-        return False
 
 
 def load_space(path: Path) -> Space:

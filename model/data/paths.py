@@ -5,6 +5,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from model.files import is_file
+
 
 class OutsideFolder(Exception):  # noqa: N818  (it is a finding, told to the user by the caller)
     """A file name that leads out of every image folder."""
@@ -57,22 +59,6 @@ class ImageFolders:
         if folder not in self._real_folders:
             self._real_folders[folder] = Path(os.path.realpath(folder))
         return self._real_folders[folder] / path.name
-
-
-def is_file(path: Path) -> bool:
-    """As `Path.is_file`; a name that no file can have, such as a too long one, is none."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def is_folder(path: Path) -> bool:
-    """As `Path.is_dir`; a name that no folder can have is none."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def _check_name(name: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.test_limits import on_curves
 from tests.e2e.test_run import SPACE, run, start_anew, told, wait_until
-from tests.thorough import quick
+from tests.thorough import ON_RAY
 
 MIB = 1024 * 1024
 
@@ -42,7 +42,7 @@ def fill(work):
                 continue
 
 
-@pytest.mark.parametrize("engine", quick(1, ["inline", "ray"]))
+@pytest.mark.parametrize("engine", ["inline", ON_RAY])
 def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(work, engine):
     one = ("--no-probe", "--scheduler", "none", "--workers", "1", "--trials", "3")
     process = start_anew(work, *on_curves(*one, "--engine", engine, data="curve-0.2"))

@@ -17,7 +17,7 @@ from evolve.store.folder import RunFolder
 from evolve.store.read import read_run
 from tests.e2e import forked
 from tests.e2e.test_run import run_anew
-from tests.thorough import quick
+from tests.thorough import ON_RAY
 from tests.tiny_data import write_tiny_coco
 
 SETTINGS = ("--set", "image_size=64", "--set", "batch_size=4", "--set", "epochs=3")
@@ -94,7 +94,7 @@ def test_ray_trains_the_same_numbers_as_one_process(home, twin):
     assert set(numbers(home / "on-ray")) == {0, 1, 2}
 
 
-@pytest.mark.parametrize("engine", quick(1, ["inline", "ray"]))
+@pytest.mark.parametrize("engine", ["inline", ON_RAY])
 def test_kill_in_the_middle_of_training_loses_nothing(home, engine):
     out = home / f"killed-{engine}"
     more = ("--no-probe", "--workers", "1", "--trials", "2")

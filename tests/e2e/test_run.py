@@ -23,7 +23,7 @@ from evolve.store.comparison import read_comparison
 from evolve.store.folder import RunFolder
 from evolve.store.study import STUDY_NAME, sqlite_url
 from tests.e2e import forked
-from tests.thorough import quick, thorough
+from tests.thorough import ON_RAY, thorough
 from tests.tiny_data import write_tiny_coco
 
 EVOLVE = [sys.executable, "-m", "evolve"]
@@ -274,9 +274,10 @@ def compared(work):
     return read_comparison(work / "out").trainings.drop(columns="folder")
 
 
-@pytest.mark.parametrize("engine", quick(1, ["inline", "ray"]))
+@pytest.mark.parametrize("engine", ["inline", ON_RAY])
 def test_a_killed_final_comparison_goes_on_where_it_was(work, engine):
     more = ("--trials", "3", "--set", "scheduler=none", "--confirm", "1x2")
+    more += ("--workers", "2") if engine == "ray" else ()
     process = start_anew(work, *on_curves(engine, *more, data="curve-0.2"))
     wait_until(lambda: (work / "out" / "final" / "default" / "1" / "metrics.jsonl").exists())
     for victim in (process, *descendants(process.pid)):

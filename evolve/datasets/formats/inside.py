@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from model.data.headers import IMAGE_SUFFIXES
-from model.data.paths import ImageFolders, OutsideFolder, is_folder
+from model.data.paths import ImageFolders, OutsideFolder
+from model.files import is_folder
 
 LINKED = ("images", "labels", "JPEGImages", "Annotations")
 """Folders that may be links as a whole: the user made them so; names in them lead nowhere else."""

@@ -17,8 +17,9 @@ from evolve.datasets.formats.safe_xml import Element, read_xml
 from evolve.datasets.formats.voc_boxes import Entry, convention_of, entry_of, raw_image
 from evolve.datasets.raw import RawDataset
 from model.data.coco_layout import UNSPLIT, split_of
-from model.data.paths import OutsideFolder, is_file
+from model.data.paths import OutsideFolder
 from model.errors import DataError
+from model.files import is_file
 
 NAME = "voc"
 _ANNOTATIONS = ("Annotations", "annotations")
