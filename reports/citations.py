@@ -107,6 +107,12 @@ _ENTRIES: dict[str, tuple[str, str, str, str, str]] = {
         "Holm, Sture", "A Simple Sequentially Rejective Multiple Test Procedure", "1979", "",
         "Scandinavian Journal of Statistics",
     ),
+    "moderated": (
+        "Smyth, Gordon K.",
+        "Linear Models and Empirical Bayes Methods for Assessing Differential Expression in "
+        "Microarray Experiments", "2004", "",
+        "Statistical Applications in Genetics and Molecular Biology",
+    ),
 }  # fmt: skip
 _SAMPLERS = {"tpe": "tpe", "cmaes": "cmaes", "nsga2": "nsga2"}
 _SCHEDULERS = {"asha", "hyperband", "pbt", "median"}
@@ -150,7 +156,8 @@ def _kind(place: str) -> tuple[str, str]:
         return "misc", ""
     if place == "Wiley":
         return "book", "publisher"
-    is_journal = any(word in place for word in ("Journal", "Transactions", "Computation"))
+    words = ("Journal", "Transactions", "Computation", "Applications")
+    is_journal = any(word in place for word in words)
     return ("article", "journal") if is_journal else ("inproceedings", "booktitle")
 
 

@@ -15,7 +15,11 @@ _OVER = {
     "seeds": "the seeds",
     "images": "the images",
 }
-_TESTS = {"t": "a paired t test", "sign-flip": "the exact sign-flip test"}
+_TESTS = {
+    "moderated t": "a paired, moderated t test",
+    "t": "a paired t test",
+    "sign-flip": "the exact sign-flip test",
+}
 _ESTIMATES = {
     "full-factorial": "Main effects and interactions are contrasts over all rows of the full "
     "factorial.",
@@ -78,8 +82,21 @@ def _intervals(found: TableFindings) -> str:
         )
     return (
         "Differences to the baseline are paired by seed; their 95 % intervals are over "
-        f"{listed(over, 'or')}{images}."
+        f"{listed(over, 'or')}{images}.{_moderated(found)}"
     )
+
+
+def _moderated(found: TableFindings) -> str:
+    if not _is_moderated(found):
+        return ""
+    return (
+        " The variance between the few seeds of a row is moderated by those of the other rows "
+        "(Smyth 2004)."
+    )
+
+
+def _is_moderated(found: TableFindings) -> bool:
+    return bool(found.judged["lent"].fillna(0).astype(bool).any())
 
 
 def _words(found: TableFindings) -> str:
@@ -121,6 +138,8 @@ def _cited(found: TableFindings, manifest: Mapping[str, Any]) -> Iterator[str]:
         yield "coco"
     if int((found.judged["word"] != "baseline").sum()) > 1:
         yield "holm"
+    if _is_moderated(found):
+        yield "moderated"
     if found.table.design == "shapley":
         yield "shapley"
     if found.table.design in _FACTORIALS:

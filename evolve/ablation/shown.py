@@ -19,7 +19,7 @@ _OVER = {
     "images": "images alone",
 }
 MOST_CLASSES = 12
-_TESTS = {"t": "t test", "sign-flip": "sign-flip test"}
+_TESTS = {"moderated t": "moderated t test", "t": "t test", "sign-flip": "sign-flip test"}
 
 
 def table_layout(

@@ -4,7 +4,8 @@ Each is summed seed by seed and image resample by image resample, so that what t
 common leaves the error, and only then averaged over the seeds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from evolve.analysis.deltas import Delta, estimate
 from evolve.analysis.intervals import LEVEL
+from evolve.analysis.moderation import moderated
 
 Floats = NDArray[np.float64]
 ImageValues = Mapping[tuple[str, int], Floats]
+Key = TypeVar("Key", bound=Hashable)
 
 
 def contrast(
@@ -49,6 +52,43 @@ def contrast(
     values = complete_values(trainings, rows, column)
     replicates = _replicates(values.index.tolist(), rows, factors, image_values or {})
     return estimate(values.to_numpy() @ factors, replicates, images, level)
+
+
+def contrasts(
+    trainings: pd.DataFrame,
+    weights: Mapping[Key, Mapping[str, float]],
+    column: str = "value_test",
+    *,
+    image_values: ImageValues | None = None,
+    images: int | None = None,
+) -> dict[Key, Delta]:
+    """Several contrasts of one table, the variance between seeds of each moderated by the others.
+
+    Parameters
+    ----------
+    weights : mapping of key -> (mapping of row -> float)
+        Of each contrast.
+    trainings, column, image_values, images
+        As for `contrast`.
+    """
+    found = {
+        key: contrast(trainings, each, column, image_values=image_values, images=images)
+        for key, each in weights.items()
+    }
+    return moderated(found, weights)
+
+
+def row_deltas(
+    trainings: pd.DataFrame,
+    baselines: Mapping[str, str],
+    column: str = "value_test",
+    *,
+    image_values: ImageValues | None = None,
+    images: int | None = None,
+) -> dict[str, Delta]:
+    """The rows of a table, each minus its baseline; the rest as for `contrasts`."""
+    weights = {row: {base: -1.0, row: 1.0} for row, base in baselines.items()}
+    return contrasts(trainings, weights, column, image_values=image_values, images=images)
 
 
 def row_delta(

@@ -7,7 +7,7 @@ measured on the same images, so the spread between seeds holds nothing of the im
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -97,13 +97,22 @@ def estimate(
     source = _source(pairs > 1, replicates is not None)
     if source == "none":
         return Delta(mean, sd, pairs, source, differences=each)
-    spread = _spread(values, replicates, images)
+    bare = Delta(mean, sd, pairs, source, differences=each)
+    return with_spread(bare, _spread(values, replicates, images), level)
+
+
+def with_spread(delta: Delta, spread: Spread, level: float = LEVEL) -> Delta:
+    """The same delta with another error: interval and probability come from `spread`."""
     reach = spread.reach(level)
-    better = 1 - float(spread.tail(mean))
-    return Delta(
-        mean, sd, pairs, source, spread.se, spread.df(level), mean - reach, mean + reach,
-        better, spread, each,
-    )  # fmt: skip
+    return replace(
+        delta,
+        se=spread.se,
+        df=spread.df(level),
+        low=delta.mean - reach,
+        high=delta.mean + reach,
+        p_better=1 - float(spread.tail(delta.mean)),
+        spread=spread,
+    )
 
 
 def _replicates(image_deltas: ArrayLike | None, pairs: int) -> Floats | None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evolve.analysis.contrasts import ImageValues, contrast
+from evolve.analysis.contrasts import ImageValues, contrasts
 from evolve.analysis.decisions import ALPHA
 from evolve.analysis.deltas import Delta
 from evolve.analysis.significance import holm, judge_sign
@@ -69,10 +69,7 @@ def factorial_effects(
     (2005), chapters 5 and 6; interactions here are twice theirs.
     """
     weights, aliases = _factorial(design)
-    deltas = {
-        effect: contrast(trainings, each, column, image_values=image_values, images=images)
-        for effect, each in weights.items()
-    }
+    deltas = contrasts(trainings, weights, column, image_values=image_values, images=images)
     return _frame(deltas, aliases, alpha)
 
 
@@ -91,15 +88,13 @@ def pair_interactions(
     as for `factorial_effects`; nothing is aliased.
     """
     row_of = {on: row for row, on in design.items()}
-    deltas: dict[Effect, Delta] = {}
+    weights: dict[Effect, dict[str, float]] = {}
     for one, two in itertools.combinations(_ingredients(design), 2):
         corners = [frozenset[str](), frozenset({one}), frozenset({two}), frozenset({one, two})]
         if all(corner in row_of for corner in corners):
             rows = [row_of[corner] for corner in corners]
-            weights = dict(zip(rows, (1.0, -1.0, -1.0, 1.0), strict=True))
-            deltas[corners[-1]] = contrast(
-                trainings, weights, column, image_values=image_values, images=images
-            )
+            weights[corners[-1]] = dict(zip(rows, (1.0, -1.0, -1.0, 1.0), strict=True))
+    deltas = contrasts(trainings, weights, column, image_values=image_values, images=images)
     return _frame(deltas, dict.fromkeys(deltas, ()), alpha)
 
 
@@ -237,10 +232,8 @@ def shapley_values(
     DataFrame, one line an ingredient
         ingredient, and the columns of `delta_cells` with p_holm.
     """
-    deltas: dict[Hashable, Delta] = {
-        one: contrast(trainings, weights, column, image_values=image_values, images=images)
-        for one, weights in shapley_weights(design).items()
-    }
+    weights: dict[Hashable, dict[str, float]] = dict(shapley_weights(design).items())
+    deltas = contrasts(trainings, weights, column, image_values=image_values, images=images)
     return ingredient_frame(deltas, alpha)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from evolve.analysis.contrasts import ImageValues, is_complete, row_delta
+from evolve.analysis.contrasts import ImageValues, is_complete, row_deltas
 from evolve.analysis.decisions import ALPHA, REGION, Decision, Rule, decide
 from evolve.analysis.deltas import Delta
 from evolve.analysis.row_sentences import Told, failed_sentence, row_sentence
@@ -22,7 +22,7 @@ Baseline = str | Mapping[str, str]
 METRICS = ("AP50", "AP75")
 COLUMNS = (
     *("row", "title", "n", "planned", "failed", "reason", "mean", "sd"),
-    *("pairs", "delta", "low", "high", "se", "df", "source"),
+    *("pairs", "delta", "low", "high", "se", "df", "lent", "source"),
     *("p", "test", "p_holm", "p_same", "p_better"),
     *("word", "more_seeds", "more_images", "sentence"),
 )
@@ -71,16 +71,14 @@ def judge_table(
     -------
     DataFrame, one line a row, in their order
         row, title; n (complete), planned, failed (int), reason (text); mean, sd (in [0, 1], of
-        the complete ones); pairs, delta, low, high (95 %), se, df, source; p, test, p_holm (for
-        an effect), p_same (for none beyond the region, after Holm), p_better; word (baseline,
+        the complete ones); pairs, delta, low, high (95 %), se, df, lent (degrees of freedom that
+        the other rows lend to the variance between seeds), source; p, test, p_holm (for an
+        effect), p_same (for none beyond the region, after Holm), p_better; word (baseline,
         failed, helps, hurts, no effect or undecided), more_seeds (NaN if none would do),
         more_images (times), sentence; and a column for each of `also`.
     """
     references = references_of(rows, baseline)
-    deltas = {
-        row: row_delta(trainings, base, row, column, image_values=image_values, images=images)
-        for row, base in references.items()
-    }
+    deltas = row_deltas(trainings, references, column, image_values=image_values, images=images)
     decisions = decide(deltas, Rule(alpha, region))
     lines = Lines(trainings, references, region, column, metric, split, also, images)
     return lines.frame(rows, deltas, decisions)
@@ -140,6 +138,7 @@ class Lines:
             "high": delta.high,
             "se": delta.se,
             "df": delta.df,
+            "lent": math.nan if delta.spread is None else delta.spread.lent,
             "source": delta.source,
             "p": decision.p,
             "test": decision.test,

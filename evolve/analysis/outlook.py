@@ -12,6 +12,7 @@ from scipy import optimize, special
 
 from evolve.analysis.deltas import Delta
 from evolve.analysis.intervals import LEVEL, NONE, Part, Spread
+from evolve.analysis.moderation import typical_df
 
 Floats = NDArray[np.float64]
 
@@ -114,21 +115,24 @@ def detectable_difference(
     images_se : float
         What the images leave in the difference with any number of seeds.
     rows : int
-        Rows besides the baseline; each is held to alpha / rows, Holm's first step.
+        Rows besides the baseline; each is held to alpha / rows, Holm's first step, and tells
+        the others how much rows scatter, if they all scatter alike.
     alpha, power : float
     images : int, optional
         How many; without it their part is taken for exactly known.
     """
     if seeds < 2:
         return math.nan
-    variance = sd**2 / seeds
+    variance, df = sd**2 / seeds, typical_df(rows, seeds)
     fixed = Part(images_se**2, math.inf if images is None else images - 1)
     total = math.sqrt(variance + fixed.value)
     if total == 0:
         return 0.0
     chances, weights = np.polynomial.legendre.leggauss(_NODES)
-    square = 2 * special.gammaincinv((seeds - 1) / 2, (chances + 1) / 2) / (seeds - 1)
-    reaches = np.array([_reach(variance * s, seeds, fixed, 1 - alpha / rows) for s in square])
+    own = 2 * special.gammaincinv((seeds - 1) / 2, (chances + 1) / 2)  # of chi-square
+    ratios = (own + df - (seeds - 1)) / df  # what the others lend is as it should be
+    parts = [Part(float(variance * ratio), df) for ratio in ratios]
+    reaches = np.array([Spread(part, (fixed,)).reach(1 - alpha / rows) for part in parts])
 
     def lacking(delta: float) -> float:
         found = special.ndtr((delta - reaches) / total) + special.ndtr((-delta - reaches) / total)
@@ -138,7 +142,3 @@ def detectable_difference(
     while lacking(high) < 0:
         high *= 2
     return float(optimize.brentq(lacking, 0, high, xtol=1e-6 * total))
-
-
-def _reach(variance: float, seeds: int, fixed: Part, level: float) -> float:
-    return Spread(Part(variance, seeds - 1), (fixed,)).reach(level)

@@ -5,16 +5,17 @@ with the seeds: all rows are trained with the same ones.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evolve.analysis.contrasts import ImageValues, complete_values, contrast
+from evolve.analysis.contrasts import ImageValues, complete_values, contrasts
 from evolve.analysis.decisions import ALPHA
-from evolve.analysis.deltas import Delta
+from evolve.analysis.deltas import Delta, with_spread
 from evolve.analysis.effects import Design, ingredient_frame
-from evolve.analysis.intervals import LEVEL, NONE, Part, Spread
+from evolve.analysis.intervals import NONE, Part, Spread
 
 Floats = NDArray[np.float64]
 
@@ -89,14 +90,14 @@ def sampled_shapley(
     if len(draws) < 2:
         raise ValueError(f"{len(orders)} orders do not tell how much one differs from another")
     row_of = {on: row for row, on in design.items()}
-    deltas: dict[Hashable, Delta] = {}
-    for one in sorted(orders[0]):
-        weights = [_weights(one, draw, row_of) for draw in draws]
-        whole = _mean(weights)
-        delta = contrast(trainings, whole, column, image_values=image_values, images=images)
-        gains = _gains(trainings, weights, list(whole), column)
-        deltas[one] = _with_orders(delta, gains)
-    return ingredient_frame(deltas, alpha)
+    by_draw = {one: [_weights(one, draw, row_of) for draw in draws] for one in sorted(orders[0])}
+    whole = {one: _mean(weights) for one, weights in by_draw.items()}
+    deltas = contrasts(trainings, whole, column, image_values=image_values, images=images)
+    with_orders: dict[Hashable, Delta] = {
+        one: _with_orders(delta, _gains(trainings, by_draw[one], list(whole[one]), column))
+        for one, delta in deltas.items()
+    }
+    return ingredient_frame(with_orders, alpha)
 
 
 def _weights(
@@ -144,13 +145,7 @@ def _with_orders(delta: Delta, gains: Floats) -> Delta:
     both = _mean_square_of_both(gains) / (draws * seeds) if seeds > 1 else 0.0
     among = max(0.0, float(gains.mean(axis=1).var(ddof=1)) / draws - both)
     old = delta.spread or Spread(NONE)
-    new = Spread(old.seeds, (*old.others, Part(among, draws - 1)), old.least)
-    reach = new.reach(LEVEL)
-    return Delta(
-        delta.mean, delta.sd, delta.pairs, delta.source, new.se, new.df(LEVEL),
-        delta.mean - reach, delta.mean + reach, 1 - float(new.tail(delta.mean)), new,
-        delta.differences,
-    )  # fmt: skip
+    return with_spread(delta, replace(old, others=(*old.others, Part(among, draws - 1))))
 
 
 def _mean_square_of_both(gains: Floats) -> float:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from scipy import special
 
-from evolve.analysis.contrasts import ImageValues, row_delta
+from evolve.analysis.contrasts import ImageValues, row_deltas
 from evolve.analysis.decisions import ALPHA, REGION, Decision, Rule, decide, with_outlook
 from evolve.analysis.deltas import Delta
 from evolve.analysis.judged_rows import METRICS, Baseline, Lines, references_of
@@ -154,13 +154,13 @@ class Replay:
         return all(ended.get(row, 0) == look for row in needed)
 
     def deltas(self, rows: Sequence[str], look: float = math.inf) -> dict[str, Delta]:
-        """Deltas from the first `look` seeds alone."""
+        """Deltas from the first `look` seeds alone, moderated by all rows of the table."""
         early = self._trainings[self._trainings["seed_index"] < look]
-        return {row: self._delta(early, row) for row in rows}
-
-    def _delta(self, trainings: pd.DataFrame, row: str) -> Delta:
-        values, images, base = self._image_values, self._images, self._references[row]
-        return row_delta(trainings, base, row, self._column, image_values=values, images=images)
+        values, images = self._image_values, self._images
+        found = row_deltas(
+            early, self._references, self._column, image_values=values, images=images
+        )
+        return {row: found[row] for row in rows}
 
 
 def judge_looks(

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from evolve.analysis.deltas import Delta
 
 Floats = NDArray[np.float64]
-TestName = Literal["sign-flip", "t", ""]
+TestName = Literal["sign-flip", "moderated t", "t", ""]
 
 _MOST_FLIPPED = 40  # seeds: 2^20 sums in each half
 _EQUAL = 1e-12  # of the sum of all sizes: sums that differ by less are equal
@@ -43,11 +43,12 @@ def judge_sign(delta: Delta, level: float) -> Tested:
     """
     if not _is_repeated(delta):
         return Tested(math.nan, "")
-    p_t = t_p(delta)
+    assert delta.spread is not None
+    by_t = Tested(t_p(delta), "moderated t" if delta.spread.lent else "t")
     if not can_flip(delta.pairs, level):
-        return Tested(p_t, "t")
+        return by_t
     p_flip = sign_flip_p(delta.differences)
-    return Tested(p_flip, "sign-flip") if p_flip >= p_t else Tested(p_t, "t")
+    return Tested(p_flip, "sign-flip") if p_flip >= by_t.p else by_t
 
 
 def t_p(delta: Delta) -> float:

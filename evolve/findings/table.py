@@ -28,7 +28,8 @@ from evolve.store.read import read_manifest
 
 __all__ = ["TableFindings", "TableRun", "find_table", "training_s"]
 
-CLASS_COLUMNS = ("row", "title", "baseline")
+CLASS_COLUMNS = ("row", "title", "baseline", *DELTA_COLUMNS[1:])
+_NO_CLASSES = pd.DataFrame(columns=list(CLASS_COLUMNS))
 
 _WAITING = {"value_val": math.nan, "value_test": math.nan, "epochs_done": 0, "taken_from": ""}
 
@@ -79,7 +80,7 @@ def _join(
     effects = pd.DataFrame()
     if design is not None:
         effects, why_not = design_effects(design, trainings, values, drawn.images, run.alpha)
-    by_class = _class_frame(run, judged, trainings, drawn) if classes else _class_lines([])
+    by_class = _class_frame(run, judged, trainings, drawn) if classes else _NO_CLASSES
     found = TableFindings(
         folder=folder,
         manifest=manifest,
@@ -154,23 +155,16 @@ def _class_frame(
     samples = drawn.classes_by_row(trainings)
     values = {key: {name: one.value for name, one in by.items()} for key, by in samples.items()}
     again = {key: {name: one.resampled for name, one in by.items()} for key, by in samples.items()}
-    limits = dict(zip(judged["row"], judged.get("look", judged["planned"]), strict=True))
-    frames = []
-    for row in run.table.rows:
-        if row.key == row.baseline:
-            continue
-        most = limits[row.key] or math.inf  # before its first look a row has all of its seeds
-        used = {key: by for key, by in values.items() if key[1] < most}
-        found = class_deltas(used, row.baseline, row.key, resampled=again, images=drawn.holding)
-        frames.append(found.assign(row=row.key, title=row.title, baseline=row.baseline))
-    return _class_lines([frame for frame in frames if not frame.empty])
-
-
-def _class_lines(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    columns = [*CLASS_COLUMNS, *DELTA_COLUMNS]
-    if not frames:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(frames, ignore_index=True)[columns]
+    limits = {
+        row: look or math.inf  # before its first look a row has all of its seeds
+        for row, look in zip(judged["row"], judged.get("look", judged["planned"]), strict=True)
+    }
+    baselines = {row.key: row.baseline for row in run.table.rows if row.key != row.baseline}
+    found = class_deltas(values, baselines, limits=limits, resampled=again, images=drawn.holding)
+    titles = {row.key: row.title for row in run.table.rows}
+    return found.assign(title=found["row"].map(titles), baseline=found["row"].map(baselines))[
+        list(CLASS_COLUMNS)
+    ]
 
 
 # -- costs ---------------------------------------------------------------------------------

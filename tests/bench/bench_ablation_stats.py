@@ -1,8 +1,8 @@
 """What the statistics of ablation tables promise, on synthetic studies with known truth.
 
 Run: ``python -m tests.bench.bench_ablation_stats [--repeats 2000]`` (minutes). Prints Markdown:
-how often 95 % intervals hold the truth, how often a table without effects has one, and how often
-each word is said. 60 images; `Parts` are standard deviations in AP points that the seed, the
+how often 95 % intervals hold the truth, of lone rows, of tables, and where rows scatter unlike; how
+often a table without effects has one, and how often each word is said. 60 images; `Parts` are standard deviations in AP points that the seed, the
 images, and both together leave in a delta of one seed.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from evolve.analysis.sequential import Looks
-from tests.unit.analysis.synthetic import Parts, coverage, look_states, words
+from tests.unit.analysis.synthetic import Parts, coverage, held, look_states, words
 
 PARTS = (
     Parts(0.004, 0.0, 0.0),
@@ -25,6 +25,13 @@ PARTS = (
 )
 SEEDS = (2, 3, 5, 10)
 ROWS = 8
+UNLIKE: dict[str, dict[str, float]] = {
+    "factors of 1.5 (one sd)": {"unlike": 0.4},
+    "baseline twice the others": {"baseline": 2.0},
+    "baseline three times": {"baseline": 3.0},
+    "one row twice the others (its own)": {"first": 2.0},
+    "one row three times (its own)": {"first": 3.0},
+}
 TRUTH = (0.02, 0.01, -0.01, 0.004, 0.001, 0.0)
 LOOKS = (3, 4, 6, 8, 11, 16)
 SMALL = Parts(0.0015, 0.0006, 0.0003)
@@ -36,7 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=2000)
     repeats = parser.parse_args(arguments).repeats
     for title, head, lines in (
-        ("Share of 95 % intervals that hold the truth", ("parts", *SEEDS), _coverage(2 * repeats)),
+        ("Share of 95 % intervals of a lone row that hold the truth", ("parts", *SEEDS),
+         _coverage(1, 2 * repeats)),
+        (f"The same of tables of {ROWS} rows", ("parts", *SEEDS), _coverage(ROWS, repeats // 4)),
+        (f"The same where rows scatter unlike, and tables of {ROWS} rows without effect that name "
+         "one", ("rows", "parts", *SEEDS), _unlike(repeats // 2)),
         (f"Tables of {ROWS} rows without effect that name one", ("parts", *SEEDS),
          _false(repeats)),
         ("Tables with effects of the region that say none", ("parts", *SEEDS), _none(repeats)),
@@ -59,10 +70,24 @@ def _name(parts: Parts) -> str:
     return f"{100 * parts.seed:.2f} / {100 * parts.images:.2f} / {100 * parts.both:.2f}"
 
 
-def _coverage(repeats: int) -> Iterator[list[object]]:
+def _coverage(rows: int, repeats: int) -> Iterator[list[object]]:
     for parts in PARTS:
-        found = [coverage(n, parts, repeats, np.random.default_rng(n)) for n in SEEDS]
+        found = [coverage(n, parts, repeats, np.random.default_rng(n), rows) for n in SEEDS]
         yield [_name(parts), *(f"{share:.3f}" for share in found)]
+
+
+def _unlike(repeats: int) -> Iterator[list[object]]:
+    for name, drawn in UNLIKE.items():
+        for parts in (PARTS[0], PARTS[3]):
+            cells = []
+            for seeds in SEEDS:
+                rng = np.random.default_rng(seeds)
+                shares = held(seeds, parts, repeats, rng, ROWS, **drawn).mean(axis=0)
+                share = shares[0] if "first" in drawn else shares.mean()
+                said = words([0.0] * ROWS, seeds, parts, repeats, rng, **drawn)
+                wrong = np.isin(said, ("helps", "hurts")).any(axis=1).mean()
+                cells.append(f"{share:.3f}, {wrong:.3f}")
+            yield [name, _name(parts), *cells]
 
 
 def _false(repeats: int) -> Iterator[list[object]]:

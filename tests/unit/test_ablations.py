@@ -35,7 +35,7 @@ rows:
   - {key: faster, set: {optimizer.lr: 0.02}}
   - {key: fastest, set: {optimizer.lr: 0.05}}
 """
-NEAR = TABLE_FILE.replace("lr: 0.05", "lr: 0.0027")  # a row that differs from the first in nothing
+NEAR = TABLE_FILE.replace("lr: 0.05", "lr: 0.0024")  # a row that differs little from the first
 PRETRAINED = """
 title: Backbones
 model: yolov4-nano
@@ -300,7 +300,7 @@ def test_a_classifier_of_another_kind_is_another_training(tmp_path):
 
 @pytest.mark.usefixtures("_rough")
 def test_rows_get_seeds_until_their_verdicts_stand(tmp_path):
-    request = make(tmp_path, NEAR, trainer="rough", seeds="auto", region=0.0005, seed=3)
+    request = make(tmp_path, NEAR, trainer="rough", seeds="auto", region=0.0005, seed=1)
     folder = start_ablation(request, Notes())
     judged = find_table(folder.path).judged.set_index("row")
     counts = read_comparison(folder.path, TABLE).trainings.groupby("row").size()
@@ -313,7 +313,7 @@ def test_rows_get_seeds_until_their_verdicts_stand(tmp_path):
 
 @pytest.mark.usefixtures("_rough")
 def test_a_killed_table_gets_the_same_seeds(tmp_path):
-    given = {"trainer": "rough", "seeds": "auto", "region": 0.0005, "shares": False, "seed": 3}
+    given = {"trainer": "rough", "seeds": "auto", "region": 0.0005, "shares": False, "seed": 1}
     twin = start_ablation(make(tmp_path, NEAR, out="twin", **given), Notes())
     for epochs in (5, 8, 9):
         with pytest.raises(Killed):

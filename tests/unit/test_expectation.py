@@ -49,8 +49,8 @@ def test_other_metrics_and_single_seeds_tell_nothing(stored, tmp_path):
 
 def test_more_seeds_find_smaller_differences():
     first, second = expectation(Scatter(0.01, "guessed"), 16, 3, "AP")
-    assert first.startswith("finds  differences of 13.1 AP points with 3 seeds in 8 of 10 tables")
-    assert "(3.6 with 5; 2.0 with 8)" in first
+    assert first.startswith("finds  differences of 3.8 AP points with 3 seeds in 8 of 10 tables")
+    assert "(2.2 with 5; 1.6 with 8)" in first
     assert "1.0 points between seeds, guessed" in second
 
 

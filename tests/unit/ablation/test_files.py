@@ -75,7 +75,7 @@ def test_text_is_the_table_then_the_effects_then_words(factorial):
     order = [
         "Mine (test)",
         "2 seeds a row, the same for all; 95 % intervals over seeds alone",
-        "helps, hurts: p at most 0.05 after Holm over 7 rows (t test)",
+        "helps, hurts: p at most 0.05 after Holm over 7 rows (moderated t test)",
         "no effect: surely within ±0.2 AP",
         "Effects in AP points on test",
         "An ingredient: what it adds on average over what the others are",

@@ -17,7 +17,7 @@ VALUES = {
 
 
 def test_each_class_is_paired_by_seed():
-    found = class_deltas(VALUES, "none", "m").set_index("class")
+    found = class_deltas(VALUES, {"m": "none"}).set_index("class")
     assert found.index.tolist() == ["cat", "dog", "cow"]
     assert found["pairs"].tolist() == [2, 2, 1]
     assert found["mean"].tolist() == pytest.approx([0.15, -0.05, 0.2])
@@ -36,19 +36,19 @@ def test_images_of_the_class_take_part():
         }
         for key in VALUES
     }
-    found = class_deltas(VALUES, "none", "m", resampled=drawn, images={"cat": 5, "dog": 1})
+    found = class_deltas(VALUES, {"m": "none"}, resampled=drawn, images={"cat": 5, "dog": 1})
     found = found.set_index("class")
     assert found["source"].tolist() == ["seeds and images", "seeds and images", "none"]
-    alone = class_deltas(VALUES, "none", "m").set_index("class")
+    alone = class_deltas(VALUES, {"m": "none"}).set_index("class")
     assert found["se"]["cat"] > alone["se"]["cat"]
     assert found["se"]["dog"] == pytest.approx(alone["se"]["dog"])
 
 
 def test_swapping_the_rows_turns_every_delta():
-    one, two = class_deltas(VALUES, "none", "m"), class_deltas(VALUES, "m", "none")
+    one, two = class_deltas(VALUES, {"m": "none"}), class_deltas(VALUES, {"none": "m"})
     assert one["mean"].tolist() == pytest.approx((-two["mean"]).tolist())
     assert one["low"].tolist() == pytest.approx((-two["high"]).tolist(), nan_ok=True)
 
 
 def test_without_trainings_there_is_no_line():
-    assert class_deltas({}, "none", "m").empty
+    assert class_deltas({}, {"m": "none"}).empty

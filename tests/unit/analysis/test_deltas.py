@@ -42,10 +42,11 @@ def test_the_mean_over_pairs_adds_its_image_variance_to_that_of_the_seeds():
 
 def test_a_finite_number_of_images_widens_the_interval():
     drawn = [0.1, -0.1, 0.3, -0.3]
-    delta = paired_delta([0.0, 0.0], [1.0, 2.0], drawn, images=5)
-    seeds, images = 0.25, np.var(drawn, ddof=1) * 5 / 4
+    base, other = [0.0, 0.0, 0.0, 0.0], [1.0, 2.0, 1.0, 2.0]
+    delta = paired_delta(base, other, drawn, images=5)
+    seeds, images = np.var(other, ddof=1) / 4, np.var(drawn, ddof=1) * 5 / 4
     assert delta.se**2 == pytest.approx(seeds + images)
-    assert delta.high > paired_delta([0.0, 0.0], [1.0, 2.0], drawn).high
+    assert delta.high > paired_delta(base, other, drawn).high
 
 
 def test_what_images_do_to_one_pair_alone_counts_once():

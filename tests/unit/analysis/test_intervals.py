@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 from evolve.analysis.intervals import Part, Spread
 
@@ -30,12 +30,31 @@ def test_seeds_that_hardly_differ_leave_the_t_of_the_images():
 
 
 @pytest.mark.parametrize(("df", "part"), [(1, 0.5), (2, 0.1), (4, 2.0)])
-def test_both_parts_are_the_sum_of_a_t_and_a_normal(df, part):
-    rng = np.random.default_rng(0)
-    drawn = rng.standard_t(df, 400_000) + math.sqrt(part) * rng.normal(size=400_000)
+def test_both_parts_are_averaged_over_what_the_seeds_part_may_be(df, part):
+    def density(log):
+        ratio = math.exp(log)  # of the mean square to the variance
+        lean = (1 + 0.035 * math.sqrt(df) * part * ratio) ** 2
+        return stats.chi2.pdf(df * ratio, df) * ratio * lean
+
+    def beyond(log, away):
+        return density(log) * stats.norm.sf(away / math.sqrt(math.exp(-log) + part))
+
+    whole = integrate.quad(density, -60, 10, limit=200)[0]
     spread = Spread(Part(1.0, df), (Part(part, math.inf),))
     away = [0.5, 2.0, 6.0]
-    assert spread.tail(away) == pytest.approx([np.mean(drawn > x) for x in away], abs=0.003)
+    expected = [integrate.quad(beyond, -60, 10, args=(x,), limit=200)[0] / whole for x in away]
+    assert spread.tail(away) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("part", [0.03, 0.3, 3.0])
+@pytest.mark.parametrize(("df", "least"), [(1, 0.94), (2, 0.95), (4, 0.95)])
+def test_95_of_100_intervals_hold_the_truth_whatever_the_parts(df, least, part):
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+    squares = stats.chi2.ppf((nodes + 1) / 2, df) / df  # of seeds whose variance is 1
+    reaches = [Spread(Part(one, df), (Part(part, math.inf),)).reach() for one in squares]
+    held = 1 - 2 * stats.norm.sf(np.array(reaches) / math.sqrt(1 + part))
+    assert least <= held @ weights / 2 + 5e-4
+    assert held @ weights / 2 <= 0.9705
 
 
 def test_the_variance_is_never_below_the_least():
@@ -53,6 +72,11 @@ def test_errors_to_both_sides_are_alike():
 def test_more_seeds_lower_their_part_alone():
     more = Spread(Part(1.0, 2), (Part(0.5, 9),)).with_seeds(6)
     assert (more.seeds, more.fixed) == (Part(0.5, 5), 0.5)
+
+
+def test_what_other_rows_lend_stays_with_more_seeds():
+    more = Spread(Part(1.0, 5.5), (Part(0.5, 9),), lent=3.5).with_seeds(6)
+    assert (more.seeds, more.lent) == (Part(0.5, 8.5), 3.5)
 
 
 @pytest.mark.parametrize(("away", "chance"), [(0.0, 0.5), (0.1, 0.0), (-0.1, 1.0)])
