@@ -1,9 +1,10 @@
 """What the statistics of ablation tables promise, on synthetic studies with known truth.
 
 Run: ``python -m tests.bench.bench_ablation_stats [--repeats 2000]`` (minutes). Prints Markdown:
-how often 95 % intervals hold the truth, of lone rows, of tables, and where rows scatter unlike; how
-often a table without effects has one, and how often each word is said. 60 images; `Parts` are standard deviations in AP points that the seed, the
-images, and both together leave in a delta of one seed.
+how often 95 % intervals hold the truth, of lone rows, of tables, and where rows scatter unlike;
+how often a table without effects has one, and how often each word is said. 60 images; `Parts` are
+standard deviations in AP points that the seed, the images, and both together leave in a delta of
+one seed.
 """
 
 import argparse
