@@ -196,14 +196,21 @@ def _more_seeds(found: TableFindings) -> Iterator[Step]:
     ]
     if not wanting:
         return
-    count, most = found.run.seeds, max(more for _, more in wanting)
-    named = [f"{title_of(line)} (about {more} more)" for line, more in wanting[:MOST_NAMED]]
-    others = len(wanting) - len(named)
-    said = listed([*named, *([plural(others, "more row")] if others else [])])
+    wanting.sort(key=lambda one: one[1])
+    nearest, later = wanting[:MOST_NAMED], wanting[MOST_NAMED:]
+    said = listed([f"{title_of(line)} (about {more} more)" for line, more in nearest])
+    rest = f"; {_later([more for _, more in later])}" if later else ""
     yield (
-        f"Decide about {said}, if all stays as it is",
-        _resume(found, "--seeds", str(count + most)),
+        f"Decide about {said}, if all stays as it is{rest}",
+        _resume(found, "--seeds", str(found.run.seeds + nearest[-1][1])),
     )
+
+
+def _later(seeds: Sequence[int]) -> str:
+    """What rows take that are further from their verdict."""
+    verb = "takes" if len(seeds) == 1 else "take"
+    span = str(seeds[0]) if seeds[0] == seeds[-1] else f"{seeds[0]} to {seeds[-1]}"
+    return f"{plural(len(seeds), 'more row')} {verb} about {span}"
 
 
 def _train_best(found: TableFindings) -> Iterator[Step]:

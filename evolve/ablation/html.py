@@ -1,8 +1,8 @@
 """Layouts as HTML tables for the page of a report.
 
 The classes are those of the report's other tables (`reports/templates/macros.html.j2`): `number`,
-`scroll`, `text`; and for what these do not have `tick` (a centred column), `group`, `rows` (a
-heading of rows), `state` and `notes`.
+`scroll`, `text`; and for what these do not have `tick` (a centred column), `group`, `dense` (a
+table of many columns), `rows` (a heading of rows), `state` and `notes`.
 """
 
 import re
@@ -14,6 +14,8 @@ from markupsafe import Markup, escape
 from evolve.ablation.layout import Align, Cell, Column, Layout, Note, Row
 from evolve.ablation.render import clean
 
+_MANY = 14  # columns, beyond which they stand closer, to be all in sight
+_DENSE = Markup(' class="dense"')
 _CLASSES: dict[Align, str] = {"left": "text", "center": "tick", "right": "number"}
 
 
@@ -47,7 +49,7 @@ def render_html(
     lines = [
         Markup('<div class="scroll {}" role="region" aria-labelledby="{}-caption" tabindex="0">')
         .format(kind, name),
-        Markup('<table id="{}">').format(name),
+        Markup('<table id="{}"{}>').format(name, _DENSE if len(layout.columns) > _MANY else ""),
         Markup('<caption><span id="{}-caption">{}{}</span></caption>').format(
             name, clean(layout.title), page.references(layout.note)
         ),
