@@ -258,7 +258,10 @@ def _part(found: TableFindings) -> str:
     rows = len(found.table.rows)
     if rows <= MOST_CURVES:
         return ""
-    return f" Of {rows} rows the {MOST_CURVES} that differ most from their baselines are drawn."
+    return (
+        f" Of {rows} rows {MOST_CURVES} are drawn: the baselines, and those that differ most from "
+        "them."
+    )
 
 
 # -- costs and failures --------------------------------------------------------------------
