@@ -10,9 +10,8 @@ fewer.
 
 How much rows differ is thought of beforehand, for a table of few rows hardly tells it: the
 standard deviation of the logarithms of their variances is as likely below 0.5 as above, and may
-be large.
-Single rows that scatter several times as much as all others, and a baseline that does, still have
-intervals that are too narrow (`tests/bench/bench_ablation_stats.py` has the figures).
+be large. Single rows that scatter several times as much as all others, and a baseline that does,
+still have intervals that are too narrow (`tests/bench/bench_ablation_stats.py` has the figures).
 """
 
 import math
@@ -80,8 +79,8 @@ def _with_seeds(delta: Delta, ratio: float, df: float) -> Delta:
     """The same delta with another variance between seeds, `ratio` times its own."""
     assert delta.spread is not None
     own = delta.spread.seeds
-    lent = max(0.0, df - own.df)
-    return with_spread(delta, replace(delta.spread, seeds=Part(own.value * ratio, df), lent=lent))
+    seeds = Part(own.value * ratio, df)
+    return with_spread(delta, replace(delta.spread, seeds=seeds, lent=df - own.df))
 
 
 def independent(weights: Sequence[Mapping[str, float]]) -> float:
