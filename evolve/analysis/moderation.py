@@ -153,7 +153,7 @@ def typical_df(rows: int, seeds: int) -> float:
         return float(df)
     places = (np.arange(rows) + 0.5) / rows
     squares = 2 * special.gammaincinv(df / 2, places) / df
-    count = rows / (1 + (rows - 1) / 4)
+    count = independent([{"baseline": -1.0, str(row): 1.0} for row in range(rows)])
     return float(np.mean([part.df for part in moderate(squares, np.full(rows, df), count)]))
 
 

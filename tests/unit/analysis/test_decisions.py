@@ -82,8 +82,11 @@ def _reaches(mean, sd, seeds):
     return mean * math.sqrt(seeds) / sd >= stats.t.ppf(0.975, seeds - 1)
 
 
-@pytest.mark.parametrize(("rows", "seeds"), [(1, 5), (4, 5), (12, 3)])
-def test_a_plan_finds_what_it_says(rows, seeds):
+@pytest.mark.parametrize(
+    ("rows", "seeds", "most"),
+    [(1, 5, 0.85), (4, 5, 0.85), (12, 3, 0.89)],  # many rows find rather more than it says
+)
+def test_a_plan_finds_what_it_says(rows, seeds, most):
     rng, repeats = np.random.default_rng(0), (600 if rows == 1 else 150)
     size = detectable_difference(seeds, 0.01, 0.004, rows=rows)
     found = []
@@ -91,7 +94,7 @@ def test_a_plan_finds_what_it_says(rows, seeds):
         study = draw_study([size] * rows, seeds, Parts(0.01, 0.004, 0.0), rng)
         deltas = study.deltas(seeds).values()
         found += [delta.mean > delta.spread.reach(1 - 0.05 / rows) for delta in deltas]
-    assert 0.74 <= np.mean(found) <= 0.89  # rather more than it says
+    assert 0.75 <= np.mean(found) <= most
 
 
 def test_a_plan_of_one_seed_finds_nothing():

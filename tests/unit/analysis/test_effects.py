@@ -123,7 +123,7 @@ def test_few_orders_are_less_sure_than_all_subsets():
     orders = draw_orders("abc", 4, np.random.default_rng(0), antithetic=False)
     exact = shapley_values(trainings, design).set_index("ingredient")
     found = sampled_shapley(trainings, design, orders, antithetic=False).set_index("ingredient")
-    assert found["se"]["c"] > 1.5 * exact["se"]["c"]
+    assert found["se"]["c"] > 1.9 * exact["se"]["c"]
 
 
 def test_antithetic_orders_come_with_their_reverse():

@@ -97,9 +97,7 @@ def test_a_row_that_stands_leaves_its_share_to_the_others():
     both = frame(none=BASE, m=CLEAR, ls=NOISY)
     found = judge_looks(both, ["m", "ls"], "none", Looks((3, 6))).set_index("row")
     assert found["look"].tolist() == [3, 6]
-    share = (
-        levels((3, 6), 0.05)[1] / 0.05
-    )  # that the last look spends, none of it on the other row
+    share = levels((3, 6), 0.05)[1] / 0.05  # of the last look, all of it for this row
     assert found["p_holm"]["ls"] == pytest.approx(found["p"]["ls"] / share)
 
 

@@ -36,7 +36,7 @@ LARGER_IMAGES = Parts(seed=0.001, images=0.006)
             (5, MIXED, 0.97),
             (3, SEEDS_ALONE, 0.97),
             (3, LARGER_IMAGES, 0.97),
-            (3, Parts(seed=0.006, images=0.002), 0.975),
+            (3, Parts(seed=0.006, images=0.002), 0.97),
             (10, MIXED, 0.97),
         ],
     ),
